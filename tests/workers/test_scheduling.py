@@ -2,32 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
-import threading
 from collections import Counter
-from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import text, update
+from sqlalchemy import update
 
-from common import database, jobs
+from common import jobs
 from common.errors import LeaseLost
 from common.jobs import Lease
 from common.models import Agent, Job, Project, Run, Task
 from common.services.projects import projects
-from common.services.runs import runners
 from common.services.runs.assigning import Pair, assign
 from common.services.runs.scheduling import assign_next, schedule_tasks
-from common.services.spend.cap_settings import update_platform_caps
 from common.services.tasks.tasks import update_task
-from common.states import ProjectState, Role
+from common.states import ProjectState
 from common.transaction import Transaction, transactional
-from common.values.claimed_run import ClaimedRun
-from tests.builders import a_user, caller_of
-from tests.e2e.instance import wait_until
-from tests.sent_statements import noting
 from tests.web.made import a_project, a_task
 from tests.web.world import at_once
 from tests.workers.platform import Platform
@@ -78,20 +69,6 @@ def test_every_task_of_several_batches_gets_one_run_of_an_agent_of_its_own(
         ("run.prepare", run.id) for run in runs
     }
     assert Counter(platform.events(project)) >= Counter({"task:status_changed": 10, "agent:status": 10})
-
-
-@transactional
-def _say(tx: Transaction, task_id: str, error: str) -> None:
-    tx.lock(Task, task_id).error = error
-
-
-def _claims(platform: Platform, agent_id: str) -> ClaimedRun:
-    """The agent claims what the scheduler gives it."""
-    platform.run_jobs()
-    claimed = runners.claim_run(agent_id)
-    assert claimed is not None
-    runners.beat(agent_id, [claimed.run.id])
-    return claimed
 
 
 def _pair(task: Task, agent_id: str) -> Pair:
@@ -148,46 +125,8 @@ def test_a_project_that_is_being_deleted_gets_no_run(platform: Platform) -> None
     assert _assign(_pair(task, platform.agent())) == (0, 1)
 
 
-def test_the_deletion_of_a_project_ends_a_run_that_is_just_being_created(
-    platform_on: Callable[[str], Platform], mariadb_database_url: str
-) -> None:
-    """SQLite has one writer at a time."""
-    platform = platform_on(mariadb_database_url)
-    project = platform.project()
-    task, agent_id = platform.task(project), platform.agent()
-
-    def delete() -> None:
-        projects.delete_project(project.id, by=platform.max)
-        platform.run_jobs()
-
-    deletion = threading.Thread(target=delete)
-
-    @transactional
-    def assign_while_it_is_deleted(tx: Transaction) -> None:
-        assert assign(tx, [_pair(task, agent_id)]).runs == 1
-        deletion.start()
-        wait_until("the deletion to wait or to end", lambda: _is_waiting_for_a_lock() or not deletion.is_alive())
-
-    assign_while_it_is_deleted()
-    deletion.join()
-
-    assert platform.all(Project) == []
-    agent = platform.get(Agent, agent_id)
-    assert (agent.state, agent.current_task_id) == ("idle", None)
-
-
-def _is_waiting_for_a_lock() -> bool:
-    with database.engine(reads=True).connect() as connection:
-        waiting = "SELECT COUNT(*) FROM information_schema.INNODB_TRX WHERE trx_state = 'LOCK WAIT'"
-        return bool(connection.execute(text(waiting)).scalar())
-
-
-@pytest.mark.parametrize("scope", ["project", "platform"])
-def test_agents_that_ask_at_once_get_no_run_beyond_a_cap_of_runs(platform: Platform, scope: str) -> None:
-    caps = {"total": {"runs": 2}}
-    project = _project(caps=caps if scope == "project" else {})
-    if scope == "platform":
-        update_platform_caps(caps, by=caller_of(a_user("ada", Role.ADMIN)))
+def test_agents_that_ask_at_once_get_no_run_beyond_a_cap_of_runs(platform: Platform) -> None:
+    project = _project(caps={"total": {"runs": 2}})
     for number in range(8):
         a_task(project, driver="scripted", required_capabilities=[f"only-{number}"])
     agents = [platform.agent(capabilities=[f"only-{number}"]) for number in range(8)]
@@ -195,33 +134,6 @@ def test_agents_that_ask_at_once_get_no_run_beyond_a_cap_of_runs(platform: Platf
     at_once(*(functools.partial(assign_next, agent_id) for agent_id in agents))
 
     assert len(platform.all(Run)) == 2
-
-
-@pytest.mark.parametrize("read", ["FROM spend_counters", "coalesce(runs.started_at"])
-def test_a_run_that_is_claimed_while_its_cap_is_looked_at_counts(
-    platform_on: Callable[[str], Platform], mariadb_database_url: str, read: str
-) -> None:
-    """SQLite has one writer at a time. read: the statement before which it is claimed."""
-    platform = platform_on(mariadb_database_url)
-    project = platform.project(caps={"total": {"runs": 1}})
-    platform.task(project)
-    first, second = platform.agent(), platform.agent()
-    platform.run_jobs()
-    (run,) = platform.all(Run)
-    claims: list[threading.Thread] = []
-
-    def claim(sql: str, _parameters: object, _many: bool) -> None:
-        if read in sql and not claims:
-            claims.append(threading.Thread(target=runners.claim_run, args=(run.agent_id,)))
-            claims[0].start()
-            claims[0].join()
-
-    waiting, free = platform.task(project), second if run.agent_id == first else first
-    with noting(claim):
-        assert _assign(dataclasses.replace(_pair(waiting, free), has_caps=True)) == (0, 0)
-
-    assert platform.get(Run, run.id).state == "running"
-    assert platform.runs(waiting) == []
 
 
 def test_a_scheduler_that_has_lost_its_lease_writes_nothing(platform: Platform) -> None:

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select
 
-from common import database
-from common.logs import configure_logs
 from common.models import IdempotencyKey, Job, Login, Mark, Project, RunSession, Task
 from common.models.insertion import insert_values
 from common.services import sweeping
 from common.services.runs import agent_sessions
 from common.services.tasks import tasks
-from common.settings import settings
 from common.states import JobState
 from common.transaction import Transaction, snapshot, transactional
 from tests.builders import a_user
 from tests.workers.platform import Platform
 from workers import sweeps
-from workers.job import celery
 
 pytestmark = pytest.mark.slow
 
@@ -44,26 +39,6 @@ def test_every_sweep_does_its_work(platform: Platform) -> None:
     assert {job.kind for job in platform.due()} >= {"task.schedule", "runtime.restore"}
     platform.run_jobs()
     assert platform.get(type(task), task.id).state == "backlog"
-
-
-@pytest.mark.filterwarnings("ignore::celery.exceptions.CDeprecationWarning")
-def test_sweeps_say_once_that_the_database_is_away_and_once_that_it_is_back(
-    plain_platform: Platform, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    configure_logs()
-    address = settings().store.database_url
-    for url in ("mysql+pymysql://aiworker@127.0.0.1:1/aiworker", address):
-        monkeypatch.setenv("AIWORKER_DATABASE_URL", url)
-        database.dispose_engines()
-        settings.cache_clear()
-        for name in ("sweep", "sweep_agents", "sweep_slowly") * 2:
-            celery.tasks[name]()
-
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [(line["event"], line["level"]) for line in lines if line["level"] != "info"] == [
-        ("no sweep is done until the database answers again", "warning"), ("sweeps are done again", "warning"),
-    ]  # fmt: skip
-    assert lines[0]["reason"] == "the database can't be reached"
 
 
 def test_the_platforms_own_jobs_are_thrown_away_soon_and_others_later(platform: Platform) -> None:

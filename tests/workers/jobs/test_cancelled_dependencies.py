@@ -6,7 +6,6 @@ import pytest
 
 from common.models import EventRow, Task
 from common.services.tasks import tasks
-from common.states import TaskState
 from tests.workers.platform import Platform
 from workers import sweeps
 
@@ -39,21 +38,3 @@ def test_waiting_tasks_say_that_what_they_depend_on_is_cancelled(platform: Platf
         assert _errors(platform, waiting, over, free) == [_error("Needed 50%"), None, None]
     told = platform.all(EventRow, EventRow.name == "task:updated", EventRow.task_id == waiting.id)
     assert len(told) == 1
-
-
-def test_without_the_cancelled_dependency_a_task_goes_on(platform: Platform) -> None:
-    project = platform.project()
-    needed, other = platform.task(project, "Needed"), platform.task(project, "Other")
-    task = platform.task(project, "Task", depends_on=[needed.id, other.id])
-    for one in (needed, other):
-        tasks.cancel_task(one.id, by=platform.max)
-    platform.run_jobs()
-    assert _errors(platform, task)[0] in {_error("Needed"), _error("Other")}
-
-    tasks.update_task(task.id, {"depends_on": [other.id]}, by=platform.max)
-    assert _errors(platform, task) == [_error("Other")]
-
-    tasks.update_task(task.id, {"depends_on": []}, by=platform.max)
-    assert _errors(platform, task) == [None]
-    platform.work(task, {"task": "x\n"})
-    assert platform.get(Task, task.id).state is TaskState.READY_TO_TEST

@@ -13,7 +13,6 @@ from common import jobs
 from common.models import Job, Project, Question, Task
 from common.services.projects import projects
 from common.states import JobState
-from tests.e2e.instance import wait_until
 from tests.workers.elsewhere import Elsewhere
 
 pytestmark = pytest.mark.slow
@@ -58,23 +57,6 @@ def test_a_proof_waits_for_access_and_the_work_is_neither_refused_nor_a_persons_
 
     _let_in(plain)
     assert plain.get(Task, task.id).state == "ready_to_test"
-
-
-def test_projects_are_made_and_deleted_once_there_is_access(plain: Elsewhere) -> None:
-    def begin() -> None:
-        projects.create_project({"name": "Late"}, by=plain.max)
-
-    _denied(plain, jobs.PROVISION_PROJECT, begin)
-    (project,) = plain.all(Project)
-    assert project.state == "provisioning"
-    _let_in(plain)
-    assert plain.get(Project, project.id).state == "active"
-
-    _denied(plain, jobs.DELETE_PROJECT, lambda: projects.delete_project(project.id, by=plain.max))
-    assert plain.get(Project, project.id).state == "deleting"
-    _let_in(plain)
-    assert plain.all(Project) == []
-    wait_until("the namespace to go", lambda: plain.cluster.names("namespaces") == [])
 
 
 def test_what_is_denied_although_the_right_is_there_is_final_after_two_minutes(plain: Elsewhere) -> None:

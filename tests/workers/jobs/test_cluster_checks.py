@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from common import jobs
-from common.models import Deployment, GroupMember, Job, Project, Question, Task, TaskCheck, TaskGroup
+from common.models import Deployment, GroupMember, Job, Project, Task, TaskCheck, TaskGroup
 from common.services.delivery import task_groups
 from common.services.projects import projects
 from tests.workers.elsewhere import Elsewhere
@@ -53,21 +53,6 @@ def test_a_proof_whose_tests_get_no_node_waits_with_the_reason_on_the_task(plain
     assert (row.status, plain.get(Task, task.id).state) == ("passed", "ready_to_test")
 
 
-def test_a_proof_that_could_never_be_run_is_a_persons_matter(plain: Elsewhere) -> None:
-    plain.cluster.script(TESTS, "quota")
-    _project, task = _proving(plain)
-    plain.run_jobs(until=lambda: "exceeded quota" in _message(plain, task))
-    plain.wait_longer(25)
-    plain.run_jobs()
-
-    asking = plain.get(Task, task.id)
-    assert (asking.state, asking.refusals, asking.round) == ("needs_input", 0, 1)
-    (question,) = plain.all(Question)
-    assert "could not verify the work" in question.question
-    assert "exceeded quota" in question.question
-    assert len(plain.runs(task)) == 1
-
-
 def test_a_groups_tests_that_never_ran_blame_no_member(plain: Elsewhere) -> None:
     project = plain.project()
     members = approved(plain, project, {"a": "hello\n"}, {"b": "hello\n"})
@@ -103,13 +88,3 @@ def test_a_preview_without_room_does_not_refuse_the_work(plain: Elsewhere) -> No
     assert "no node accepted its pod" in row.message
     (preview,) = plain.all(Deployment)
     assert (preview.state, preview.error_code) == ("failed", "no_room")
-
-
-def test_a_local_runtime_that_does_not_answer_is_said_on_the_task(platform: Platform) -> None:
-    project, task = _proving(platform)
-    platform.supervisor.stop()
-    platform.run_jobs(until=lambda: "supervisor does not answer" in _message(platform, task))
-
-    waiting = platform.get(Task, task.id)
-    assert (waiting.phase, waiting.refusals, platform.all(Question)) == ("verifying", 0, [])
-    assert project.test_command == TESTS

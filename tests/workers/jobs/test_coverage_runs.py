@@ -8,7 +8,6 @@ from common.jobs import MEASURE_COVERAGE
 from common.models import Job, Project, Task, TaskCheck
 from common.providers.runtime import runtime
 from common.services.projects.places import place_of
-from tests.providers.git_tree import git
 from tests.workers.jobs.test_untested_lines import said
 from tests.workers.jobs.test_which_tests_ran import PYTEST, checks_of
 from tests.workers.platform import Platform
@@ -32,19 +31,13 @@ def runs(platform: Platform) -> list[Job]:
 class Measured:
     """A task that a person may approve already, while its tests are measured: `end` lets them end."""
 
-    def __init__(self, platform: Platform, project: Project, *, merges: str | None = None) -> None:
-        """merges: a commit that is merged into the task's branch first."""
+    def __init__(self, platform: Platform, project: Project) -> None:
         self._gate = platform.folder / "gate"
         shut = f"'coverage' in sys.modules and not os.path.exists({str(self._gate)!r})"
         waits = f"    while {shut}:\n        time.sleep(0.05)\n    assert tax"
         tests = "import os, sys, time\n" + TAX.replace("    assert tax", waits)
         self.task = platform.task(project)
         claimed = platform.claim()
-        if merges is not None:
-            tree, branch = platform.clone(project), claimed.task.branch_name
-            git("checkout", "--quiet", "-B", branch, f"origin/{branch}", at=tree.path)
-            git("merge", "--quiet", "--no-edit", merges, at=tree.path)
-            tree.push(branch)
         platform.finish(claimed, platform.push(claimed, {**WORK, "tests/test_page.py": tests}))
 
         def is_proven() -> bool:
@@ -72,32 +65,6 @@ def test_a_new_project_sees_the_lines_without_doing_anything(platform: Platform)
         "page.py:8-8", {"added": 7, "uncovered": 1},
     )  # fmt: skip
     assert not is_started(platform, task)
-
-
-@pytest.mark.slow
-def test_a_person_does_not_wait_for_it(platform: Platform) -> None:
-    project = platform.project(FILES, test_command=PYTEST, coverage="run")
-    begun = Measured(platform, project)
-    task = begun.task
-
-    begun.end()
-    platform.run_jobs()
-    check = measured(platform, task)
-    assert check is not None
-    assert (check.code, check.commit_sha) == ("lines_untested", platform.get(Task, task.id).head_sha)
-
-
-def test_tests_that_fail_when_measured_refuse_nothing(platform: Platform) -> None:
-    project = platform.project(FILES, test_command=PYTEST, coverage="run")
-    picky = TAX.replace("    assert tax", "    import sys\n    assert 'coverage' not in sys.modules\n    assert tax")
-    task = platform.ready(project, "Tax", {**WORK, "tests/test_page.py": picky})
-
-    found = checks_of(platform, task)
-    assert (found["tests"].status, found["coverage"].status, found["coverage"].code) == ("passed", "skipped", None)
-    assert found["coverage"].message == (
-        "It is not known which lines the tests touch: measured, they fail: it exited with 1."
-    )
-    assert "'coverage' not in sys.modules" in (found["coverage"].log or "")
 
 
 @pytest.mark.slow

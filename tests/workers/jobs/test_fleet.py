@@ -9,7 +9,6 @@ import pytest
 from common.errors import Unauthenticated
 from common.jobs import RUN_AGENT, SWEEP_AGENTS
 from common.models import Job, Run, Task
-from common.models.agent import Agent
 from common.sealing import unseal
 from common.services.runs import agents, runners
 from common.services.runs.assigning import NewReview, Pair, assign, assign_review
@@ -94,21 +93,6 @@ def _review(tx: Transaction, task_id: str) -> bool:
 def _work(tx: Transaction, task: Task) -> bool:
     own = None, None, list[str]()
     return assign(tx, [Pair(task.id, task.project_id, "", "scripted", None, own, has_caps=False)]).runs == 1
-
-
-@pytest.mark.slow
-def test_one_that_waits_is_taken_before_one_is_made(on: Fleet) -> None:
-    on.set(AIWORKER_AGENTS_MIN="1")
-    on.until(lambda: len(on.pods()) == 1)
-    (waiting,) = on.agents()
-    runners.beat(waiting.id, [])
-    assert on.agent(waiting.id).state == "idle"
-
-    task = on.task()
-    on.until(lambda: on.runs(task, "ready"))
-    assert on.runs(task)[0].agent_id == waiting.id
-    on.until(lambda: len(on.pods()) == 2)  # another one waits now
-    assert len(on.agents(Agent.last_task_id.is_(None))) == 1
 
 
 @pytest.mark.slow

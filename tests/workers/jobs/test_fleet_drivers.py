@@ -4,32 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from common.models import Run
 from common.services.runs import runners
 from common.services.runs.agent_reports import AgentNews, Finding
-from common.services.runs.fleet import new_agents
-from common.transaction import snapshot
-from tests.workers.jobs.agent_fleet import NAMESPACE, Fleet, cluster, on, plain
+from tests.workers.jobs.agent_fleet import Fleet, cluster, on, plain
 
 pytestmark = pytest.mark.slow
 
 __all__ = ["cluster", "on", "plain"]
 
 NEWS = AgentNews(drivers=(), findings=[Finding("claude", False, "The image has no Node.")])
-
-
-def test_the_drivers_of_the_setting_are_those_of_the_pods(plain: Fleet) -> None:
-    plain.set(AIWORKER_AGENTS_DRIVER="claude, scripted", ANTHROPIC_API_KEY="key-of-tests")
-    with snapshot() as read:
-        assert [offered.drivers for offered in new_agents(read)] == [["claude", "scripted"]]
-    assert plain.task(driver="codex")
-    task = plain.task(driver="claude")
-    (agent,) = plain.started(task)
-
-    command = plain.cluster.object("pods", NAMESPACE, agent.id)["spec"]["containers"][0]["command"]
-    assert command[command.index("--driver") + 1] == "claude,scripted"
-    assert ([run.driver for run in plain.runs(task)], agent.driver) == (["claude"], "claude")
-    assert [run.task_id for run in plain.platform.all(Run)] == [task.id]
 
 
 def test_a_pod_that_can_not_work_gives_its_run_back_and_is_removed(on: Fleet) -> None:

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from common.models import Project, Task, TaskGroup
+from common.models import Project, Task
 from common.models.task import TaskCheck
-from common.services.delivery import task_groups
 from common.services.tasks import tasks
 from common.services.tasks.tasks import NewTask
 from tests.providers.git_tree import git
@@ -39,21 +38,6 @@ def _rename(shop: Shop, old: str, new: str) -> None:
 def _project(shop: Shop) -> Project:
     found: Project = shop.platform.get(Project, shop.project.id)
     return found
-
-
-def test_a_group_says_so_too_and_goes_on_with_the_branch_back(shop: Shop) -> None:
-    _rename(shop, "main", "trunk")
-    tasks.approve_task(shop.task_id, by=shop.platform.max)
-    group = shop.platform.group(shop.task)
-    shop.platform.run_jobs()
-    failed = shop.platform.get(TaskGroup, group.id)
-    assert failed.state == "failed"
-    assert REMEDY in failed.error
-
-    _rename(shop, "trunk", "main")
-    task_groups.retry_task_group(group.id, by=shop.platform.max)
-    shop.platform.run_jobs()
-    assert shop.platform.get(TaskGroup, group.id).state == "merged"
 
 
 def test_finished_work_waits_for_a_renamed_default_branch(shop: Shop) -> None:

@@ -7,9 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from common import jobs
-from common.models import Job, Project, Question, Task
-from common.services.tasks import tasks, watching
-from common.services.tasks.tasks import NewTask
+from common.models import Job, Question, Task
 from common.states import JobState
 from tests.workers.elsewhere import Elsewhere
 
@@ -60,20 +58,3 @@ def test_proven_work_waits_and_the_runs_user_is_removed_later(plain: Elsewhere) 
     _go_on(plain)
     assert plain.get(Task, task.id).state == "ready_to_test"
     assert [login for login in plain.server.model.users if login.startswith("aiw-run-")] == []
-
-
-def test_no_task_starts_meanwhile_and_the_project_says_why(plain: Elsewhere) -> None:
-    project = plain.project()
-    task = plain.ready(project, "Greet", {"greeting": "hello\n"})
-    _revoke(plain)
-    watching.watch_all()
-    plain.run_jobs()
-    tasks.create_task(NewTask(project.id, "Wave"), by=plain.max)
-    plain.run_jobs()
-    assert REMEDY in str(plain.get(Project, project.id).error)
-    assert [one.state for one in plain.all(Task, Task.id != task.id)] == ["backlog"]
-
-    _renew(plain)
-    watching.watch_all()
-    plain.run_jobs()
-    assert plain.get(Project, project.id).error is None

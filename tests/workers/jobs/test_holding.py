@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
-from common.models import Agent, Project, Run, Task
+from common.models import Agent, Project, Task
 from common.providers.forge import local_forge
 from common.services import sweeping
 from common.services.runs import runners
@@ -73,44 +72,10 @@ def test_a_broken_repository_keeps_no_agent_and_its_project_says_why(platform: P
     assert platform.get(Task, waiting.id).error is None
 
 
-def test_each_hold_is_longer_and_one_task_at_a_time_is_tried_after_it(platform: Platform) -> None:
-    for _ in range(3):
-        platform.agent_id = platform.agent()
-    project = platform.project()
-    shutil.move(_place(platform, project), platform.folder / "away.git")
-    for _ in range(3):
-        platform.task(project)
-    _look(platform)
-    runs = len(platform.all(Run))
-
-    _end_hold(project.id)
-    first = platform.get(Project, project.id)
-    _look(platform)
-    second = platform.get(Project, project.id)
-
-    assert len(platform.all(Run)) == runs + 1
-    assert second.holds == first.holds + 1
-    _look(platform)
-    assert len(platform.all(Run)) == runs + 1
-
-
-def test_a_ready_run_that_nobody_claims_does_make_its_agent_deaf(platform: Platform) -> None:
-    platform.agent_id = platform.agent()
-    task = platform.task(platform.project())
-    _look(platform)
-    [run] = platform.runs(task)
-    assert run.state == "ready"
-    platform.silence(Run, run.id, 16)
-    platform.expire()
-    _look(platform)
-
-    assert [run.outcome for run in platform.runs(task)] == ["lost"]
-
-
 def test_a_branch_that_can_not_be_made_is_the_tasks_own_trouble(platform: Platform) -> None:
     platform.agent_id = platform.agent()
     project = platform.project()
-    task, other = platform.task(project, "One"), None
+    task = platform.task(project, "One")
     git("branch", f"{task.branch_name}/beneath", "main", at=_place(platform, project))
     for _ in range(3):
         _look(platform)

@@ -57,14 +57,6 @@ def test_a_procfile_says_what_to_run(repository: Repository, workspace: Path) ->
     assert (workspace / "run").read_text() == "echo from the Procfile\n"
 
 
-def test_a_website_is_served(repository: Repository, workspace: Path) -> None:
-    commit = repository.commit(index__html="<h1>hi</h1>")
-
-    assert launch(repository, commit, workspace).returncode == 0
-    assert (workspace / "run").read_text().startswith("exec python3 -I ")
-    assert "http.server" in (workspace / "static.py").read_text()
-
-
 def test_nothing_to_run_has_a_code_of_its_own(repository: Repository, workspace: Path) -> None:
     done = launch(repository, repository.commit(README="hello"), workspace)
 

@@ -10,7 +10,6 @@ from common.settings import settings
 from tests.providers.git_tree import git
 from tests.providers.test_advisories import advisory, write
 from tests.workers.jobs.test_scans import leaks, places_in, secrets_check
-from tests.workers.jobs.test_setup_of_tests import CHECKED
 from tests.workers.jobs.test_which_tests_ran import BROKEN, FILES, HOLLOW_PAGE, PYTEST, RED, checks_of, lost_names
 from tests.workers.platform import Platform
 
@@ -21,19 +20,6 @@ LINKED: dict[str, tuple[str, dict[str, str], dict[str, str], dict[str, str]]] = 
     "a Makefile": (
         "make check", {"page.txt": "Shop\n", "build/shop.mk": MAKEFILE}, {"Makefile": "build/shop.mk"},
         {"build/shop.mk": "check:\n\ttrue\n"},
-    ),
-    "a script in a folder": (
-        "make check", {**CHECKED, "Makefile": "check:\n\tsh scripts/check.sh\n"}, {"scripts": "ci"},
-        {"ci/check.sh": "true\n"},
-    ),
-    "what a Makefile leads to behind two links": (
-        "make -C app check",
-        {
-            "page.txt": "Shop\n", "ci/shop.mk": "check:\n\tsh check.sh\n",
-            "ci/all.sh": "grep -q Shop ../page.txt\n",
-        },
-        {"app/Makefile": "../ci/shop.mk", "app/check.sh": "../ci/one.sh", "ci/one.sh": "all.sh"},
-        {"ci/all.sh": "true\n"},
     ),
 }  # fmt: skip
 
@@ -56,9 +42,7 @@ def test_what_links_of_the_base_lead_to_is_run_as_the_base_has_it(platform: Plat
     assert (checks["test_setup"].code, checks["test_setup"].log) == ("test_setup_kept", min(change))
 
 
-@pytest.mark.parametrize(
-    "links", [{"tests/test_page.py": "../hollow.py"}, {"tests": "other", "other/test_page.py": "../hollow.py"}]
-)
+@pytest.mark.parametrize("links", [{"tests/test_page.py": "../hollow.py"}])
 def test_an_emptied_test_behind_a_link_is_refused(platform: Platform, links: dict[str, str]) -> None:
     task = platform.task(platform.project(FILES, test_command=PYTEST))
     claimed = platform.claim()

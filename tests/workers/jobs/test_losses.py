@@ -90,22 +90,6 @@ def test_a_dead_agent_loses_its_run_though_web_gives_no_sign_if_others_are_heard
 
 
 @pytest.mark.slow
-def test_a_run_that_its_agent_never_named_is_not_counted_as_an_attempt(platform: Platform) -> None:
-    """Its agent was told to stop when the answer to its claim was on the way."""
-    task = platform.task(platform.project())
-    agent_id = platform.agent()
-    for number in range(1, 5):
-        runners.beat(agent_id, [])
-        platform.run_jobs()
-        claimed = runners.claim_run(agent_id)
-        assert claimed is not None
-        platform.silence(Run, claimed.run.id, 61)
-        assert platform.expire() == 1
-        lost = platform.get(Task, task.id)
-        assert (lost.state, lost.attempts, lost.losses) == ("backlog", 0, number)
-
-
-@pytest.mark.slow
 def test_a_run_that_its_machine_cut_short_goes_to_another_agent(platform: Platform) -> None:
     task = platform.task(platform.project())
     claimed = platform.claim()

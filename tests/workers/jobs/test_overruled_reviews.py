@@ -67,18 +67,6 @@ def test_a_person_who_is_asked_for_a_review_goes_on_without(platform: Platform) 
     assert str(question.state) == "withdrawn"
 
 
-def test_a_review_that_has_not_ended_is_not_waited_for(platform: Platform) -> None:
-    about = Reviewing(platform, "blocking")
-    claimed = about.claim()
-    overrule(about)
-    about.settle()
-    assert about.state == ("ready_to_test", None)
-    assert about.verdict == ("passed", "review_overruled")
-    assert platform.get(Run, claimed.run.id).outcome == "cancelled"
-    with pytest.raises(Conflict):
-        about.say(claimed, CHANGES)
-
-
 def test_it_is_too_late_for_a_review_that_has_passed_or_is_void(platform: Platform) -> None:
     about = Reviewing(platform, "blocking")
     with pytest.raises(Conflict, match="has no review"):

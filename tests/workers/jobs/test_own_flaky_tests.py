@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.models import Project, Question, Task
-from tests.providers.git_tree import git
+from common.models import Question, Task
 from tests.workers.jobs.test_which_tests_ran import checks_of
 from tests.workers.jobs.test_whose_fault import FILES, PYTEST, SHOP, flaky
 from tests.workers.platform import Platform
@@ -22,17 +21,6 @@ def refused(platform: Platform, luck: Path, red: str) -> Task:
     platform.work(task, {"tests/test_page.py": SHOP + flaky(luck, red)})
     assert checks_of(platform, task)["tests"].code == "tests_flaky"
     return task
-
-
-def claim_again(platform: Platform, task: Task, *command: str) -> None:
-    """Claim what this command of git makes of the task's branch."""
-    claimed = platform.claim()
-    tree = platform.clone(platform.get(Project, task.project_id))
-    git("checkout", "--quiet", "-B", task.branch_name, f"origin/{task.branch_name}", at=tree.path)
-    git(*command, at=tree.path)
-    tree.push(f"+HEAD:{task.branch_name}")
-    platform.finish(claimed, git("rev-parse", "HEAD", at=tree.path))
-    platform.run_jobs()
 
 
 def test_a_flaky_test_does_not_get_through_by_claiming_its_commit_again(platform: Platform, tmp_path: Path) -> None:
@@ -52,21 +40,6 @@ def test_a_flaky_test_does_not_get_through_by_claiming_its_commit_again(platform
     platform.finish(platform.claim(), sha)
     platform.run_jobs()
     assert platform.get(Task, task.id).state == "ready_to_test"
-
-
-@pytest.mark.parametrize(
-    "command",
-    [("commit", "--quiet", "--allow-empty", "--message", "Again"),
-     ("commit", "--quiet", "--amend", "--message", "Another message")],
-)  # fmt: skip
-def test_nor_by_a_commit_with_the_same_files(platform: Platform, tmp_path: Path, command: tuple[str, ...]) -> None:
-    task = refused(platform, tmp_path / "luck", "1")
-    runs = (tmp_path / "luck").read_text()
-
-    claim_again(platform, task, *command)
-
-    assert checks_of(platform, task)["tests"].code == "tests_flaky"
-    assert (platform.get(Task, task.id).refusals, (tmp_path / "luck").read_text()) == (2, runs)
 
 
 def test_nor_by_a_trivial_change(platform: Platform, tmp_path: Path) -> None:

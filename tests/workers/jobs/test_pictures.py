@@ -11,16 +11,15 @@ import pytest
 
 from common.jobs import TAKE_PICTURES
 from common.machine.bubblewrap import SandboxFinding
-from common.models import Job, PreviewPicture, Project, Task
+from common.models import PreviewPicture, Project, Task
 from common.providers.forge import forge, gitea_forge
-from common.services.projects import projects
 from common.services.tasks import preview_pictures
 from common.settings import settings
-from common.states import Role
 from common.transaction import Transaction, transactional
 from tests.doubles.gitea import GiteaDouble, basic
 from tests.png import pixel
 from tests.providers.git_tree import WorkTree, git
+from tests.workers.jobs.test_train import approved
 from tests.workers.platform import Platform
 from workers import screenshots
 from workers.jobs import pictures
@@ -123,7 +122,7 @@ def _ring(tx: Transaction, task: Task) -> str:
 
 def test_a_preview_is_pictured_beside_production(taking: None, platform: Platform) -> None:
     project = platform.project(page("red"))
-    platform.to_production(platform.staged(platform.approved(project, "First", {"other.txt": "x"})))
+    platform.to_production(platform.staged(*approved(platform, project, {"other.txt": "x"})))
 
     task = platform.ready(project, "Green", page("green"))
 
@@ -133,40 +132,13 @@ def test_a_preview_is_pictured_beside_production(taking: None, platform: Platfor
     )
     assert (colour(platform, task, "after"), colour(platform, task, "before")) == (GREEN, RED)
     assert found["after"].pictured_sha == task.head_sha != found["before"].pictured_sha
-    # Once more changes nothing.
-    _ring(task)
-    platform.run_jobs()
-    assert {one.id for one in rows(platform, task).values()} == {one.id for one in found.values()}
 
 
-def test_without_a_browser_there_is_no_picture_and_no_fault(platform: Platform) -> None:
-    task = platform.ready(platform.project(), "Green", page("green"))
-
-    assert rows(platform, task) == {}
-    (job,) = platform.all(Job, Job.kind == TAKE_PICTURES.name)
-    assert (job.state, job.error) == ("done", None)
-
-
-@pytest.mark.parametrize("mode", ["off", "auto"])
-def test_no_browser_starts_unconfined(
-    taking: None, platform: Platform, monkeypatch: pytest.MonkeyPatch, mode: str
-) -> None:
-    monkeypatch.setenv("AIWORKER_SANDBOX", mode)
+def test_no_browser_starts_unconfined(taking: None, platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert pictures.find_camera() is not None
+    monkeypatch.setenv("AIWORKER_SANDBOX", "off")
     settings.cache_clear()
-    assert (pictures.find_camera() is None) == (mode == "off")
-
-
-def test_a_guarded_preview_lets_the_platforms_browser_in(
-    taking: None, platform: Platform, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    project = platform.project(page("red"))
-    assert platform.max.user_id is not None
-    projects.put_member(project.id, platform.max.user_id, Role.MAINTAINER, by=platform.max)
-    projects.update_project(project.id, {"is_restricted": True}, by=platform.max)
-
-    task = platform.ready(project, "Green", page("green"))
-
-    assert colour(platform, task, "after") == GREEN
+    assert pictures.find_camera() is None
 
 
 def test_old_pictures_are_deleted(taking: None, platform: Platform) -> None:

@@ -10,7 +10,6 @@ from common.errors import NotFound
 from common.jobs import Lease
 from common.models import AuditSeal, EventRow, Job, LogEntry, Project
 from common.models.insertion import insert_values
-from common.names import preview_app
 from common.providers.forge import forge
 from common.services import jobs as rows
 from common.services import purging
@@ -85,43 +84,6 @@ def test_each_call_to_the_cluster_fails_once(plain: Elsewhere, fault: str) -> No
 
 
 @pytest.mark.slow
-def test_a_user_that_was_half_made_for_a_run_goes_too(plain: Elsewhere) -> None:
-    project = plain.project({"a": "a"})
-    plain.task(project)
-    plain.agent_id = plain.agent_id or plain.agent()
-    plain.server.faults = [fault := Fault("PUT .*/collaborators", "500")]
-    plain.run_jobs(until=lambda: fault.has_struck)
-    assert any(login.startswith("aiw-run-") for login in plain.server.model.users)
-
-    delete(plain, project)
-    assert_gone(plain, project)
-
-
-def deploying_project(plain: Elsewhere) -> Project:
-    """A project with a preview that never becomes ready."""
-    project = plain.project()
-    task = plain.task(project, "Slow")
-    claimed = plain.claim()
-    plain.finish(claimed, plain.push(claimed, {"index.html": "<h1>slow</h1>\n"}))
-    plain.cluster.script(app := preview_app(task.id), "never_ready")
-    plain.run_jobs(until=lambda: app in plain.cluster.names("deployments"))
-    return project
-
-
-@pytest.mark.slow
-def test_what_is_being_deployed_does_not_come_back(plain: Elsewhere) -> None:
-    project = deploying_project(plain)
-
-    projects.delete_project(project.id, by=plain.max)
-    plain.server.faults = [first := Fault("DELETE /api/v1/repos/[^/]+/[^/]+$", "500"), Fault("DELETE", "500", nth=3)]
-    plain.run_jobs(until=lambda: first.has_struck)
-    wait_until("the namespace to be gone", lambda: plain.cluster.names("namespaces") == [])
-    plain.run_jobs()
-
-    assert_gone(plain, project)
-
-
-@pytest.mark.slow
 def test_the_rows_stay_while_another_job_of_the_project_is_at_work(plain: Elsewhere) -> None:
     """It may make anew what has been removed, so everything is removed once more after it."""
     project = busy_project(plain)
@@ -179,19 +141,6 @@ def test_a_long_past_goes_in_small_steps_before_the_rest(platform: Platform, mon
     assert left == [(4_000, 2), (3_000, 2), (2_500, 1)]
     for model in (EventRow, AuditSeal):
         assert platform.all(model, model.feed_id == project.id) == []
-
-
-def test_a_run_of_a_repository_without_its_mark_loses_its_user_and_the_project_goes(plain: Elsewhere) -> None:
-    project = plain.project()
-    plain.task(project)
-    plain.claim()
-    plain.repo(project).fields["description"] = "Ours now"
-
-    delete(plain, project)
-
-    assert plain.all(Project) == []
-    assert plain.repo(project).fields["description"] == "Ours now"
-    assert [login for login in plain.server.model.users if login.startswith("aiw-run-")] == []
 
 
 def test_a_project_whose_name_a_foreign_repository_has_can_be_deleted(plain: Elsewhere) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -133,24 +132,6 @@ def test_a_lie_is_refused_with_its_code(platform: Platform, lie: Lie, code: str)
     assert [check.code for check in checks] == [code]
 
 
-@pytest.mark.slow
-def test_a_submodule_that_gitmodules_names_passes(platform: Platform) -> None:
-    task = platform.task(platform.project(FILES, test_command=TESTS))
-    claimed = platform.claim()
-    named = '[submodule "lib"]\n\tpath = "vendor/lib" ; ours\n\turl = https://example.com/lib.git\n'
-
-    platform.finish(claimed, _link(platform, claimed, "vendor/lib", named))
-    platform.run_jobs()
-
-    assert platform.get(Task, task.id).state == "ready_to_test"
-
-
-@pytest.mark.slow
-def test_a_project_may_let_tests_be_deleted(platform: Platform) -> None:
-    project = platform.project(FILES, test_command=TESTS, keep_tests=False)
-    platform.ready(project, "Tidy", {"tests/test_page.py": None})
-
-
 def test_an_honest_run_after_a_refusal_passes_and_feedback_is_delivered_once(platform: Platform) -> None:
     project = platform.project(FILES, test_command=TESTS)
     task = platform.task(project)
@@ -216,15 +197,6 @@ def test_a_proof_that_could_not_be_made_is_asked_about_each_time(platform: Platf
 )  # fmt: skip
 def test_test_files_are_known_by_custom(path: str, is_one: bool) -> None:
     assert is_test_file(path) is is_one
-
-
-@pytest.mark.slow
-def test_tests_that_die_by_a_signal_are_run_once_more(platform: Platform, tmp_path: Path) -> None:
-    """The machine may have killed them: their second verdict counts."""
-    mark = tmp_path / "was-killed"
-    project = platform.project(FILES, test_command=f"test -e {mark} || {{ touch {mark}; kill -KILL $$; }}")
-
-    platform.ready(project, "Greet", {"index.html": "<h1>honest</h1>\n"})
 
 
 def test_the_tests_of_a_cancelled_task_are_stopped(platform: Platform) -> None:

@@ -43,19 +43,13 @@ def emptied(old: Mapping[str, str], new: Mapping[str, str], test: str = "tests.t
 
 HIDDEN = {
     "star import": FUNCTION + "\n\nfrom tests.hollow import *\n",
-    "star import in a block": FUNCTION + "\n\nif True:\n    from tests.hollow import *\n",
     "star import in its place": "from tests.hollow import *\n",
     "import": FUNCTION + "\n\nfrom .hollow import test_title\n",
     "import by another name": FUNCTION + "\n\nfrom tests.hollow import nothing as test_title\n",
-    "import, then assigned": FUNCTION + "\n\nfrom tests.hollow import nothing\n\ntest_title = nothing\n",
     "lambda": FUNCTION + "\n\ntest_title = other = lambda: None\n",
-    "typed lambda": FUNCTION + "\n\ntest_title: object = lambda: None\n",
-    "another function": FUNCTION + "\n\ndef nothing():\n    pass\n\n\ntest_title = nothing\n",
     "a helper": HELPED.replace("    assert title() == 'Shop'", "    print(title)"),
     "decorator": decorated(QUIET),
     "decorator with arguments": decorated(MADE, "@quiet('later')"),
-    "decorator of another file": decorated("from tests.quiet import quiet\n"),
-    "decorator with arguments of another file": decorated("from tests.quiet import made as quiet\n", "@quiet(1)"),
     "decorator that swallows": decorated("def quiet(test):\n" + INNER.format(TRIED.format("AssertionError", "pass"))),
     "left in the end": FUNCTION.replace(
         "    assert title() == 'Shop'", "    try:\n        assert title() == 'Shop'\n    finally:\n        return"
@@ -73,11 +67,9 @@ def test_a_function_that_shows_nothing_any_more_is_emptied(lie: str) -> None:
 
 HIDDEN_METHODS = {
     "lambda": METHOD + "\n    test_title = lambda self: None\n",
-    "lambda from outside": METHOD + "\n\nPage.test_title = lambda self: None\n",
     "a coroutine that nobody awaits": METHOD.replace("    def", "    async def"),
     "a generator that nobody reads": METHOD + "        yield\n",
     "a class of another file": METHOD + "\n\nfrom tests.hollow import Page\n",
-    "a class of a star import": METHOD + "\n\nfrom tests.hollow import *\n",
 }
 
 
@@ -93,52 +85,27 @@ HONEST = {
     "a helper": HELPED,
     "a helper of another file": FUNCTION.replace("assert title() == 'Shop'", "check()")
     + "\n\nfrom tests.check import *\n",
-    "a helper that calls others": "def one(x):\n    return two(x) if x else None\n\n\n"
-    "def two(x):\n    one(x)\n    check(x)\n\n\n"
-    "def test_title():\n    two(1)\n",
     "a fixture of a function's name": "import pytest\n\n\n@pytest.fixture\ndef check():\n    return print\n\n\n"
     "def test_title(check):\n    check()\n",
-    "a name of its own": "def check():\n    pass\n\n\ndef test_title():\n    check = page()\n    check()\n",
-    "a part of its own": FUNCTION.replace(
-        "    assert title() == 'Shop'", "    def check():\n        assert title() == 'Shop'\n\n    check()"
-    ),
     "moved to another file": "from tests.moved import test_title\n",
     "marked": "import pytest\n\n" + decorated("", "@pytest.mark.slow"),
-    "marked later": FUNCTION + "\n\ntest_title = slow(test_title)\n",
     "made by a function": "test_title = made('Shop')\n",
-    "handed through": "def check():\n    assert page()\n\n\ndef known(test):\n    return test\n\n\n"
-    "test_title = known(check)\n",
     "decorator": decorated("def quiet(test):\n" + INNER.format("return test(*args)")),
-    "decorator that returns it": decorated("def quiet(test):\n    return test if now() else None\n"),
     "decorator that tries again": decorated(
         "def quiet(test):\n" + INNER.format(TRIED.format("AssertionError", "pass") + "\n        return test(*args)")
     ),
-    "decorator that reads what failed": decorated(
-        "def quiet(test):\n" + INNER.format(TRIED.format("AssertionError", "show()"))
-    ),
     "decorator that is a context": decorated("@contextmanager\ndef quiet():\n    yield\n", "@quiet()"),
-    "decorator of more": decorated("def quiet(*tests):\n    return tests[0]\n"),
     "a star import before it": "from tests.hollow import *\n" + FUNCTION,
-    "a star import of something else": FUNCTION + "\n\nfrom tests.check import *\n",
     "an optional import": FUNCTION
     + "\n\ntry:\n    from tests.moved import test_title\nexcept ImportError:\n    pass\n",
-    "a class that goes": FUNCTION + "\n\nclass Base:\n    pass\n\n\nBase = None\n",
-    "left in the end of the rest": FUNCTION + "    try:\n        close()\n    finally:\n        return\n",
 }
 HONEST_METHODS = {
     "its own assertion": METHOD + "\n    def assertEqual(self, *args):\n        super().assertEqual(*args)\n",
-    "an assertion without arguments": METHOD.replace("self.assertEqual(title(), 'Shop')", "self.assert_title()"),
     "a coroutine": METHOD.replace("    def", "    async def").replace("TestCase", "IsolatedAsyncioTestCase"),
     "a coroutine of Django": METHOD.replace("    def", "    async def")
     .replace("import unittest", "from django.test import TestCase")
     .replace("unittest.TestCase", "TestCase"),
-    "a coroutine of Twisted": METHOD.replace("    def", "    async def").replace(
-        "import unittest", "from twisted.trial import unittest"
-    ),
-    "a coroutine of a class with its own way to run": METHOD.replace("    def", "    async def")
-    + "\n    def run(self, result=None):\n        return run(super().run, result)\n",
     "a decorated generator": METHOD.replace("    def", "    @gen_test\n    def") + "        yield\n",
-    "a class of itself": METHOD + "\n\nclass Other(Page):\n    Page = Page\n    Other = Page\n",
 }
 
 

@@ -17,8 +17,6 @@ FILES = {
     "tests/test_page.py": "def test_shop():\n    assert open('page.txt').read() == 'Shop\\n'\n",
 }  # fmt: skip
 LUCK = "tests.first.test_luck::test_luck"
-BOTH_STEPS = f"a=0; {PYTEST} || a=1; test ! -e type_error || a=1; exit $a"
-"""As tox and `make -k` do: both run, and the exit status says whether one failed."""
 
 
 def luck(bad: Path) -> str:
@@ -49,17 +47,6 @@ def push(platform: Platform, project: Project, name: str) -> None:
     tree = platform.clone(project)
     tree.commit({name: "x\n"}, on="main")
     tree.push("main")
-
-
-@pytest.mark.slow
-def test_another_step_that_fails_beside_a_test_in_quarantine_is_blamed(platform: Platform, tmp_path: Path) -> None:
-    project = quarantined(platform, tmp_path, BOTH_STEPS)
-    task = platform.task(project)
-    platform.work(task, {"type_error": "x\n"})
-
-    tests = checks_of(platform, task)["tests"]
-    assert (tests.status, tests.code) == ("failed", "tests_failed")
-    assert tests.message == "The tests fail: it exited with 1. Those in quarantine were left out."
 
 
 @pytest.mark.slow

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from common import jobs
-from common.models import Deployment, Job, Project, Run, Task, TaskCheck
-from common.services.projects import projects, variables
+from common.models import Job, Project, Task, TaskCheck
+from common.services.projects import variables
 from common.services.runs import runners
 from common.settings import settings
 from common.states import JobState
@@ -90,18 +90,3 @@ def test_no_run_begins_whose_project_can_not_be_read_and_others_do(platform: Pla
     assert platform.all(Job, Job.state_ == JobState.FAILED) == []
     started = platform.task(other)
     assert platform.claim().task.id == started.id
-
-
-def test_a_project_that_can_not_be_read_is_deleted_with_its_apps_and_runs(platform: Platform, set_key: SetKey) -> None:
-    project = platform.project(env_vars={"PLAIN": "x"}, **SECRETS)
-    platform.staged(platform.approved(project, "One", {"one": "1\n"}))
-    platform.task(project)
-    platform.claim()
-    set_key(ANOTHER)
-
-    projects.delete_project(project.id, by=platform.max)
-    platform.run_jobs(until=lambda: platform.all(Project) == [])
-
-    assert platform.all(Run) == platform.all(Deployment) == []
-    (job,) = platform.all(Job, Job.kind == jobs.DELETE_PROJECT.name)
-    assert (job.state, job.error) == (JobState.DONE, None)

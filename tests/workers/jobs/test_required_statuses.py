@@ -12,31 +12,28 @@ from sqlalchemy import select
 from common.jobs import VERIFY_RUN
 from common.models import Comment, Job, Project, Run, Task, TaskCheck
 from common.services.tasks import webhooks
-from common.services.tasks.task_details import read_details
 from common.transaction import Transaction, transactional
 from common.values.claimed_run import ClaimedRun
 from tests.doubles.gitea.model import User
 from tests.workers.elsewhere import Elsewhere
-from tests.workers.nights import switch_off, switch_on
 
 pytestmark = pytest.mark.slow
 
 BUILD, LINT = "ci/build", "ci/lint"
 JOB = "CI / build (push)"
-FILES = {"a.txt": "a\n"}
 
 
 class Claim:
     """A task whose agent has pushed a commit and reported it. The project requires these statuses."""
 
-    def __init__(self, platform: Elsewhere, *contexts: str, files: dict[str, str] = FILES) -> None:
+    def __init__(self, platform: Elsewhere, *contexts: str) -> None:
         self.platform = platform
         self.project: Project = platform.project(required_statuses=list(contexts))
         self.repo = platform.repo(self.project)
         self.bot = platform.server.person("ci-bot", writes=(self.project.repository_owner, self.project.slug))
         self.task: Task = platform.task(self.project)
         self.claimed: ClaimedRun = platform.claim()
-        self.sha = platform.push(self.claimed, files)
+        self.sha = platform.push(self.claimed, {"a.txt": "a\n"})
 
     def finish(self) -> None:
         """Report the commit, and have the platform look as far as it can."""
@@ -106,8 +103,6 @@ def test_a_pending_status_waits_and_then_passes(plain: Elsewhere) -> None:
     assert claim.verdict == ("running", None, "in_progress")
     assert claim.check is not None
     assert claim.check.message == "The repository's own CI is awaited: ci/lint is missing, ci/build is pending."
-    shown = read_details(claim.task.id, by=plain.max).parts.checks
-    assert [check.name for check in shown][-3:] == ["kept_tests", "tests", "statuses"]
 
     claim.set(BUILD, "success", description="12 passed", target_url="https://ci.example.org/7")
     claim.set(LINT, "warning")
@@ -170,37 +165,6 @@ def test_foreign_statuses_do_not_count(plain: Elsewhere) -> None:
     assert clone.username not in plain.server.model.users
     assert claim.check is not None
     assert claim.check.message == f"The repository's own CI is awaited: ci/build is missing, {JOB} is missing."
-
-
-def test_a_status_that_came_while_the_platform_was_away_counts(plain: Elsewhere) -> None:
-    claim = Claim(plain, BUILD)
-    claim.finish()
-
-    claim.let_pass(minutes=600)
-    claim.set(BUILD, "success")
-    claim.look_again()
-
-    assert claim.verdict == ("passed", None, "ready_to_test")
-
-
-def test_the_time_in_which_the_platform_was_off_is_no_wait_for_the_ci(plain: Elsewhere) -> None:
-    """The CI may have been off, too."""
-    claim = Claim(plain, BUILD)
-    claim.finish()
-    plain.expire()
-
-    claim.let_pass(minutes=600)
-    switch_off(minutes=600)
-    claim.look_again()
-    assert claim.verdict == ("running", None, "in_progress")
-
-    plain.expire()
-    claim.look_again()
-    assert claim.verdict == ("running", None, "in_progress")
-
-    switch_on(minutes=61)
-    claim.look_again()
-    assert claim.verdict[:2] == ("failed", "status_missing")
 
 
 def test_a_webhook_of_a_status_has_it_looked_for_at_once(plain: Elsewhere) -> None:

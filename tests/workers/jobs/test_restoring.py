@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,10 +16,10 @@ from common.providers.runtime import runtime
 from common.services.delivery import restoring, task_groups
 from common.services.delivery.restoring import RestorePlan
 from common.services.projects.places import app_of, place_of
-from common.values.app import App
 from tests.e2e.instance import wait_until
 from tests.providers.runtime_supervisor import RUN_WEB_APP, WEB_APP, get
 from tests.workers.elsewhere import Elsewhere
+from tests.workers.jobs.test_train import approved
 from tests.workers.platform import Platform
 from workers import registry
 
@@ -31,9 +30,10 @@ def test_a_version_that_went_live_since_the_job_began_is_not_replaced(
     plain: Elsewhere, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = plain.project()
-    plain.to_production(plain.staged(plain.approved(project, "One", {"one": "1\n"})))
+    one, two = approved(plain, project, {"one": "1\n"}, {"two": "2\n"})
+    plain.to_production(plain.staged(one))
     (old,) = plain.all(Deployment, Deployment.live_key == f"{project.id}:production")
-    group = plain.staged(plain.approved(project, "Two", {"two": "2\n"}))
+    group = plain.staged(two)
     app, real = app_of(place_of(project), "production"), restoring.begin_restore
 
     def slow(lease: Lease, running: set[tuple[str, str]]) -> RestorePlan:
@@ -53,59 +53,14 @@ def test_a_version_that_went_live_since_the_job_began_is_not_replaced(
     assert [version for _namespace, name, version in runtime().list_apps() if name == "production"] == [live.id]
 
 
-def _code_of(app: App, version_id: str) -> str | None:
-    state = runtime().read_app(app, version_id)
-    return None if state is None else state.code
-
-
 def _restore_once(platform: Elsewhere) -> None:
     (job,) = (job for job in platform.due() if job.kind == RESTORE_RUNTIME.name)
     registry.registered[job.kind](job.id)
 
 
-@pytest.mark.parametrize("part", ["start", "setup"])
-def test_what_a_version_needs_may_come_after_it_when_the_machine_starts(
-    platform: Platform, tmp_path: Path, part: str
-) -> None:
-    needed = tmp_path / "needed"
-    needed.touch()
-    waits = 'test -e "$NEEDED" || exit 1'
-    commands = {"start_command": f"{waits}; {RUN_WEB_APP}"}
-    if part == "setup":
-        commands = {"start_command": RUN_WEB_APP, "setup_command": waits}
-    project = platform.project({"app.py": WEB_APP, "says": "1\n"}, env_vars={"NEEDED": str(needed)}, **commands)
-    for says in ("2\n", "3\n"):
-        platform.to_production(platform.staged(platform.approved(project, f"Says {says}", {"says": says})))
-    platform.ready(project, "Shown", {"says": "4\n"})
-    environments = Deployment.live_key.is_not(None)
-    before = {row.id: row for row in platform.all(Deployment, environments)}
-    platform.supervisor.stop()
-    needed.unlink()
-    platform.supervisor.start_again()
-
-    def have_failed_once() -> bool:
-        platform.restore()
-        platform.run_jobs()
-        apps = [(app_of(place_of(project), row.app_name), row.id) for row in before.values()]
-        return all("starting it again" in str(runtime().app_logs(app, version)) for app, version in apps)
-
-    wait_until("the first start of each to fail", have_failed_once)
-    needed.touch()
-
-    def serve() -> bool:
-        platform.restore()
-        platform.run_jobs()
-        return all(get(row.url)[0] == 200 for row in before.values())
-
-    wait_until("each to serve again", serve)
-    after = platform.all(Deployment, environments)
-    assert {row.id: (row.state, row.error) for row in after} == dict.fromkeys(before, ("completed", None))
-    assert sorted(get(row.url)[1] for row in after) == ["3\n", "3\n", "4\n"]
-
-
 def test_an_app_that_had_to_take_another_port_is_shown_at_its_new_address(platform: Platform) -> None:
     project = platform.project({"app.py": WEB_APP, "says": "1\n"}, start_command=RUN_WEB_APP)
-    platform.to_production(platform.staged(platform.approved(project, "Two", {"says": "2\n"})))
+    platform.to_production(platform.staged(*approved(platform, project, {"says": "2\n"})))
     shown = platform.ready(project, "Three", {"says": "3\n"})
     is_old = Deployment.live_key.is_not(None)
     before = {row.id: str(row.url) for row in platform.all(Deployment, is_old)}

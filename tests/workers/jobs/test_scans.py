@@ -222,25 +222,6 @@ def test_what_is_not_new_or_not_affected_passes(platform: Platform, provide: Cal
 
 
 @pytest.mark.slow
-def test_a_lock_file_that_cannot_be_read_is_a_finding(platform: Platform, provide: Callable[..., Path]) -> None:
-    provide(advisory())
-    task = platform.task(platform.project(FILES, dependency_scan="refuse"))
-    platform.work(task, {"uv.lock": "[[package\n"})
-
-    check = dependencies_check(platform, task)
-    assert (check.status, check.code) == ("failed", "known_faults")
-    assert (check.log or "").endswith(": uv.lock is not in its format")
-
-
-@pytest.mark.slow
-def test_without_advisories_nothing_is_looked_at(platform: Platform) -> None:
-    task = platform.ready(platform.project(FILES), "Greet", {"requirements.txt": "requests==2.0.0\n"})
-
-    check = dependencies_check(platform, task)
-    assert (check.status, check.message) == ("skipped", "The operator of this platform provides no advisories.")
-
-
-@pytest.mark.slow
 def test_broken_advisories_are_no_pass_where_faults_are_refused(
     platform: Platform, provide: Callable[..., Path]
 ) -> None:

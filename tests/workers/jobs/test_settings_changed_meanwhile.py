@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 from pathlib import Path
 
 import pytest
@@ -29,20 +28,6 @@ def waiting(folder: Path, end: str) -> str:
     return f"touch {folder}/begun; until test -e {folder}/go; do sleep 0.05; done; {end}"
 
 
-def locking(folder: Path) -> str:
-    """A command that holds the folder's lock while it runs, and runs until there is a file `go`."""
-    return f"exec 9>{folder}/lock; flock 9; {waiting(folder, 'exit 1')}"
-
-
-def is_free(folder: Path) -> bool:
-    with (folder / "lock").open() as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-    return True
-
-
 def test_a_result_of_the_former_test_command_does_not_count(platform: Platform, tmp_path: Path) -> None:
     project = platform.project(FILES, test_command=waiting(tmp_path, "exit 1"))
     task = platform.task(project)
@@ -54,19 +39,6 @@ def test_a_result_of_the_former_test_command_does_not_count(platform: Platform, 
 
     assert checks_of(platform, task)["tests"].message == "The tests pass: 1 ran."
     assert platform.get(Task, task.id).state == "ready_to_test"
-
-
-def test_tests_by_a_former_command_are_stopped(platform: Platform, tmp_path: Path) -> None:
-    """They would take the place of others until their time is up."""
-    project = platform.project(FILES, test_command=locking(tmp_path))
-    task = platform.task(project)
-    begun(platform, task, {"readme": "x\n"}, tmp_path / "begun")
-
-    projects.update_project(project.id, {"test_command": PYTEST}, by=platform.max)
-    platform.run_jobs()
-
-    assert platform.get(Task, task.id).state == "ready_to_test"
-    assert is_free(tmp_path)
 
 
 def test_a_preview_that_fails_by_a_former_command_begins_anew(platform: Platform, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from common.models import Deployment, Question, Run, Task, TaskGroup
+from common.models import Deployment, Question, Run, Task
 from common.providers.forge import local_forge
 from common.services.runs import runners
 from common.services.tasks import tasks
@@ -121,28 +121,3 @@ def test_a_lost_agent_gives_its_task_back(platform: Platform) -> None:
     assert platform.get(Run, claimed.run.id).outcome == "lost"
     again = platform.claim()
     assert again.run.id != claimed.run.id
-
-
-def test_a_conflict_and_a_red_merge_name_their_culprits(plain_platform: Platform) -> None:
-    """Each is green alone; `two` changes the line that `one` changed, `four` breaks what `three` relies on."""
-    platform = plain_platform
-    files = {"index.html": "<h1>first</h1>\n", "a": "1\n", "b": "1\n", "c": "1\n"}
-    project = platform.project(files, test_command="! { grep -q 2 b && grep -q 2 c; }")
-    members = [
-        platform.approved(project, "one", {"a": "2\n"}),
-        platform.approved(project, "two", {"a": "3\n"}),
-        platform.approved(project, "three", {"b": "2\n"}),
-        platform.approved(project, "four", {"c": "2\n"}),
-        platform.approved(project, "five", {"d": "2\n"}),
-    ]
-    group = platform.staged(*members)
-    assert group.state == "staging"
-    kinds = {problem["taskId"]: problem["kind"] for problem in group.problems}
-    assert kinds == {members[1].id: "conflict", members[3].id: "tests_failed"}
-    assert group.problems[0]["files"] == ["a"]
-    states = [platform.get(Task, task.id).state for task in members]
-    assert states == ["staging", "in_progress", "staging", "in_progress", "staging"]
-    tree = platform.clone(project)
-    assert tree.path.joinpath("index.html").exists()
-    group = platform.to_production(platform.get(TaskGroup, group.id))
-    assert group.state == "production"

@@ -8,16 +8,13 @@ from pathlib import Path
 import pytest
 
 from common.jobs import WATCH_REPOSITORY, Lease
-from common.models import Comment, EventRow, Project, Push, TaskGroup
+from common.models import TaskGroup
 from common.providers.forge import forge
-from common.services.delivery import task_groups
 from common.services.projects import projects
-from common.services.tasks import pushes, tasks, watching
-from common.services.tasks.pushes import NewPush
+from common.services.tasks import tasks, watching
 from common.settings import settings
 from common.transaction import Transaction, transactional
 from common.values.pull_request import PullReview
-from tests.doubles.gitea import Fault
 from tests.doubles.gitea.pulls import add_review, change_pull
 from tests.workers.jobs.shop_on_gitea import PULL, Shop, prove, shop_on_gitea
 from tests.workers.platform import Platform
@@ -43,28 +40,6 @@ def test_a_project_is_protected_and_rings(shop: Shop) -> None:
     assert [hook["config"]["url"] for hook in shop.repo.hooks] == [settings().forge.webhook_url]
 
 
-def test_direct_pushes_are_about_the_branch_that_is_delivered_to_whatever_the_server_shows_first(shop: Shop) -> None:
-    shop.work.commit({"b": "b"}, on="shown", start="main")
-    shop.work.push("shown")
-    shop.repo.fields["default_branch"] = "shown"
-
-    seen = []
-    for is_allowed in (True, False):
-        projects.update_project(shop.project.id, {"allow_direct_push": is_allowed}, by=shop.platform.max)
-        shop.platform.run_jobs()
-        seen.append(shop.repo.rules["main"]["push_whitelist_teams"])
-
-    assert seen == [["Owners"], []]
-
-
-def test_a_push_after_the_proof_voids_it(shop: Shop) -> None:
-    shop.push("b")
-
-    shop.poll()
-
-    assert (shop.task.state, shop.task.approved_sha) == ("in_progress", None)
-
-
 @pytest.mark.parametrize("heard", ["webhook", "poll"])
 def test_a_push_to_a_member_of_a_group_takes_it_out_before_staging(shop: Shop, heard: str) -> None:
     group = shop.merged_group()
@@ -78,37 +53,15 @@ def test_a_push_to_a_member_of_a_group_takes_it_out_before_staging(shop: Shop, h
     assert pushed in group.problems[0]["detail"]
 
 
-@pytest.mark.parametrize("heard", ["webhook", "poll"])
-def test_a_push_to_a_member_of_a_group_on_staging_is_left_out(shop: Shop, heard: str) -> None:
+def test_whoever_closes_a_member_of_a_group_takes_it_out(shop: Shop) -> None:
     group = shop.merged_group()
-    task_groups.deploy_to_staging(group.id, by=shop.platform.max)
-    shop.platform.run_jobs()
-    assert shop.task.state == "staging"
-    pushed = shop.push("b")
-
-    for _ in range(2):
-        shop.look(heard)
-
-    assert (shop.task.state, shop.task.later_push, shop.task.approved_sha) == ("staging", pushed, shop.head)
-    group = shop.platform.get(TaskGroup, group.id)
-    assert (group.state, [problem["kind"] for problem in group.problems]) == ("staging", ["later_push"])
-    assert pushed in group.problems[0]["detail"]
-
-
-@pytest.mark.parametrize(("what", "becomes"), [("closed", "cancelled"), ("changes_requested", "in_progress")])
-def test_whoever_closes_or_criticises_a_member_of_a_group_takes_it_out(shop: Shop, what: str, becomes: str) -> None:
-    group = shop.merged_group()
-    if what == "closed":
-        change_pull(shop.server.as_person(shop.ada, {"state": "closed"}), shop.repo, str(PULL))
-    else:
-        criticism = {"state": "REQUEST_CHANGES", "body": "Not yet", "remarks": []}
-        add_review(shop.server.as_person(shop.ada), shop.repo, PULL, **criticism)
+    change_pull(shop.server.as_person(shop.ada, {"state": "closed"}), shop.repo, str(PULL))
 
     shop.poll()
 
-    assert shop.task.state == becomes
+    assert shop.task.state == "cancelled"
     group = shop.platform.get(TaskGroup, group.id)
-    assert (group.state, [problem["kind"] for problem in group.problems]) == ("conflict", [what])
+    assert (group.state, [problem["kind"] for problem in group.problems]) == ("conflict", ["closed"])
 
 
 def test_what_is_merged_by_a_person_is_approved(shop: Shop) -> None:
@@ -133,11 +86,10 @@ def test_what_is_merged_into_another_branch_is_not_approved(shop: Shop) -> None:
     assert (shop.task.state, shop.task.approved_sha) == ("ready_to_test", None)
 
 
-@pytest.mark.parametrize("is_merged", [False, True])
-def test_a_pull_request_of_another_branch_that_has_the_number_changes_nothing(shop: Shop, is_merged: bool) -> None:
+def test_a_pull_request_of_another_branch_that_has_the_number_changes_nothing(shop: Shop) -> None:
     # As after the server was restored from a backup: numbers since then are given once more.
     shop.server.comment(shop.ada, shop.repo, PULL, "Of something else")
-    shop.repo.pulls[PULL].update(head="other", state="closed", merged=is_merged, merge_commit_sha=shop.head)
+    shop.repo.pulls[PULL].update(head="other", state="closed", merged=True, merge_commit_sha=shop.head)
 
     shop.poll()
 
@@ -153,22 +105,8 @@ def test_who_merges_their_own_work_approves_nothing_where_another_has_to(shop: S
     assert (shop.task.state, shop.task.approved_sha) == ("ready_to_test", None)
 
 
-def test_who_pushed_is_told_but_for_the_platform_itself(shop: Shop) -> None:
-    for login in ("platform", "aiw-run-0123456789abcdef01234567", "ada"):
-        pushed = NewPush(shop.task.branch_name, None, shop.head)
-        pushes.note_push_at_forge(shop.project.id, pushed, login=login)
-
-    shop.poll()
-
-    assert [(row.username, row.task_id) for row in shop.platform.all(Push)] == [("ada", shop.task_id)]
-    rows = shop.platform.all(EventRow, EventRow.name == "branch:pushed")
-    assert [(row.actor, row.task_id) for row in rows] == [("ada", shop.task_id)]
-
-
-@pytest.mark.parametrize("is_approved", [False, True])
-def test_what_is_closed_by_a_person_is_cancelled(shop: Shop, is_approved: bool) -> None:
-    if is_approved:
-        tasks.approve_task(shop.task_id, by=shop.platform.max)
+def test_what_is_closed_by_a_person_is_cancelled(shop: Shop) -> None:
+    tasks.approve_task(shop.task_id, by=shop.platform.max)
     change_pull(shop.server.as_person(shop.ada, {"state": "closed"}), shop.repo, str(PULL))
 
     for _ in range(2):
@@ -194,10 +132,7 @@ def test_what_an_agent_closes_is_opened_again(shop: Shop) -> None:
     assert [event["login"] for event in shop.repo.events if event["type"] == "reopen"] == ["platform"]
 
 
-@pytest.mark.parametrize("is_ready", [False, True])
-def test_what_was_read_before_the_newest_proof_says_nothing_of_it(shop: Shop, is_ready: bool) -> None:
-    if not is_ready:
-        tasks.reject_task(shop.task_id, reason="Not yet", comments=[], by=shop.platform.max)
+def test_what_was_read_before_the_newest_proof_says_nothing_of_it(shop: Shop) -> None:
     change_pull(shop.server.as_person(shop.ada, {"state": "closed"}), shop.repo, str(PULL))
     lease = _begun_watch(shop.project.id)
     plan = watching.begin_watch(lease)
@@ -226,18 +161,6 @@ def test_a_comment_is_the_agents_once(shop: Shop) -> None:
     assert (shop.task.state, shop.remarks()) == ("ready_to_test", [("comment", "ada", "Nice", None)])
 
 
-def test_a_server_that_refuses_to_show_comments_holds_the_project_and_hides_no_push(shop: Shop) -> None:
-    tasks.approve_task(shop.task_id, by=shop.platform.max)
-    shop.push("b")
-    shop.server.faults.append(Fault("GET .*/issues/1/comments", "409"))
-    shop.poll()
-
-    assert shop.task.state == "in_progress"
-    assert "was refused" in str(shop.platform.get(Project, shop.project.id).error)
-    shop.poll()
-    assert shop.platform.get(Project, shop.project.id).error is None
-
-
 def test_a_review_that_asks_for_changes_sends_the_task_back_once(shop: Shop) -> None:
     remark = {"path": "a", "position": 1, "body": "Why?"}
     add_review(
@@ -249,17 +172,3 @@ def test_a_review_that_asks_for_changes_sends_the_task_back_once(shop: Shop) -> 
 
     assert (shop.task.state, shop.task.round) == ("in_progress", 2)
     assert sorted(shop.remarks()) == [("rejection", "ada", "Not yet", None), ("rejection", "ada", "Why?", "a")]
-
-
-def test_a_remark_stands_on_the_side_of_the_change_that_it_was_written_on(shop: Shop) -> None:
-    # services/convert/pull_review.go: a line that the change removes is `original_position`, and `position` is 0.
-    remarks = [
-        {"path": "a", "position": 0, "original_position": 3, "body": "Keep this"},
-        {"path": "a", "position": 3, "original_position": 0, "body": "Why this?"},
-    ]
-    add_review(shop.server.as_person(shop.ada), shop.repo, PULL, state="COMMENT", body="", remarks=remarks)
-
-    shop.poll()
-
-    rows = shop.platform.all(Comment, Comment.task_id == shop.task_id)
-    assert {(row.body, row.line, row.side) for row in rows} == {("Keep this", 3, "old"), ("Why this?", 3, "new")}

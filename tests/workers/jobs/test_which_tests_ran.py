@@ -8,7 +8,6 @@ import pytest
 
 from common.errors import Invalid
 from common.models import Comment, Task, TaskCheck
-from common.providers.forge import changes
 from common.services.tasks import losses, tasks
 from tests.workers.platform import Platform
 
@@ -136,20 +135,6 @@ def test_without_a_report_the_proof_says_so(platform: Platform) -> None:
 
     task = platform.ready(platform.project(FILES, test_command="make -v"), "Work", {"readme": "x\n"})
     assert checks_of(platform, task)["tests"].message == "The tests pass (exit code only: no file was found)."
-
-
-@pytest.mark.slow
-def test_tests_that_are_too_large_to_compare_are_refused_where_they_must_be_kept(
-    platform: Platform, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(changes, "_MAX_TOTAL_BYTES", 2**16)
-    task = platform.task(platform.project(FILES, test_command=PYTEST))
-    fixtures = {f"tests/data/{number}.txt": f"{number}\n" * 2**14 for number in range(3)}
-    emptied = changed('self.assertEqual(title(), "Shop")', "pass")
-    platform.work(task, {**fixtures, "tests/test_page.py": emptied})
-
-    lost, state = checks_of(platform, task)["lost_tests"], platform.get(Task, task.id).state
-    assert (lost.status, lost.code, state) == ("failed", "diff_too_large", "in_progress")
 
 
 HOLLOW = "\n    def test_more(self):\n        self.assertTrue(True)\n"

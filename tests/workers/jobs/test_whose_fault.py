@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from common.errors import NotFound
-from common.models import EventRow, FlakyTest, Project, Question, Task, TaskGroup, TestedCommit
-from common.services.delivery.bisection import GREEN_RUNS
+from common.models import EventRow, FlakyTest, Project, Question, Task
 from common.services.tasks import flaky_tests, red_base
 from tests.workers.jobs.test_which_tests_ran import checks_of
 from tests.workers.platform import Platform
@@ -138,17 +136,6 @@ def test_an_old_flaky_test_is_noted_and_blames_nobody(platform: Platform, tmp_pa
 
 
 @pytest.mark.slow
-def test_a_test_that_is_red_in_two_of_three_runs_fails(platform: Platform, tmp_path: Path) -> None:
-    files = {**FILES, "tests/test_page.py": SHOP + flaky(tmp_path / "luck", "13")}
-    task = platform.task(platform.project(files, test_command=PYTEST))
-    platform.work(task, {"readme": "x\n"})
-
-    tests = checks_of(platform, task)["tests"]
-    assert (tests.status, tests.code) == ("failed", "tests_failed")
-    assert tests.message == f"The tests fail in 2 of 3 runs: {LUCK}."
-
-
-@pytest.mark.slow
 def test_failures_in_quarantine_count_for_nothing_until_it_ends(platform: Platform, tmp_path: Path) -> None:
     files = {**FILES, "tests/test_page.py": SHOP + flaky(tmp_path / "luck", "1567")}
     project = platform.project(files, test_command=PYTEST, most_quarantined=1)
@@ -186,17 +173,3 @@ def test_a_train_goes_on_past_failures_in_quarantine_and_uses_what_proofs_know_o
     assert (group.state, group.error) == ("staging", None)
     assert [problem["kind"] for problem in group.problems] == ["quarantined"]
     assert LUCK in group.problems[0]["detail"]
-
-
-@pytest.mark.slow
-def test_the_base_is_tested_once_for_proofs_and_trains(platform: Platform, tmp_path: Path) -> None:
-    command = f"git -C . rev-parse HEAD >>{tmp_path}/runs; {PYTEST}"
-    project = platform.project(FILES, test_command=command)
-    task = platform.approved(project, "Work", {"readme": "x\n"})
-    platform.staged(task)
-
-    runs = Counter((tmp_path / "runs").read_text().split())
-    group = platform.all(TaskGroup)[0]
-    assert runs.pop(group.tested_sha) == GREEN_RUNS
-    assert set(runs.values()) == {1}
-    assert len(runs) + 1 == len(platform.all(TestedCommit, TestedCommit.project_id == project.id))
