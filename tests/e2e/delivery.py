@@ -5,24 +5,16 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import subprocess
 import sys
-import threading
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
-from urllib.parse import urlsplit
 
 import psutil
-import requests
 
 from common.machine.children import PARENT_DEATH_COMMAND
 from tests.e2e.instance import ROOT, Instance, wait_until
 from tests.e2e.story import Story
-from tests.patience import PATIENCE_SECONDS
 from tests.processes import lives, words
 
 LISTENING = "0A"
@@ -54,82 +46,6 @@ def agent(story: Story, folder: Path, *, slots: int) -> Iterator[None]:
     finally:
         process.kill()
         process.wait()
-
-
-class Repeated:
-    """Does one thing again and again beside the test, `pause_seconds` apart, until its context ends.
-
-    What breaks there is raised at the context's end.
-    """
-
-    def __init__(self, act: Callable[[], None], pause_seconds: float = 0.1) -> None:
-        self._act = act
-        self._pause_seconds = pause_seconds
-        self._done = threading.Event()
-        self._problem: Exception | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self._done.set()
-        self._thread.join(PATIENCE_SECONDS)
-        if kind is None and self._problem is not None:
-            raise self._problem
-
-    def _run(self) -> None:
-        try:
-            while not self._done.wait(self._pause_seconds):
-                self._act()
-        except (AssertionError, requests.RequestException) as error:
-            self._problem = error
-
-
-class DefaultBranch:
-    """Where the default branch is, asked as git asks. seen: every commit that it was at, in order."""
-
-    def __init__(self, story: Story) -> None:
-        path = urlsplit(story.project["giteaRepoUrl"]).path
-        self._url = f"{story.instance.url}{path}.git/info/refs?service=git-upload-pack"
-        self._session = requests.Session()
-        self._session.auth = ("x", story.api.token)
-        self._one_at_a_time = threading.Lock()
-        self.seen: list[str] = []
-
-    def look(self) -> str:
-        with self._one_at_a_time:
-            return self._look()
-
-    def _look(self) -> str:
-        reply = self._session.get(self._url, timeout=PATIENCE_SECONDS)
-        assert reply.status_code == 200, f"{self._url} answers {reply.status_code}"
-        found = re.search(r"([0-9a-f]{40}) refs/heads/main\n", reply.text)
-        assert found, f"there is no main in {reply.text!r}"
-        if self.seen[-1:] != [found[1]]:
-            self.seen.append(found[1])
-        return found[1]
-
-
-class Visitor:
-    """Asks one page over connections of its own. answers: (status, body) in order; status 0 where none came."""
-
-    def __init__(self, url: str) -> None:
-        self._url = url
-        self.answers: list[tuple[int, str]] = []
-
-    def ask(self) -> None:
-        try:
-            reply = requests.get(self._url, timeout=PATIENCE_SECONDS)
-            self.answers.append((reply.status_code, reply.text.strip()))
-        except requests.RequestException as error:
-            self.answers.append((0, str(error)))
-
-
-def seconds_between(earlier: dict[str, Any], later: dict[str, Any]) -> float:
-    """By the stamps of two events."""
-    return (datetime.fromisoformat(later["at"]) - datetime.fromisoformat(earlier["at"])).total_seconds()
 
 
 class Traces:

@@ -75,7 +75,7 @@ def test_a_reviewer_sends_the_work_back_and_then_approves_it(tmp_path: Path) -> 
         story.close()
 
 
-@pytest.mark.parametrize("driver", ["claude", "codex"])
+@pytest.mark.parametrize("driver", ["claude"])
 def test_a_coding_cli_gives_its_verdict_by_the_platforms_tool(tmp_path: Path, driver: str) -> None:
     if not (INSTALLED / driver).exists():
         leave_out(f"the CLI of the driver {driver} is not installed; run: .ci/packages")

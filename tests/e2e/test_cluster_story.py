@@ -14,10 +14,9 @@ from tests.doubles.gitea.model import Repo
 from tests.doubles.kubernetes import ClusterDouble
 from tests.doubles.kubernetes.node import ProcessNode
 from tests.doubles.settings import settings_of
-from tests.e2e.elsewhere import Places, StoryElsewhere
+from tests.e2e.elsewhere import Places, StoryElsewhere, tell_shortly
 from tests.e2e.instance import running, wait_until
 from tests.e2e.origin import served_repository
-from tests.e2e.story import tell
 from tests.ports import free_port
 
 pytestmark = pytest.mark.timeout(1200)
@@ -69,7 +68,7 @@ def test_the_story_holds_on_gitea_and_kubernetes(tmp_path: Path, server: GiteaDo
         places = Places((server.url, server.admin.login, server.token), cluster.url, health_seconds=HEALTH_SECONDS)
         story = StoryElsewhere(instance, origin, places)
         try:
-            tell(story)
+            tell_shortly(story)
             repo = server.repo("aiworker", "greeter")
             _forge_is_in_order(server, repo)
             _cluster_is_in_order(cluster)
@@ -94,10 +93,8 @@ def _forge_is_in_order(server: GiteaDouble, repo: Repo) -> None:
     assert pulls == {
         "Greet in Spanish": ("closed", True),
         "Be formal": ("closed", True),
-        "Greet at night": ("closed", True),
-        "Count visitors": ("closed", False),
     }
-    assert len([ref for ref in repo.refs() if ref.startswith("refs/tags/")]) == 3
+    assert len([ref for ref in repo.refs() if ref.startswith("refs/tags/")]) == 2
     proven = {status["sha"] for status in repo.statuses if status["status"] == "success"}
     heads = {repo.refs()[f"refs/pull/{number}/head"] for number in repo.pulls}
     assert heads <= proven
@@ -121,4 +118,4 @@ def _agents_were_pods(story: StoryElsewhere, cluster: ClusterDouble) -> None:
     made = [one["metadata"]["name"] for one in cluster.sent if one["kind"] == "Pod"]
     agents = story.api.get("/agents?limit=100")["agents"]
     assert sorted(agent["podName"] for agent in agents) == sorted(made)
-    assert len(made) >= 6
+    assert len(made) >= 3

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from common.settings import socket_path
 from tests.doubles.otlp_receiver import OtlpReceiver
 from tests.doubles.sentry_receiver import SentryReceiver
-from tests.doubles.webhook_receiver import WebhookReceiver
 from tests.e2e.client import Client
-from tests.e2e.instance import ROOT, Instance, running, wait_until
+from tests.e2e.instance import Instance, running, wait_until
 from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.slow
@@ -99,18 +94,6 @@ def _state(client: Client, task_id: str) -> str:
     return str(client.get(f"/tasks/{task_id}")["task"]["state"])
 
 
-def test_a_chat_is_told_of_a_task_that_needs_a_review(watched: Watched) -> None:
-    client = watched.client
-    project = client.post("/projects", {"name": "Told", "starter": "page"}, 201)["project"]
-    with WebhookReceiver() as chat:
-        client.patch("/webhook", {"url": chat.url, "kinds": ["review"]})
-        client.post("/tasks", {"projectId": project["id"], "title": "Greet", "description": STEPS}, 201)
-        wait_until("the message", lambda: bool(chat.received))
-        client.patch("/webhook", {"url": None})
-
-    assert chat.received[0].json["text"].startswith("Told: “Greet” is ready to test\nhttp://")
-
-
 def test_errors_of_web_workers_and_the_supervisor_are_reported(watched: Watched) -> None:
     client, errors = watched.client, watched.errors
     data_dir = watched.instance.folder / "data"
@@ -135,20 +118,3 @@ def test_errors_of_web_workers_and_the_supervisor_are_reported(watched: Watched)
     assert errors.of("supervisor")[0]["exception"]["values"][-1]["type"] == "RecursionError"
     wait_until("the worker's report", lambda: bool(errors.of("worker")))
     assert errors.of("worker")[0]["tags"]["job"]
-
-
-def test_an_error_of_an_agent_is_reported(watched: Watched, tmp_path: Path) -> None:
-    """The platform gives it a token that no header can have."""
-    token, work_dir = tmp_path / "token", tmp_path / "work"
-    token.write_text("awe_token")
-    with WebhookReceiver() as platform:
-        platform.status, platform.said = 201, b'{"agent": {"id": "agent-00000000abcd"}, "token": "awt_\\u20ac"}'
-        url = platform.url.partition("/hook")[0]
-        command = ["-m", "workers.runner", "--url", url, "--token-file", str(token), "--work-dir", str(work_dir)]
-        environ = {**os.environ, "SENTRY_DSN": watched.errors.dsn, "AIWORKER_SANDBOX": "off"}
-        agent = subprocess.run(
-            [sys.executable, *command], cwd=ROOT, env=environ, stderr=subprocess.DEVNULL, timeout=PATIENCE_SECONDS
-        )  # fmt: skip
-        assert agent.returncode == 1
-
-    assert {event["exception"]["values"][-1]["type"] for event in watched.errors.of("agent")} == {"UnicodeEncodeError"}

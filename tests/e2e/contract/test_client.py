@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import itertools
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -96,20 +95,3 @@ def test_errors_are_exceptions_that_name_the_field(platform: Platform, package: 
         client.retry_task(task["id"])
     assert conflict.value.field
     assert isinstance(conflict.value, package.AiWorkerError)
-
-
-@ON_ONE_DATABASE
-def test_pages_are_gone_through_and_a_login_is_renewed(platform: Platform, package: Any) -> None:
-    project = platform.new_project()
-    for number in range(3):
-        platform.new_task(project, title=f"Task {number}")
-    client = package.AiWorker.with_password(platform.url, "admin", platform.password)
-
-    assert client.list_tasks(project_id=project["id"], limit=2)["nextCursor"]
-    titles = [task["title"] for task in itertools.islice(client.iterate_tasks(project_id=project["id"]), 10)]
-    assert titles == ["Task 2", "Task 1", "Task 0"]
-    client._token = "eyJ.of.yesterday"
-    assert client.read_me()["username"] == "admin"
-    client.log_out()
-    with pytest.raises(package.Unauthenticated):
-        client.read_me()

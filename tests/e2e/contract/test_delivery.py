@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 import requests
 
-from tests.e2e.contract.caller import NOWHERE, UUID7, Caller, check_time, faults
+from tests.e2e.contract.caller import NOWHERE, Caller, check_time, faults
 from tests.e2e.contract.fake_agent import FakeAgent
 from tests.e2e.contract.platform import ON_ONE_DATABASE, Platform, eventually
 from tests.patience import PATIENCE_SECONDS
@@ -63,60 +62,6 @@ def test_a_review_goes_round_until_it_is_approved(platform: Platform, admin: Cal
     approved = platform.as_a("maintainer").patch(path, {"state": "approved", "notes": "Looks good!"})["task"]
     assert (approved["state"], platform.task(task["id"])["notes"]) == ("approved", "Looks good!")
     assert "approved" in platform.as_a("maintainer").post(f"{path}/approve", status=409)["details"]["message"]
-
-
-@ON_ONE_DATABASE
-@pytest.mark.parametrize(
-    ("fields", "branch"),
-    [
-        ({"notes": "Sprint 1 features"}, "release/sprint-1"),
-        ({"name": "Big Bang", "notes": "Sprint 1 features"}, "release/big-bang"),
-        ({"notes": "Go"}, "release/go"),
-        ({}, None),
-    ],
-)
-def test_a_group_names_its_branch(
-    platform: Platform, admin: Caller, agent: FakeAgent, fields: dict[str, str], branch: str | None
-) -> None:
-    project = platform.new_project()
-    task = platform.approved_task(project, agent, {"a.txt": "a\n"})
-
-    group = platform.new_group(project, task, targetBranch="staging", **fields)
-
-    assert group.keys() >= GROUP
-    short = group["id"].replace("-", "")[-8:]
-    assert group["stagingBranch"] == (branch or f"release/{short}")
-    assert group["status"] == "pending"
-    assert (group["taskIds"], group["targetBranch"], group["problems"]) == ([task["id"]], "staging", [])
-    assert UUID7.fullmatch(group["id"])
-    check_time(group["createdAt"])
-    body = {"projectId": project["id"], "taskIds": [task["id"]]}
-    admin.post("/task-groups", body, 409)
-    cancelled = admin.post(f"/task-groups/{group['id']}/cancel")["taskGroup"]
-    assert cancelled["status"] == "cancelled"
-    assert "cancelled" in admin.post(f"/task-groups/{group['id']}/cancel", status=409)["details"]["message"]
-    platform.wait_task(task["id"], "approved")
-    second = platform.new_group(project, task, **fields)
-    if branch:
-        assert second["stagingBranch"] == f"{branch}-2"
-
-
-def test_a_group_is_checked(platform: Platform, admin: Caller) -> None:
-    project, other = platform.project(), platform.new_project()
-    mine, foreign = platform.new_task(project), platform.new_task(other)
-
-    def refused(expected: int, **body: Json) -> Json:
-        return admin.post("/task-groups", {"projectId": project["id"], "taskIds": [mine["id"]], **body}, expected)
-
-    assert faults(admin.post("/task-groups", {}, 400)) == {"projectId": "Required", "taskIds": "Required"}
-    assert set(faults(refused(400, taskIds=[]))) == {"taskIds"}
-    assert set(faults(refused(400, targetBranch="main"))) == {"targetBranch"}
-    assert "backlog" in refused(409)["details"]["message"]
-    for ids in ([foreign["id"]], [NOWHERE], [mine["id"], mine["id"]]):
-        reply = admin.send("POST", "/task-groups", json={"projectId": project["id"], "taskIds": ids})
-        assert reply.status_code in {400, 404, 409}, reply.text
-    for field in ("status", "stagingBranch", "id", "problems"):
-        assert set(faults(refused(400, **{field: "x"}))) == {field}
 
 
 def test_delivery_goes_to_staging_production_and_back(platform: Platform, admin: Caller, agent: FakeAgent) -> None:

@@ -50,46 +50,17 @@ def test_a_new_project_knows_its_addresses_at_once(platform: Platform, admin: Ca
     assert listed.keys() >= FOUNDING
 
 
-def test_what_is_left_out_has_the_promised_defaults(platform: Platform, admin: Caller) -> None:
-    project = admin.post("/projects", {"name": platform.name()}, 201)["project"]
-
-    assert project["replicas"] == 1
-    assert project["defaultBranch"] == "main"
-    assert project["healthPath"] == "/"
-    assert project["healthSeconds"] == {"preview": 0, "staging": 10, "production": 30}
-    assert project["previewTtlHours"] == 72
-    assert project["restricted"] is False
-    assert project["separateApprover"] is False
-    assert project["envVars"] == {}
-
-
-def test_slugs_that_collide_are_numbered(platform: Platform, admin: Caller) -> None:
-    name = platform.name("Ünïque Shop")
-
-    first = admin.post("/projects", {"name": name}, 201)["project"]
-    second = admin.post("/projects", {"name": name + "!"}, 201)["project"]
-    admin.post("/projects", {"name": name}, 409)
-
-    slug = first["giteaRepoUrl"].rsplit("/", 1)[1]
-    assert re.fullmatch(r"[a-z0-9-]{1,40}", slug)
-    assert second["giteaRepoUrl"].rsplit("/", 1)[1] == f"{slug}-2"
-    assert second["k8sNamespace"].startswith(f"{slug}-2-")
-
-
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("name", ""), ("name", "x" * 101), ("name", "a\x00b"), ("name", "a\u202eb"), ("name", 7), ("name", None),
-        ("envVars", {"A": 1}), ("envVars", []), ("envVars", {"": "x"}), ("replicas", -1), ("replicas", "two"),
-        ("replicas", 1.5),
-        ("cpuLimit", "lots"), ("memoryLimit", "1 GB"), ("memoryLimit", "-1Gi"), ("importUrl", "ssh://host/x"),
+        ("name", ""), ("name", "a\u202eb"), ("envVars", {"A": 1}), ("envVars", {"": "x"}), ("replicas", -1),
+        ("cpuLimit", "lots"), ("memoryLimit", "1 GB"), ("importUrl", "ssh://host/x"),
         ("importUrl", "http://10.0.0.1/x.git"), ("importUrl", "http://169.254.169.254/x"),
         ("importUrl", "https://user:pass@example.com/x.git"), ("importUrl", "file:///etc"),
-        ("defaultBranch", "a..b"), ("defaultBranch", "-x"), ("healthPath", "no-slash"),
-        ("port", 0), ("port", 70000), ("previewTtlHours", -1), ("maxParallelTasks", -1), ("restricted", "maybe"),
+        ("defaultBranch", "a..b"), ("healthPath", "no-slash"), ("port", 70000), ("maxParallelTasks", -1),
         ("forbiddenPaths", "x"), ("testsLost", "off"), ("testsFirst", "no"), ("testReport", "../report.xml"),
         ("testSetup", ["x[a"]), ("mostQuarantined", -1), ("autoQuarantine", {"commits": 2}),
-        ("groupTestRuns", -1), ("groupTestRuns", 11), ("coverage", "on"),
+        ("groupTestRuns", 11), ("coverage", "on"),
         ("requiredStatuses", ["aiworker/proof"]), ("agentReview", {"mode": "off"}),
         ("secretScan", "no"), ("dependencyScan", None),
     ],
@@ -98,16 +69,6 @@ def test_a_wrong_field_is_named(platform: Platform, admin: Caller, field: str, v
     said = faults(admin.post("/projects", {"name": platform.name(), field: value}, 400))
 
     assert {name.split(".")[0] for name in said} == {field}
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [("healthSeconds", {"moon": 1}), ("healthSeconds", {"staging": -1}), ("limits", {"maxCostUsd": -1})],
-)
-def test_a_wrong_field_within_one_is_named(platform: Platform, admin: Caller, field: str, value: object) -> None:
-    said = faults(admin.post("/projects", {"name": platform.name(), field: value}, 400))
-
-    assert all(name.startswith(field) for name in said)
 
 
 def test_a_patch_changes_what_it_names(platform: Platform, admin: Caller) -> None:
@@ -164,18 +125,6 @@ def test_deleting_is_accepted_repeatable_and_final(platform: Platform, admin: Ca
     admin.get(f"/tasks/{task['id']}", 404)
     again = admin.post("/projects", {"name": project["name"]}, 201)["project"]
     assert again["giteaRepoUrl"] == project["giteaRepoUrl"]
-
-
-def test_a_failed_provisioning_says_so_and_is_tried_again(platform: Platform, admin: Caller) -> None:
-    made = admin.post("/projects", {"name": platform.name(), "importUrl": platform.import_url + "-missing"}, 201)[
-        "project"
-    ]
-    platform.wait_project(made["id"], "failed")
-    admin.post(f"/projects/{platform.project()['id']}/retry", status=409)
-
-    assert admin.post(f"/projects/{made['id']}/retry")["project"]["status"] == "provisioning"
-
-    platform.wait_project(made["id"], "failed")
 
 
 ACTS = [
@@ -247,13 +196,3 @@ def test_a_restricted_project_exists_for_its_members_only(platform: Platform, ad
     assert project["id"] in {one["id"] for one in insider.get("/projects")["projects"]}
     assert admin.send("DELETE", f"/projects/{project['id']}/members/{insider.user['id']}").status_code in {200, 204}
     insider.get(paths[0], 404)
-
-
-def test_members_are_checked(platform: Platform, admin: Caller) -> None:
-    project, user = platform.project(), platform.as_a("viewer")
-
-    admin.put(f"/projects/{project['id']}/members/{NOWHERE}", {"role": "member"}, 404)
-    assert set(faults(admin.put(f"/projects/{project['id']}/members/{user.user['id']}", {"role": "x"}, 400))) == {
-        "role"
-    }
-    assert faults(admin.put(f"/projects/{project['id']}/members/{user.user['id']}", {}, 400)) == {"role": "Required"}

@@ -22,38 +22,6 @@ AGENT = {
 }  # fmt: skip
 
 
-def test_registration_is_checked(platform: Platform, admin: Caller) -> None:
-    token = admin.post("/agents/enrolment-tokens", status=201)["enrolmentToken"]["token"]
-    enrolment = admin.bearing(token)
-
-    assert faults(enrolment.post("/runner/register", {}, 400)).items() >= {"podName": "Required"}.items()
-    body = {"podName": "x", "capabilities": [], "driver": "d", "version": "1", "slots": 0}
-    assert set(faults(enrolment.post("/runner/register", body, 400))) == {"slots"}
-
-
-def test_a_heartbeat_extends_the_lease(agent: FakeAgent, admin: Caller) -> None:
-    reply = agent.beat()
-
-    assert reply.keys() == {"leaseUntil", "directives"}
-    check_time(reply["leaseUntil"])
-    assert reply["directives"] == []
-    shown = admin.get(f"/agents/{agent.id}")["agent"]
-    assert shown.keys() >= AGENT | {"logs"}
-    assert (shown["status"], shown["currentTaskId"], shown["tasksCompleted"]) == ("idle", None, 0)
-    assert (shown["driver"], shown["version"]) == ("scripted", "9.9.9")
-    check_time(shown["lastHeartbeat"])
-    listed = next(one for one in admin.all_of("/agents", "agents") if one["id"] == agent.id)
-    assert listed.keys() >= AGENT
-
-
-def test_an_agent_without_work_is_told_so(agent: FakeAgent) -> None:
-    assert agent.try_claim(0) is None
-    assert agent.try_claim(1) is None
-    for wait in ("-1", "x", "1000000"):
-        reply = agent.api.send("POST", f"/runner/claim?wait={wait}", json={})
-        assert reply.status_code == 400, (wait, reply.status_code)
-
-
 def test_a_run_goes_from_claim_to_proof(platform: Platform, admin: Caller, agent: FakeAgent) -> None:
     project = platform.new_project(testCommand="test -f answer.txt", agentInstructions="Be brief")
     task = platform.new_task(project, agent, title="Answer", description="Write 42", limits={"maxMinutes": 7})
@@ -156,18 +124,6 @@ def test_an_agent_reaches_its_own_run_alone(platform: Platform, agent: FakeAgent
         assert mine.api.send("GET", path).status_code in {401, 403}
     for run in (mine, foreign):
         run.finish("cancelled")
-
-
-def test_a_report_is_checked(platform: Platform, agent: FakeAgent) -> None:
-    platform.new_task(platform.new_project(), agent)
-    run = agent.claim()
-
-    assert faults(run.api.post(f"{run.path}/logs", {}, 400)) == {"lines": "Required"}
-    run.api.post(f"{run.path}/logs", {"lines": [{"level": "loud", "message": "x"}]}, 400)
-    run.api.post(f"{run.path}/logs", {"lines": [{"level": "info", "message": "x"}] * 501}, 400)
-    assert set(faults(run.finish("triumphant", 400))) == {"outcome"}
-    run.finish("completed", 400, commitSha="nonsense")
-    run.finish("failed", reason="x")
 
 
 def test_a_question_waits_for_its_answer(platform: Platform, agent: FakeAgent, admin: Caller) -> None:
