@@ -1,4 +1,4 @@
-"""Programs that misbehave: each run ends with a stable reason, nothing of it is left running, and its work is kept."""
+"""Programs that misbehave or are interrupted: nothing is left running, and the work is kept; messages reach them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.workers.runner.fake_program import FakeDriver, attempt, write_program
+from tests.workers.runner.fake_program import FakeDriver, attempt, without_place, write_program
 from tests.workers.runner.runner_platform import Platform, PlatformRun, ended, eventually, git, head
 from workers.runner.attempt import Attempt
 from workers.runner.attempt_settings import AttemptSettings
@@ -159,3 +159,64 @@ def test_every_few_minutes_the_work_is_kept_while_it_goes_on(trouble: Trouble) -
     assert trouble.show("staged") == "kept"
     assert trouble.show("more") == "two"
     trouble.none_is_left()
+
+
+# People's messages
+
+
+def test_a_message_counts_as_delivered_only_once_the_program_got_it(trouble: Trouble) -> None:
+    """A run that this machine loses meanwhile takes no message with it."""
+    go = trouble.folder / "go"
+    wait = f"until [ -e {go} ]; do sleep 0.05; done"
+    _, run = trouble.begin(f"session s; [ $N = 1 ] && {{ text there; {wait}; }}; echo $N >> turns; end true turn-$N")
+    eventually(lambda: "there" in run.log, "it works")
+    trouble.platform.write(run, "Use tabs")
+    eventually(lambda: any("wait=0" in query for query in trouble.platform.queries), "the message is fetched")
+    assert not any("after=1" in it for it in trouble.platform.queries)
+
+    go.touch()
+
+    assert ended(run)["summary"] == "turn-2"
+    assert any("after=1" in it for it in trouble.platform.queries)
+
+
+def test_a_program_that_takes_messages_gets_them_within_its_turn(trouble: Trouble) -> None:
+    trouble.driver.takes_messages = True
+    _, run = trouble.begin(
+        'read -r first; session s; text there; read -r second; printf \'%s %s\' "$first" "$second" > got;'
+        "end true done;"
+        "read -r third || echo closed > closed"
+    )
+    eventually(lambda: "there" in run.log, "it works")
+    trouble.platform.write(run, "Use tabs")
+
+    assert ended(run)["summary"] == "done"
+    assert trouble.show("got").endswith('\\n\\nf" "A message from Ada:\\n\\nUse tabs"')
+    assert trouble.show("closed") == "closed"
+    assert len(trouble.driver.works) == 1
+
+
+def test_an_interruption_ends_the_process_and_resumes_its_session(trouble: Trouble) -> None:
+    _, run = trouble.begin("session s; [ $N = 1 ] && { echo 1 > one; text there; sleep 300; }; end true turn-$N")
+    eventually(lambda: "there" in run.log, "it works")
+    trouble.platform.write(run, "Use tabs", interrupts=True)
+
+    assert ended(run)["summary"] == "turn-2"
+    prompts = [(without_place(work), work.resume) for work in trouble.driver.works]
+    assert prompts == [("f", None), ("A message from Ada:\n\nUse tabs", "s")]
+    assert "fake is interrupted." in run.log
+    assert trouble.show("one") == "1"
+
+
+def test_a_program_with_an_order_to_interrupt_goes_on_in_the_same_process(trouble: Trouble) -> None:
+    trouble.driver.takes_messages = trouble.driver.has_interrupt = True
+    _, run = trouble.begin(
+        "read -r first; session s; text there; read -r order; end false stopped;"
+        'read -r said; printf \'%s %s\' "$order" "$said" > got; end true done'
+    )
+    eventually(lambda: "there" in run.log, "it works")
+    trouble.platform.write(run, "Use tabs", interrupts=True)
+
+    assert ended(run)["summary"] == "done"
+    assert trouble.show("got") == '"interrupt" "A message from Ada:\\n\\nUse tabs"'
+    assert len(trouble.driver.works) == 1

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from common.errors import ProviderRefused
-from workers.runner.client import Json
+from workers.runner.client import Json, fit
 from workers.runner.drivers.program import End, Event, Note, Plan, SessionStarted, Text, Thinking, ToolCall, ToolResult
 from workers.runner.edit_diffs import diff_of
 from workers.runner.reports import LONGEST_ENTRY, RunLog
@@ -152,3 +152,8 @@ def test_a_diff_reads_nothing_outside_the_workspace(tmp_path: Path) -> None:
     for path in ("../secret", "link", str(tmp_path / "secret")):
         diff = str(diff_of({"path": path, "old_string": "three", "new_string": "x"}, workspace))
         assert "@@ -1 +1 @@" in diff, path
+
+
+def test_what_no_database_keeps_is_left_out() -> None:
+    kept = {"lines": [{"message": "ab?c\x1b[1m"}], "done": 1}
+    assert fit({"lines": [{"message": "a\0b\ud800c\x1b[1m"}], "done": 1}) == kept

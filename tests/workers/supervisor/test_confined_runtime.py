@@ -7,7 +7,6 @@ import json
 import shlex
 import socket
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +18,7 @@ from common.machine.bubblewrap import SandboxFinding
 from common.values.app import App, AppPhase, Space
 from common.values.check import CheckPhase
 from common.values.egress import Egress, Network
-from common.values.needs import Needs, ServiceKind
+from common.values.needs import Needs
 from common.values.repository import Source
 from tests.providers.runtime_contract import (
     ChecksContract,
@@ -32,7 +31,6 @@ from tests.providers.runtime_contract import (
 )
 from tests.providers.runtime_supervisor import Repository, Supervisor, get, supervised, wait_until_gone
 from tests.providers.test_runtime_sources import Served
-from tests.workers.needs.clients import MARIADB, POSTGRESQL, REDIS, attacks, needs_installed, sql
 
 SPACE = Space("shop-0000beef", "project-1")
 HOSTILE = """
@@ -153,34 +151,6 @@ def test_an_open_network_has_no_way_to_the_platforms_database_and_redis(
     routes = finished(supervisor.runtime, check).log.splitlines()
 
     assert {f"unreachable {DATABASE}", f"unreachable {STORE}"} <= {" ".join(line.split()[:2]) for line in routes}
-
-
-def test_databases_are_no_way_out_of_a_check(supervisor: Supervisor, space: Space, repository: Repository) -> None:
-    needs_installed(*ServiceKind)
-    canary = Path(tempfile.mkstemp(prefix="aiworker-canary-")[1])
-    canary.write_text(CANARY)
-    canary.chmod(0o644)
-    try:
-        with socket.create_server(("127.0.0.1", 0)) as listener:
-            command = "\n".join(attacks(canary, listener.getsockname()[1]))
-            needs = Needs(sql("create table t (n int)"), services=(POSTGRESQL, MARIADB, REDIS))
-            version = repository.version("x", repository.commit(a="1"))
-            check = replace(check_of(version, space, "c", command), needs=needs, network=Network(Egress.NONE))
-            supervisor.runtime.ensure_check(check)
-            state = finished(supervisor.runtime, check)
-            listener.settimeout(0)
-            with pytest.raises(BlockingIOError):
-                listener.accept()
-    finally:
-        canary.unlink()
-    said = [line for line in state.log.splitlines() if not line.startswith("[runtime]")]
-
-    assert state.phase is CheckPhase.PASSED, state
-    assert CANARY not in state.log
-    assert "unreached" in said
-    assert "read nothing" in said
-    assert "(None,)" in said
-    assert said[-1].startswith("refused ")
 
 
 @pytest.mark.parametrize("egress", [Egress.NONE, Egress.OPEN])

@@ -1,4 +1,4 @@
-"""The setup command: before tests and before the start of an app, in the same checkout and environment."""
+"""Checks and apps of a supervisor: their setup command, its cache, their output and their disk."""
 
 from __future__ import annotations
 
@@ -90,3 +90,27 @@ def test_only_approved_commits_fill_the_cache_and_every_later_check_reads_it(
     assert log_of("later", may_save=True).endswith("approved\n")
     runtime.delete_environment(SPACE)
     assert "found a cache" not in log_of("anew", may_save=False)
+
+
+def test_a_check_that_fills_the_disk_fails(tmp_path: Path, repository: Repository) -> None:
+    version = repository.version("x", repository.commit(a="1"))
+    check = check_of(version, SPACE, "c", "dd if=/dev/zero of=$HOME/large bs=1M count=80 2>/dev/null; sleep 600")
+    with supervised(tmp_path / "runtime", disk_bytes=40 * 2**20) as supervisor:
+        supervisor.runtime.ensure_check(check)
+        state = finished(supervisor.runtime, check)
+
+        assert (state.phase, state.code, state.exit_code) == (CheckPhase.FAILED, CheckEnd.DISK, None)
+        assert str(state.reason).endswith("of disk, its limit is 40 MiB")
+        assert not list(supervisor.directory.glob("checks/*/*/code"))
+
+
+def test_the_log_of_a_check_is_whole_at_its_end_however_slowly_output_is_copied(
+    tmp_path: Path, repository: Repository
+) -> None:
+    check = check_of(repository.version("x", repository.commit(a="1")), SPACE, "c", "seq 10000; printf 'the end'")
+    with supervised(tmp_path / "runtime", constants={"outputs.LOOP_SHARE": 1e-9}) as supervisor:
+        supervisor.runtime.ensure_check(check)
+        state = finished(supervisor.runtime, check)
+
+    assert state.phase is CheckPhase.PASSED
+    assert state.log == "".join(f"{number}\n" for number in range(1, 10001)) + "the end"
