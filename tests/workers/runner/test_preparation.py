@@ -25,20 +25,18 @@ from workers.runner.commands import kill_all_below, run_command
 from workers.runner.preparation import Prepared, prepare, remove_databases
 from workers.runner.run_walls import Confinement
 from workers.runner.workspace import Workspace
-from workers.sandbox.sandboxes import SandboxMode
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Workspace]:
-    mode = getattr(request, "param", SandboxMode.AUTO)
-    made = a_workspace(tmp_path / "work" / "runs" / "run-1", mode)
+def workspace(tmp_path: Path) -> Iterator[Workspace]:
+    made = a_workspace(tmp_path / "work" / "runs" / "run-1")
     yield made
     remove_databases(tmp_path / "work" / "runs")
     made.confinement.sandboxes.close()
 
 
-def a_workspace(directory: Path, mode: SandboxMode = SandboxMode.AUTO) -> Workspace:
-    made = Workspace(directory, Clone("", "", ""), Cancellation(), Confinement(sandboxes(directory, mode)))
+def a_workspace(directory: Path) -> Workspace:
+    made = Workspace(directory, Clone("", "", ""), Cancellation(), Confinement(sandboxes(directory)))
     for place in (made.path, made.home, made.scratch):
         place.mkdir(parents=True)
     return made
@@ -61,7 +59,6 @@ def only_templates_are_left(workspace: Workspace) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("workspace", [SandboxMode.AUTO, SandboxMode.OFF], indirect=True)
 def test_a_driver_finds_databases_and_what_the_setup_made(workspace: Workspace) -> None:
     needs_installed(*ServiceKind)
     setup = f"{sql('create table t as select 7 as n')} && echo made >file && echo done"

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import secrets
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import psutil
 import pytest
 
 from common.machine.certificates import bundle, certificate_variables
 from common.values.claimed_run import ClaimedTask, Clone
 from common.values.prompt_markers import Suggestion, suggestion_marker
 from tests.workers.runner.places import confinement
-from tests.workers.runner.runner_platform import eventually, make_repository
-from workers.runner.cancellation import Cancellation, Cancelled, Why
+from tests.workers.runner.runner_platform import make_repository
+from workers.runner.cancellation import Cancellation
 from workers.runner.drivers import driver_named
 from workers.runner.drivers.protocol import DriverOutcome, OutcomeKind, SavedSession, Session
 from workers.runner.instructions import fill
@@ -162,31 +158,3 @@ def test_no_step_reaches_outside_the_workspace_or_into_git(session: Session, tmp
     assert {it.name for it in tmp_path.iterdir()} - {"run-sandboxes"} == {"forge", "outside", "run"}
     assert (session.workspace / ".git" / "config").read_text() == config
     assert (session.workspace / "link-out").is_symlink()
-
-
-def cancel_when(session: Session, condition: Callable[[], object]) -> threading.Thread:
-    def wait() -> None:
-        eventually(condition, "the run is where it is to be cancelled")
-        session.cancellation.cancel(Why.CANCELLED, "Enough")
-
-    thread = threading.Thread(target=wait)
-    thread.start()
-    return thread
-
-
-def sleepers(seconds: str) -> list[int]:
-    """The processes that sleep so long. Inside a sandbox they have other numbers."""
-    named = ((process.pid, process.info["cmdline"]) for process in psutil.process_iter(["cmdline"]))
-    return [pid for pid, words in named if words == ["sleep", seconds]]
-
-
-def test_cancelling_kills_the_whole_process_tree(session: Session) -> None:
-    seconds = f"300.{secrets.randbelow(10**9)}"
-    child = f"sh -c 'trap \"\" TERM; sleep {seconds}; sleep {seconds}'"
-    canceller = cancel_when(session, lambda: len(sleepers(seconds)) == 3)
-
-    with pytest.raises(Cancelled, match="Enough"):
-        work(session, f"- run: |\n    {child} & setsid {child} & {child}")
-
-    canceller.join()
-    eventually(lambda: not sleepers(seconds), "nothing is left")

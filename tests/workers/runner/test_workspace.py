@@ -71,16 +71,11 @@ def repository(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def forge(repository: Path) -> type[GitOverHttp]:
+def forge_url(repository: Path) -> Iterator[str]:
     class Bound(GitOverHttp):
         root = repository.parent
 
-    return Bound
-
-
-@pytest.fixture
-def forge_url(forge: type[GitOverHttp]) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), forge)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Bound)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
     thread.start()
     yield f"http://127.0.0.1:{server.server_address[1]}/bare.git"

@@ -121,7 +121,7 @@ def test_the_passwords_of_services_are_masked(supervisor: Supervisor, a_check: C
 @pytest.mark.parametrize(
     ("supervisor", "service", "victim"),
     [
-        ("off", MARIADB, "mariadbd"), ("off", REDIS, HOST), ("auto", POSTGRESQL, "postgres"),
+        ("off", REDIS, HOST), ("auto", POSTGRESQL, "postgres"),
     ],
     ids=lambda it: it if isinstance(it, str) else str(it.kind),
     indirect=["supervisor"],
@@ -132,7 +132,6 @@ def test_a_previews_database_that_ended_is_started_again_with_its_data(
     needs_installed(service.kind)
     make, look = {
         POSTGRESQL: (sql("create table t as select 7 as n"), sql("select n from t")),
-        MARIADB: (mariadb("create table t as select 7 as n"), mariadb("select n from t")),
         REDIS: (redis("set('n', 7)"), redis("get('n')")),
     }[service]
     command = f"{look} >>seen && echo $REDIS_URL$DATABASE_URL >>urls && {RUN_WEB_APP}"
