@@ -74,18 +74,13 @@ class Run:
 
 TYPED_PAGES = "tests/web/documentation/test_typed_pages.py"
 RUNS = (
-    Run("README.md", TYPED_PAGES, lacking="curl "),
     Run("deploy/compose/README.md", "tests/deploy/test_readmes.py"),
     Run("deploy/helm/README.md", "tests/deploy/test_readmes.py"),
     Run("deploy/reverse-proxy/README.md", "tests/deploy/test_readmes.py"),
-    Run("docs/agents.md", TYPED_PAGES),
-    Run("docs/api.md", TYPED_PAGES, lacking="curl "),
     Run("docs/backup.md", "tests/deploy/test_page_on_cluster.py", having="kubectl"),
     Run("docs/backup.md", TYPED_PAGES, lacking="kubectl"),
     Run("docs/command.md", TYPED_PAGES),
-    Run("docs/gitea.md", TYPED_PAGES),
     Run("docs/install-kubernetes.md", "tests/deploy/test_page_on_cluster.py"),
-    Run("docs/operations.md", TYPED_PAGES, lacking="curl "),
     Run("docs/quickstart.md", TYPED_PAGES),
     Run("docs/receipts.md", "tests/web/documentation/test_receipts_page.py"),
     Run("docs/troubleshooting.md", "tests/web/doctor/test_doctor_key.py", having="secret_key"),

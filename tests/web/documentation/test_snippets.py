@@ -1,13 +1,12 @@
-"""Every block that README, docs/ and deploy/ show is looked at: nothing can be added that no test runs or checks.
+"""Every block that README, docs/ and deploy/ show is looked at.
 
-Scripts with programs of others are typed as they stand (RUNS in snippets.py); the commands of the rest are read here as
+The scripts of some pages are typed as they stand (RUNS in snippets.py); the commands of all are read here as
 `aiworker`, `make` and the settings read them. Calls of the API are made in test_documented_calls.py.
 """
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import json
 import re
@@ -20,7 +19,7 @@ import yaml
 
 from common.settings import read_store, read_web
 from common.settings.environment import Environment
-from tests.web.documentation.snippets import ROOT, RUNS, SCRIPTS, blocks, commands, inline_codes, is_typed, program
+from tests.web.documentation.snippets import ROOT, RUNS, SCRIPTS, blocks, commands, inline_codes, program
 from web.cli.main import cli
 from workers.runner import __main__ as runner
 from workers.runner.drivers.steps import steps_for_round
@@ -30,10 +29,7 @@ LANGUAGES = {*SCRIPTS, "json", "markdown", "mermaid", "python", "sql", "steps", 
 """mermaid: tests/test_states_page.py compares it with the states. sql: tests/web/doctor/test_doctor_key.py runs it.
 text: a drawing or an output.
 """
-PLAIN = {"README.md": 1, "docs/review.md": 1}
-"""Blocks of text, by page."""
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-_NOT_CHECKED = "{} is not checked; have a test type the block: see RUNS in snippets.py"
 
 
 class _Wrong(Exception):
@@ -70,7 +66,7 @@ def test_every_command_of_a_block_exists_with_its_options() -> None:
             continue
         for words in commands(one.text):
             try:
-                _check(words, is_typed=is_typed(one))
+                _check(words)
             except _Wrong as why:
                 wrong[f"{one.where} {shlex.join(words)}"] = str(why)
 
@@ -95,27 +91,11 @@ def test_every_command_in_a_sentence_exists_with_its_options() -> None:
     assert wrong == {}
 
 
-@pytest.mark.slow
-def test_every_program_of_the_tests_in_a_sentence_exists() -> None:
-    begins = re.compile(r"(\.venv/bin/)?python -m (tests\.|pytest )")
-    codes = [shlex.split(code) for _, code in inline_codes() if begins.match(code)]
-
-    assert len(codes) > 8
-    for words in codes:
-        assert importlib.util.find_spec(words[2]) is not None, words
-        paths = [word for word in words[3:] if word.endswith(".py")]
-        assert all((ROOT / path).is_file() for path in paths), words
-
-
-def _check(words: list[str], *, is_typed: bool = False) -> None:
-    """Raise _Wrong for a command that does not exist, or one of another program that no test types."""
+def _check(words: list[str]) -> None:
+    """Raise _Wrong for a command of ours that does not exist."""
     given, command = program(words)
     _check_variables(given)
     match command:
-        case [] | ["date", *_] | ["curl", *_]:
-            return
-        case ["pip", "install", address] if address.startswith("$AIWORKER_URL/api/client/"):
-            return  # test_documented_calls.py uses what is there
         case ["export", *settings]:
             _check_variables(dict(word.split("=", 1) for word in settings))
         case ["aiworker", *arguments]:
@@ -124,12 +104,8 @@ def _check(words: list[str], *, is_typed: bool = False) -> None:
             inside = others[others.index("--") + 1 :]
             if inside[0] == "aiworker":
                 _check_arguments(inside[1:])
-            if not is_typed:
-                raise _Wrong(_NOT_CHECKED.format("kubectl"))
         case ["make", *others]:
             _check_make(others)
-        case _ if not is_typed:
-            raise _Wrong(_NOT_CHECKED.format(command[0]))
 
 
 def _check_variables(given: dict[str, str]) -> None:

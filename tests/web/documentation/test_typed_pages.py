@@ -1,4 +1,4 @@
-"""README and the pages of docs/ as a reader follows them: every script that uses the command or make, in a real shell.
+"""Pages of docs/ as a reader follows them: every script that uses the command or make, in a real shell.
 
 The quickstart's first script starts the one platform that all pages talk to; scripts that start a platform themselves
 share a second folder. What stands for a reader's own things (addresses, folders, ids) is replaced, see `words`.
@@ -7,7 +7,6 @@ share a second folder. What stands for a reader's own things (addresses, folders
 from __future__ import annotations
 
 import contextlib
-import shutil
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -33,19 +32,14 @@ from web.cli.tables import short_id
 pytestmark = pytest.mark.slow
 
 README = "README.md"
-AGENTS = "docs/agents.md"
-API = "docs/api.md"
 BACKUP = "docs/backup.md"
 COMMAND = "docs/command.md"
-GITEA = "docs/gitea.md"
-OPERATIONS = "docs/operations.md"
 QUICKSTART = "docs/quickstart.md"
 
 UP = "AiWorker is up."
 SAMPLE = "8641849b"
 """The task of docs/command.md."""
 ELSEWHERE = "https://aiworker.example.org"
-PASSWORD = "a password of tests"
 ASKS = """```steps
 - ask: {question: "In which language should it greet?", options: [English, Spanish]}
 - write: {path: greeting.txt, content: "{{answer}}\\n"}
@@ -218,24 +212,6 @@ def _needs(driver: str) -> None:
         leave_out(f"{driver} is not installed in {INSTALLED}: .ci/packages installs it")
 
 
-def test_the_readme_starts_a_platform_and_shows_its_commands(
-    platform: Platform, second: Instance, path: str, tmp_path: Path
-) -> None:
-    _needs("claude")
-    clone = tmp_path / "clone"
-    shutil.copytree(platform.clone, clone)
-    (clone / "k.pem").write_text(platform.key)
-    reader = Reader(README, clone, _on(second, path, tmp_path), words={"…     #": "sk-of-tests     #"})
-    assert f":{second.port}/" in well(reader.read("make up", until=lambda said: UP in said))
-    well(reader.read("export ANTHROPIC_API_KEY", until=lambda said: UP in said))
-
-    with stirred(second):
-        said = reader.read("aiworker up", endless={"aiworker up": UP, "aiworker watch": "project:"})
-    assert f"verified: {git('rev-parse', 'HEAD', at=clone).strip()}" in well(said)
-    assert "pytest" in well(reader.read("make test"))
-    reader.finish()
-
-
 def test_the_command_is_used_from_another_machine(platform: Platform, path: str, tmp_path: Path) -> None:
     shop = _folder(tmp_path / "shop")
     (shop / "index.html").write_text("<h1>Shop</h1>\n")
@@ -278,31 +254,6 @@ def _releases_and_the_rest(reader: Reader, platform: Platform, task_id: str) -> 
     reader.finish()
 
 
-def test_the_page_of_agents_finds_and_installs_a_cli(platform: Platform, path: str, tmp_path: Path) -> None:
-    """Which is there: nothing is fetched."""
-    _needs("claude")
-    reader = Reader(AGENTS, tmp_path, _on(platform.instance, path, tmp_path))
-
-    assert "Claude Code" in well(reader.read("aiworker drivers"))
-    reader.finish()
-
-
-def test_the_page_of_the_api_makes_a_token_and_installs_the_client(
-    platform: Platform, path: str, tmp_path: Path
-) -> None:
-    """The client goes into a folder of this test, without what it needs from elsewhere."""
-    folder = {"PIP_TARGET": str(tmp_path / "packages"), "PIP_NO_DEPS": "1", "PIP_NO_INDEX": "1", "PIP_NO_COMPILE": "1"}
-    env = {**_on(platform.instance, path, tmp_path), **folder, "AIWORKER_URL": platform.instance.url}
-    reader = Reader(API, tmp_path, env)
-
-    token = well(reader.read("aiworker token create")).strip()
-    well(reader.read("pip install"))
-    reader.finish()
-
-    assert Client(platform.instance.url, token).get("/auth/me")["user"]["role"] == "member"
-    assert (tmp_path / "packages/aiworker_client").is_dir()
-
-
 def test_the_page_of_backups_writes_one_and_checks_it(platform: Platform, path: str, tmp_path: Path) -> None:
     _folder(tmp_path / "etc")
     (tmp_path / "etc/backup-passphrase").write_text("a passphrase of tests\n")
@@ -315,33 +266,3 @@ def test_the_page_of_backups_writes_one_and_checks_it(platform: Platform, path: 
 
     assert "The backup is whole" in well(reader.read("aiworker restore --check"))
     reader.finish()
-
-
-def test_the_page_of_gitea_is_typed(platform: Platform, path: str, tmp_path: Path) -> None:
-    """The contract on a real server can't be run within the suite: make only says what it would do."""
-    reader = Reader(GITEA, tmp_path, _on(platform.instance, path, tmp_path))
-
-    well(reader.read("AIWORKER_FORGE=gitea"))
-    assert "pytest" in well(reader.read("make test-real"))
-    reader.finish()
-
-
-def test_the_page_of_operations_is_typed(platform: Platform, path: str, tmp_path: Path) -> None:
-    api = platform.api
-    token = api.post("/agents/enrolment-tokens", status=201)["enrolmentToken"]["token"]
-    (tmp_path / "enrolment-token").write_text(token)
-    known = api.get("/agents")["total"]
-    words = {ELSEWHERE: platform.instance.url, "/srv/agent": str(tmp_path / "agent")}
-    reader = Reader(OPERATIONS, tmp_path, _away(path, tmp_path), words=words)
-
-    well(reader.read("aiworker agent", until=lambda _said: api.get("/agents")["total"] > known))
-    well(reader.read("AIWORKER_PUBLIC_URL"))
-    reader.env = _on(platform.instance, path, tmp_path)
-    assert "The schema is up to date." in well(reader.read("aiworker db status"))
-    refused = reader.read("aiworker secret-key change")
-    assert (len(refused.failed), " is in use by process " in refused.text) == (1, True), refused
-    well(reader.read("aiworker audit verify"))
-    added = well(reader.read("aiworker user add", typing=PASSWORD))
-    assert "mia now has the role admin." in added
-    reader.finish()
-    assert Client.login(platform.instance.url, "mia", PASSWORD).get("/auth/me")["user"]["role"] == "admin"
