@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import redis
 from celery import Celery
-from celery.app import base as celery_app
 from celery.beat import Scheduler, Service
 from celery.worker import request as celery_requests
 from kombu import Message
@@ -80,16 +79,6 @@ def clock_at(step: timedelta, *, stopped_at: datetime | None = None) -> type[dat
             return (stopped_at.astimezone(tz) if stopped_at else datetime.now(tz)) + step
 
     return Stepped
-
-
-def test_every_sweep_is_sent_again_after_the_clock_was_set_back(
-    beat: Scheduler, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sent_by(beat)
-
-    monkeypatch.setattr(celery_app, "datetime", clock_at(timedelta(hours=-1)))
-
-    sent_by(beat)
 
 
 @pytest.mark.parametrize("step", [timedelta(seconds=-50), timedelta(seconds=50)])

@@ -100,15 +100,13 @@ def _with_session(platform: Platform, project: Project, title: str) -> Task:
     return task
 
 
-def test_stored_sessions_are_deleted_once_their_task_is_over(platform: Platform) -> None:
+def test_stored_sessions_are_deleted_once_their_task_is_over(plain_platform: Platform) -> None:
+    platform = plain_platform
     project = platform.project()
-    rejectable, cancelled, delivered = (_with_session(platform, project, title) for title in ("One", "Two", "Three"))
-    tasks.approve_task(delivered.id, by=platform.max)
-    platform.to_production(platform.staged(delivered))
+    rejectable, cancelled = (_with_session(platform, project, title) for title in ("One", "Two"))
     tasks.cancel_task(cancelled.id, by=platform.max)
     platform.run_jobs()
-    assert platform.get(Task, delivered.id).state == "production"
-    assert len(platform.all(RunSession)) == 6
+    assert len(platform.all(RunSession)) == 4
 
     sweeping.sweep_old()
 

@@ -51,8 +51,7 @@ def test_a_preview_more_than_fits_takes_the_place_of_the_oldest(small: Elsewhere
 
 @pytest.mark.slow
 def test_previews_give_way_to_tests_that_find_no_room(slow: Elsewhere) -> None:
-    project, other = slow.project(test_command=TESTS), slow.project()
-    slow.ready(other, "oldest", {"a": "hello\n"})
+    project = slow.project(test_command=TESTS)
     slow.ready(project, "older", {"b": "hello\n"})
     slow.ready(project, "newer", {"c": "hello\n"})
     slow.cluster.script(TESTS, "no_room", message="0/3 nodes are available: 3 Insufficient memory.")
@@ -60,7 +59,6 @@ def test_previews_give_way_to_tests_that_find_no_room(slow: Elsewhere) -> None:
     claimed = slow.claim()
     slow.finish(claimed, slow.push(claimed, {"d": "hello\n"}))
 
-    slow.run_jobs(until=lambda: _previews(slow) == ["older", "newer"])
     slow.run_jobs(until=lambda: _previews(slow) == ["newer"])
     slow.cluster.script(TESTS, "healthy")
     slow.run_jobs()

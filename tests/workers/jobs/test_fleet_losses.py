@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from common.jobs import RUN_AGENT, Lease
+from common.jobs import RUN_AGENT
 from common.models import Job, LogEntry, Run, Task
 from common.models.agent import Agent
 from common.services.runs import agents, runners
-from common.transaction import Transaction, transactional
 from tests.workers.jobs.agent_fleet import Fleet, change, cluster, plain
 
 pytestmark = pytest.mark.slow
@@ -38,13 +37,6 @@ def test_a_pod_that_fails_ends_its_run_with_its_reason_and_the_task_is_given_up_
     assert words in str(plain.platform.get(Task, task.id).error)
     assert all(words in entry.message for entry in plain.platform.all(LogEntry, LogEntry.run_id == ended[0].id))
     plain.until(lambda: plain.pods() == [] and plain.agents() == [])
-
-
-@transactional
-def _begun_job(tx: Transaction, job_id: str) -> Lease:
-    lease = tx.queue.claim(job_id)
-    assert lease is not None
-    return lease
 
 
 def test_a_pod_that_is_evicted_at_work_costs_one_run_and_the_task_goes_on(plain: Fleet) -> None:
@@ -84,14 +76,6 @@ def test_nothing_is_made_ahead_of_work_while_pods_fail(plain: Fleet) -> None:
     plain.cluster.script("workers.runner", "healthy")
     change(Agent, plain.platform.all(Agent)[0].id, created_at=61, seen_at=61)
     plain.until(lambda: len(plain.pods()) == 1 and len(plain.agents()) == 1)
-
-
-def test_a_cluster_that_refuses_ends_the_run_with_what_it_said(plain: Fleet) -> None:
-    plain.cluster.faults.add("POST .*/pods", "422", nth=0)
-    task = plain.task()
-    plain.until(lambda: plain.platform.get(Task, task.id).state == "failed")
-    assert "scripted fault 422" in str(plain.runs(task)[0].reason)
-    assert plain.agents() == []
 
 
 def test_a_cluster_that_denies_access_costs_no_run_however_long_it_does(plain: Fleet) -> None:

@@ -34,7 +34,7 @@ def _restart_agent(platform: Platform, claimed: ClaimedRun) -> None:
 @pytest.mark.slow
 def test_an_agent_that_is_killed_at_work_costs_its_task_nothing(platform: Platform) -> None:
     task = platform.task(platform.project())
-    for losses in range(1, 5):
+    for losses in range(1, 3):
         claimed = platform.claim()
         _restart_agent(platform, claimed)
         lost = platform.get(Task, task.id)

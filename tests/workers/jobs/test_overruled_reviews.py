@@ -7,10 +7,9 @@ import json
 import pytest
 
 from common.errors import Conflict, Forbidden
-from common.models import EventRow, Project, Question, Run, Task
+from common.models import EventRow, Project, Run, Task
 from common.outbox import acting
 from common.services.runs.overruling import overrule_review
-from common.states import Outcome
 from common.transaction import Transaction, transactional
 from tests.workers.jobs.agent_reviews import APPROVED, CHANGES, Reviewing
 from tests.workers.platform import Platform
@@ -49,22 +48,6 @@ def test_a_refusal_by_a_review_is_overruled_and_the_commit_goes_on(platform: Pla
     assert (work.overruled_by, work.overruled_reason) == ("max", WHY)
     with pytest.raises(Conflict, match=r"overruled the review of task .* before"):
         overrule(about)
-
-
-def test_a_person_who_is_asked_for_a_review_goes_on_without(platform: Platform) -> None:
-    about = Reviewing(platform, "blocking")
-    for _try in range(2):
-        about.end(about.claim(), Outcome.FAILED, commit_sha=None, reason="It crashed.")
-    about.settle()
-    assert (about.state, about.verdict) == (("needs_input", None), ("failed", "no_review"))
-
-    overrule(about)
-
-    about.settle()
-    assert about.state == ("ready_to_test", None)
-    assert (about.now.round, about.now.refusals) == (1, 0)
-    (question,) = platform.all(Question, Question.task_id == about.task.id)
-    assert str(question.state) == "withdrawn"
 
 
 def test_it_is_too_late_for_a_review_that_has_passed_or_is_void(platform: Platform) -> None:

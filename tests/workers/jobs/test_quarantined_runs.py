@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.models import Project, Question, Task
+from common.models import Project
 from common.services.tasks import flaky_tests, tasks
 from tests.workers.jobs.test_which_tests_ran import checks_of
 from tests.workers.jobs.test_whose_fault import PYTEST
@@ -28,7 +28,7 @@ def luck(bad: Path) -> str:
     )
 
 
-def quarantined(platform: Platform, folder: Path, command: str, name: str = LUCK) -> Project:
+def quarantined(platform: Platform, folder: Path, command: str) -> Project:
     """A project with a test in quarantine that is always red from now on."""
     bad = folder / "bad"
     files = {**FILES, "tests/first/test_luck.py": luck(bad)}
@@ -36,17 +36,13 @@ def quarantined(platform: Platform, folder: Path, command: str, name: str = LUCK
     bad.write_text("once")
     found = platform.ready(project, "Find the flaky test", {"readme": "x\n"})
     tasks.cancel_task(found.id, by=platform.max)
-    flaky_tests.quarantine(project.id, name, days=7, reason="a slow clock", by=platform.max)
+    flaky_tests.quarantine(project.id, LUCK, days=7, reason="a slow clock", by=platform.max)
     # Of this commit of the default branch nothing is known.
-    push(platform, project, "other")
+    tree = platform.clone(project)
+    tree.commit({"other": "x\n"}, on="main")
+    tree.push("main")
     bad.write_text("always")
     return project
-
-
-def push(platform: Platform, project: Project, name: str) -> None:
-    tree = platform.clone(project)
-    tree.commit({name: "x\n"}, on="main")
-    tree.push("main")
 
 
 @pytest.mark.slow
@@ -66,23 +62,3 @@ def test_tests_that_never_ran_behind_one_in_quarantine_are_run(platform: Platfor
     hidden = platform.task(project, "Delete the test")
     platform.work(hidden, {"page.txt": "Market\n", "tests/test_page.py": None})
     assert checks_of(platform, hidden)["lost_tests"].code == "tests_lost"
-
-
-@pytest.mark.slow
-def test_where_the_test_cannot_be_left_out_a_person_is_asked_unless_it_is_green_once(
-    platform: Platform, tmp_path: Path
-) -> None:
-    # A test of another name than the one in the report can't be left out.
-    name = f"other.{LUCK}"
-    project = quarantined(platform, tmp_path, f"{PYTEST} --junit-prefix=other", name)
-    task = platform.task(project)
-    platform.work(task, {"readme": "y\n"})
-
-    (question,) = platform.all(Question, Question.task_id == task.id)
-    asked = platform.get(Task, task.id)
-    assert (asked.state, asked.refusals, question.context) == ("needs_input", 0, "quarantined_tests")
-    assert f"failed 3 times in a row, so nothing tells whether others would fail: {name}." in question.question
-
-    (tmp_path / "bad").write_text("once")
-    lucky = platform.ready(project, "More work", {"readme": "z\n"})
-    assert checks_of(platform, lucky)["tests"].message == f"The tests pass but for 1 in quarantine: {name}."

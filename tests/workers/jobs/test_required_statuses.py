@@ -7,11 +7,9 @@ from typing import Any
 
 import pytest
 import requests
-from sqlalchemy import select
 
 from common.jobs import VERIFY_RUN
 from common.models import Comment, Job, Project, Run, Task, TaskCheck
-from common.services.tasks import webhooks
 from common.transaction import Transaction, transactional
 from common.values.claimed_run import ClaimedRun
 from tests.doubles.gitea.model import User
@@ -36,23 +34,18 @@ class Claim:
         self.sha = platform.push(self.claimed, {"a.txt": "a\n"})
 
     def finish(self) -> None:
-        """Report the commit, and have the platform look as far as it can."""
+        """Report the commit, and have the platform look until it waits for the CI, or is over."""
         self.platform.finish(self.claimed, self.sha)
-        self.look()
-
-    def look(self) -> None:
-        """Have the platform look until it has made up its mind, or waits for the CI."""
         self.platform.run_jobs(until=self._is_still)
 
     def _is_still(self) -> bool:
         left = {job.kind for job in self.platform.all(Job, Job.state_ == "queued")}
-        awaited = self.check is not None and self.check.status == "running"
-        return not self.platform.due() and (not left or (awaited and left == {VERIFY_RUN.name}))
+        return self.check is not None and left <= {VERIFY_RUN.name}
 
-    def look_again(self) -> None:
-        """As if it were time to look again."""
-        _make_due(self.claimed.run.id)
-        self.look()
+    def end(self) -> None:
+        """Have it look until it waits no longer."""
+        self.platform.run_jobs(until=lambda: self.check is None or self.check.status != "running")
+        self.platform.run_jobs()
 
     def set(self, context: str, state: str, *, by: User | None = None, sha: str = "", **about: str) -> None:
         self.platform.server.set_status(self.repo, sha or self.sha, context, state, by=by or self.bot, **about)
@@ -79,21 +72,10 @@ class Claim:
 
 
 @transactional
-def _make_due(tx: Transaction, run_id: str) -> None:
-    job = tx.find(_verification(run_id))
-    assert job is not None
-    job.next_at = tx.now()
-
-
-@transactional
 def _finished_earlier(tx: Transaction, run_id: str, minutes: float) -> None:
     run = tx.get(Run, run_id)
     assert run.finished_at is not None
     run.finished_at -= timedelta(minutes=minutes)
-
-
-def _verification(run_id: str) -> Any:
-    return select(Job).where(Job.kind == VERIFY_RUN.name, Job.subject_id == run_id)
 
 
 def test_a_pending_status_waits_and_then_passes(plain: Elsewhere) -> None:
@@ -106,7 +88,7 @@ def test_a_pending_status_waits_and_then_passes(plain: Elsewhere) -> None:
 
     claim.set(BUILD, "success", description="12 passed", target_url="https://ci.example.org/7")
     claim.set(LINT, "warning")
-    claim.look_again()
+    claim.end()
 
     assert claim.verdict == ("passed", None, "ready_to_test")
     assert claim.check.facts == {"required": 2}
@@ -123,7 +105,7 @@ def test_a_missing_status_is_not_passing(plain: Elsewhere) -> None:
     assert claim.verdict == ("running", None, "in_progress")
 
     claim.let_pass(minutes=61)
-    claim.look_again()
+    claim.end()
 
     assert claim.verdict[:2] == ("failed", "status_missing")
     text = "status_missing: The repository's own CI did not end within 60 minutes: ci/lint is missing."
@@ -165,16 +147,3 @@ def test_foreign_statuses_do_not_count(plain: Elsewhere) -> None:
     assert clone.username not in plain.server.model.users
     assert claim.check is not None
     assert claim.check.message == f"The repository's own CI is awaited: ci/build is missing, {JOB} is missing."
-
-
-def test_a_webhook_of_a_status_has_it_looked_for_at_once(plain: Elsewhere) -> None:
-    claim = Claim(plain, BUILD)
-    claim.finish()
-    claim.set(BUILD, "success")
-    assert plain.due() == []
-
-    assert webhooks.ring_for_statuses(claim.repo.owner, claim.repo.name) == 1
-    plain.run_jobs(until=lambda: not plain.due())
-
-    assert claim.verdict[0] == "passed"
-    assert webhooks.ring_for_statuses(claim.repo.owner, claim.repo.name) == 0

@@ -64,10 +64,7 @@ def test_what_a_makefile_includes_or_would_include_counts() -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "\n" * 100_000, "a=a " * 25_000, "a=1\n" * 25_000, "(a=" * 30_000, "check: " + "a " * 50_000,
-        " " * 100_000 + "x", "include Makefile\n" * 6_000, "check: check\n\tmake check\n" * 4_000,
-        "A = $(A)$(A)\n" * 7_000 + "check:\n\t$(A)\n", "include */*/*/*/*.mk\n" * 5_000, "\0\xff$($(",
-        "".join(f"c{n}:\n\tmake c{n + 1}\n" for n in range(5_000)), "%:\n\tmake $@x\n" * 5_000,
+        "(a=" * 30_000, "include Makefile\n" * 6_000, "A = $(A)$(A)\n" * 7_000 + "check:\n\t$(A)\n",
     ],
 )  # fmt: skip
 def test_any_text_is_read_in_bounded_time(text: str) -> None:

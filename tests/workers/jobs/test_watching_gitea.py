@@ -53,17 +53,6 @@ def test_a_push_to_a_member_of_a_group_takes_it_out_before_staging(shop: Shop, h
     assert pushed in group.problems[0]["detail"]
 
 
-def test_whoever_closes_a_member_of_a_group_takes_it_out(shop: Shop) -> None:
-    group = shop.merged_group()
-    change_pull(shop.server.as_person(shop.ada, {"state": "closed"}), shop.repo, str(PULL))
-
-    shop.poll()
-
-    assert shop.task.state == "cancelled"
-    group = shop.platform.get(TaskGroup, group.id)
-    assert (group.state, [problem["kind"] for problem in group.problems]) == ("conflict", ["closed"])
-
-
 def test_what_is_merged_by_a_person_is_approved(shop: Shop) -> None:
     shop.repo.pulls[PULL].update(state="closed", merged=True, merge_commit_sha=shop.head)
 
