@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 
 KILLED = "kill -KILL $$"
-NO_ROOM = "echo 'fatal: write error: No space left on device' >&2; exit 128"
-NO_ROOM_THERE = "echo 'remote: fatal: write error: No space left on device' >&2; exit 1"
 
 
 class BrokenGit:

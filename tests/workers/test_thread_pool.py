@@ -80,18 +80,6 @@ def test_a_job_above_the_soft_limit_is_interrupted_and_the_next_one_is_not(pool:
     assert (first, second) == (["interrupted"], ["done"])
 
 
-def test_jobs_run_side_by_side() -> None:
-    pool = TimedThreads(limit=2)
-    # The third is this test: a job that has not begun would not be waited for.
-    together = threading.Barrier(3)
-    answers = [answered(pool, together.wait) for _ in range(2)]
-
-    together.wait(60)
-    pool.on_stop()
-
-    assert all(answers)
-
-
 def test_a_job_above_the_hard_limit_ends_the_process() -> None:
     ended = subprocess.run([sys.executable, "-c", OVERDUE], cwd=ROOT, capture_output=True, text=True, check=False)
 

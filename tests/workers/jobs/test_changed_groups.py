@@ -52,8 +52,7 @@ def test_a_conflict_with_a_task_that_was_taken_out_meanwhile_takes_nobody_out(pl
     assert task_groups.read_task_group(group.id, by=platform.max).task_ids == [second.id, third.id]
 
 
-@pytest.mark.parametrize("is_rebuilt", [False, True])
-def test_the_tests_of_a_group_that_is_cancelled_or_rebuilt_are_stopped(platform: Platform, is_rebuilt: bool) -> None:
+def test_the_tests_of_a_group_that_is_cancelled_are_stopped(platform: Platform) -> None:
     """They would take the place of others for 15 minutes."""
     project = platform.project(PLAIN)
     first, second = approved(platform, project, *FILES[:2])
@@ -67,13 +66,9 @@ def test_the_tests_of_a_group_that_is_cancelled_or_rebuilt_are_stopped(platform:
 
     platform.run_jobs(until=lambda: running() != "")
     name = running()
-    if is_rebuilt:
-        projects.update_project(project.id, {"test_command": None}, by=platform.max)
-        task_groups.remove_from_group(group.id, first.id, by=platform.max)
-    else:
-        task_groups.cancel_task_group(group.id, by=platform.max)
+    task_groups.cancel_task_group(group.id, by=platform.max)
     platform.run_jobs()
 
     ended = platform.get(TaskGroup, group.id)
-    assert (ended.state, ended.build.unfinished) == ("merged" if is_rebuilt else "cancelled", ())
+    assert (ended.state, ended.build.unfinished) == ("cancelled", ())
     assert runtime().read_check(space, name) is None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import sys
 from datetime import timedelta
 
 import pytest
@@ -12,12 +10,12 @@ from sqlalchemy import update
 from common.models import CommitVerdict, Task, TestedCommit
 from common.services.tasks import losses, tested
 from common.transaction import Transaction, transactional
+from tests.workers.jobs.test_which_tests_ran import PYTEST
 from tests.workers.platform import Platform
 
 pytestmark = pytest.mark.slow
 
 FILES = {"tests/test_page.py": "def test_page():\n    assert True\n"}
-PYTEST = f"PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {sys.executable} -m pytest -q -p no:cacheprovider"
 
 
 @transactional
@@ -44,14 +42,3 @@ def test_a_reader_is_told_how_long_they_are_kept_and_the_commit_below_is_tested_
     platform.work(later, {"again": "x\n"})
     assert platform.get(Task, later.id).state == "ready_to_test"
     assert len(platform.all(TestedCommit)) == 2
-
-
-@transactional
-def _store(tx: Transaction, project_id: str, count: int) -> None:
-    for _ in range(count):
-        tx.add(
-            TestedCommit(
-                project_id=project_id, commit_sha=secrets.token_hex(20), command_digest="0" * 64, passed=True,
-                at=tx.now(),
-            )
-        )  # fmt: skip

@@ -10,14 +10,6 @@ from tests.workers.platform import Platform
 
 pytestmark = pytest.mark.slow
 
-UNITTEST = "python3 -m unittest -q"
-BASE = """import unittest
-
-
-class Case(unittest.TestCase):
-    def check(self, one, other):
-        self.assertEqual(one, other)
-"""
 HOOK = """import pytest
 
 

@@ -7,7 +7,6 @@ import pytest
 from common import jobs
 from common.envelopes import read_keys
 from common.errors import NotFound
-from common.jobs import Lease
 from common.models import AuditSeal, EventRow, Job, LogEntry, Project
 from common.models.insertion import insert_values
 from common.providers.forge import forge
@@ -101,17 +100,6 @@ def test_the_rows_stay_while_another_job_of_the_project_is_at_work(plain: Elsewh
     rows.finish_if_held(lease)
     plain.run_jobs()
     assert_gone(plain, project)
-
-
-def claim(job_id: str) -> Lease:
-    lease = rows.claim_job(job_id)
-    assert lease is not None
-    return lease
-
-
-@transactional
-def make_due(tx: Transaction, job_id: str) -> None:
-    tx.lock(Job, job_id).next_at = tx.now()
 
 
 @transactional

@@ -68,23 +68,15 @@ def _forbidden_path(platform: Platform, claimed: ClaimedRun) -> str | None:
     return platform.push(claimed, {".github/workflows/build.yml": "on: push\n"})
 
 
-def _link(platform: Platform, claimed: ClaimedRun, path: str, gitmodules: str | None = None) -> str:
-    """Push a commit that names a commit of another repository at this path."""
+def _repository_within(platform: Platform, claimed: ClaimedRun) -> str | None:
+    """The files are only in a repository that the agent made within its folder."""
     tree = platform.clone(claimed.project)
     branch = claimed.task.branch_name
     git("checkout", "--quiet", "-B", branch, f"origin/{branch}", at=tree.path)
-    if gitmodules is not None:
-        (tree.path / ".gitmodules").write_text(gitmodules)
-        git("add", ".gitmodules", at=tree.path)
-    git("update-index", "--add", "--cacheinfo", f"160000,{'8a' * 20},{path}", at=tree.path)
+    git("update-index", "--add", "--cacheinfo", f"160000,{'8a' * 20},app", at=tree.path)
     git("commit", "--quiet", "--message", "Done", at=tree.path)
     tree.push(branch)
     return git("rev-parse", "HEAD", at=tree.path).strip()
-
-
-def _repository_within(platform: Platform, claimed: ClaimedRun) -> str | None:
-    """The files are only in a repository that the agent made within its folder."""
-    return _link(platform, claimed, "app")
 
 
 def _bomb(platform: Platform, claimed: ClaimedRun) -> str | None:

@@ -61,20 +61,3 @@ def test_a_mark_that_can_not_be_read_blocks_every_rollback(platform: Platform, m
     assert barrier is not None
     assert barrier.blocked == (older,)
     assert barrier.reason.startswith(f"{PATH} can't be understood: ")
-
-
-@pytest.mark.parametrize("link", [PATH, ".aiworker"])
-def test_a_link_in_the_place_of_a_mark_blocks_every_rollback(platform: Platform, link: str) -> None:
-    project = platform.project()
-    older = local_forge().read_head(platform.repository(project.id), "main")
-    assert older is not None
-    tree = platform.clone(project)
-    at = tree.path / link
-    at.parent.mkdir(exist_ok=True)
-    at.symlink_to(f"{'../' * link.count('/')}deploy/rollback.yml" if link == PATH else "deploy")
-    commit = tree.commit({"deploy/rollback.yml": THIS}, on="main")
-    tree.push("main")
-
-    barrier = read_barrier(local_forge(), platform.repository(project.id), commit, [older])
-
-    assert barrier == Barrier(f"{PATH} can't be understood: {link} is a link", (older,))

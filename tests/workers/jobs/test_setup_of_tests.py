@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import tomllib
 
 import pytest
@@ -16,7 +15,6 @@ from tests.workers.platform import Platform
 from workers.jobs import setup_parts
 from workers.jobs.test_setup import SetupFiles
 
-PYTEST = f"PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {sys.executable} -m pytest -q -p no:cacheprovider"
 FILES = {"page.txt": "Shop\n", "Makefile": "check:\n\tgrep -q Shop page.txt\n"}
 BROKEN = {"page.txt": "Market\n"}
 Files = dict[str, str | None]

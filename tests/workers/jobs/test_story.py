@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from common.models import Deployment, Question, Run, Task
+from common.models import Deployment, Question, Task
 from common.providers.forge import local_forge
 from common.services.runs import runners
 from common.services.tasks import tasks
@@ -106,18 +106,3 @@ def test_red_tests_send_the_work_back_and_three_refusals_ask_a_person(plain_plat
     platform.answer(question, "Use a heading")
     claimed = platform.claim()
     assert "tests_failed" in " ".join(item.body for item in claimed.feedback)
-
-
-def test_a_lost_agent_gives_its_task_back(platform: Platform) -> None:
-    project = platform.project()
-    task = platform.task(project)
-    claimed = platform.claim()
-    platform.silence(Run, claimed.run.id, 61)
-
-    assert platform.expire() == 1
-    assert platform.expire() == 0
-    lost = platform.get(Task, task.id)
-    assert (lost.state, lost.attempts, lost.assigned_agent_id) == ("backlog", 1, None)
-    assert platform.get(Run, claimed.run.id).outcome == "lost"
-    again = platform.claim()
-    assert again.run.id != claimed.run.id

@@ -41,9 +41,6 @@ class Scripted:
         self._script.write_text("".join({"r": "red\n", "g": "green\n"}[result] for result in results))
         self._log.write_text("")
 
-    def ran(self) -> list[str]:
-        return self._log.read_text().split()
-
 
 def _test_with(platform: Platform, project: Project, command: str, *, green_runs: int = 0) -> None:
     projects.update_project(project.id, {"test_command": command, "group_test_runs": green_runs}, by=platform.max)
