@@ -5,8 +5,6 @@ The API server says 403 of everything for some seconds after its start, and for 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from common import jobs
@@ -22,40 +20,27 @@ def _waiting(plain: Elsewhere, kind: jobs.Kind) -> list[Job]:
     return plain.all(Job, Job.kind == kind.name, Job.waits_for == "access")
 
 
-def _denied(plain: Elsewhere, kind: jobs.Kind, begin: Callable[[], object]) -> Job:
-    """Begin something while the API server denies everything, for three days; returns the job of it that waits."""
-    plain.cluster.access.is_cold = True
-    begin()
-    for hours in (0.0, 24.0, 48.0):
-        plain.run_jobs(until=lambda: bool(_waiting(plain, kind)))
-        plain.wait_longer(hours)
-        waits = _waiting(plain, kind)[0].waits
-        plain.run_jobs(until=lambda least=waits: bool(_waiting(plain, kind)) and _waiting(plain, kind)[0].waits > least)  # type: ignore[misc]
-    (job,) = _waiting(plain, kind)
-    assert (job.state, job.attempts) == (JobState.QUEUED, 0)
-    assert "403" in str(job.error)
-    assert plain.all(Job, Job.state_ == JobState.FAILED) == []
-    return job
-
-
-def _let_in(plain: Elsewhere) -> None:
-    plain.cluster.access.is_cold = False
-    plain.run_jobs()
-    assert plain.all(Job, Job.waits_for.is_not(None)) == []
-
-
 def test_a_proof_waits_for_access_and_the_work_is_neither_refused_nor_a_persons_matter(plain: Elsewhere) -> None:
     project = plain.project(test_command="true")
     task = plain.task(project)
     claimed = plain.claim()
     sha = plain.push(claimed, {"greeting": "hello\n"})
 
-    _denied(plain, jobs.VERIFY_RUN, lambda: plain.finish(claimed, sha))
+    plain.cluster.access.is_cold = True
+    plain.finish(claimed, sha)
+    plain.run_jobs(until=lambda: bool(_waiting(plain, jobs.VERIFY_RUN)))
+    plain.wait_longer(72)
+    waits = _waiting(plain, jobs.VERIFY_RUN)[0].waits
+    plain.run_jobs(until=lambda: any(job.waits > waits for job in _waiting(plain, jobs.VERIFY_RUN)))
+    (job,) = _waiting(plain, jobs.VERIFY_RUN)
+    assert (job.state, job.attempts, "403" in str(job.error)) == (JobState.QUEUED, 0, True)
     waiting = plain.get(Task, task.id)
     assert (waiting.state, waiting.phase, waiting.refusals, waiting.round) == ("in_progress", "verifying", 0, 1)
     assert plain.all(Question) == []
 
-    _let_in(plain)
+    plain.cluster.access.is_cold = False
+    plain.run_jobs()
+    assert plain.all(Job, Job.waits_for.is_not(None)) == []
     assert plain.get(Task, task.id).state == "ready_to_test"
 
 
