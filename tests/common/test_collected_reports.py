@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from common.values import collected_reports
 from common.values.collected_reports import (
     LINE_CHARACTERS,
     MOST_LINES,
@@ -60,11 +61,11 @@ def test_what_is_missing_cut_or_broken_is_no_report() -> None:
         assert unpack(broken) == BROKEN
 
 
-@pytest.mark.slow
-def test_what_is_too_large_says_so_the_coverage_first() -> None:
-    heavy = Coverage(tuple(FileCoverage(noise(40_000) + str(number)) for number in range(110)))
+def test_what_is_too_large_says_so_the_coverage_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collected_reports, "MOST_PACKED_BYTES", 2**15)
+    heavy = Coverage(tuple(FileCoverage(noise(40_000) + str(number)) for number in range(3)))
     light = SOME.report
     assert unpack(pack(CollectedReports(light, heavy))) == CollectedReports(light, Coverage(problem=TOO_LARGE))
-    assert unpack(pack(CollectedReports(large(20_000), heavy))) == CollectedReports(
+    assert unpack(pack(CollectedReports(large(300), heavy))) == CollectedReports(
         TestReport(problem=TOO_LARGE), Coverage(problem=TOO_LARGE)
     )

@@ -43,15 +43,6 @@ def test_a_lost_answer_is_not_a_second_try(proxy: DatabaseProxy) -> None:
     assert (proxy.lost, _events()) == (["answer"], 1)
 
 
-def test_a_lost_commit_is_not_a_second_try_either(proxy: DatabaseProxy) -> None:
-    proxy.lose("request")
-
-    with pytest.raises(CommitUnknown):
-        _record("p", "never")
-
-    assert (proxy.lost, _events()) == (["request"], 0)
-
-
 def test_a_connection_that_is_lost_before_the_commit_is(proxy: DatabaseProxy) -> None:
     lost: list[int] = []
 

@@ -7,12 +7,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import pymysql
 import pytest
 from sqlalchemy import select, text
-from sqlalchemy.exc import OperationalError
 
-from common import database, mariadb_connection
+from common import mariadb_connection
 from common.errors import Busy
 from common.models.journal import Mark
 from common.services.jobs import set_mark
@@ -79,14 +77,3 @@ def test_a_transaction_that_goes_on_with_nothing_holds_nobody_up_for_long(
 
     with snapshot() as read:
         assert read.all(select(Mark.value).where(Mark.name == "kept")) == [{"by": "the one that stops"}]
-
-
-@pytest.mark.parametrize(
-    ("code", "words"),
-    [
-        (1203, "can't be reached"), (1206, "busy for too long"), (3024, "busy for too long"),
-    ],
-)  # fmt: skip
-def test_other_limits_of_a_server_are_busy(code: int, words: str) -> None:
-    with pytest.raises(Busy, match=words):
-        database.raise_busy(OperationalError("SELECT 1", {}, pymysql.err.OperationalError(code, "not now")))

@@ -80,20 +80,3 @@ def test_the_message_of_what_is_never_committed_finds_nothing(before_commit: Bef
         _enqueue()
     (job_id,) = _rung()
     assert rows.claim_job(job_id, before_commit=True) is None
-
-
-def test_while_others_write_it_leaves_after_the_commit(before_commit: Before) -> None:
-    sent: list[list[str]] = []
-
-    def look() -> None:
-        assert announcer().flush(PATIENCE_SECONDS)
-        sent.append(_rung())
-
-    before_commit(look)
-    transaction._writing.add(0)
-    try:
-        job_id = _enqueue()
-    finally:
-        transaction._writing.discard(0)
-    assert announcer().flush(PATIENCE_SECONDS)
-    assert (sent, _rung()) == ([[]], [job_id])

@@ -33,15 +33,6 @@ def test_no_bit_can_be_changed() -> None:
                 open_envelope(changed.decode("utf-8", "replace"), KEYS)
 
 
-@pytest.mark.parametrize("at", ["begin", "end"])
-@pytest.mark.parametrize("more", ["\n", "{}"])
-def test_nothing_can_be_added(at: str, more: str) -> None:
-    signed = sign(STATEMENT, SEED)
-
-    with pytest.raises(NotVerified):
-        open_envelope(more + signed if at == "begin" else signed + more, KEYS)
-
-
 def test_nothing_can_be_added_within() -> None:
     envelope = json.loads(sign(STATEMENT, SEED))
 
@@ -67,12 +58,6 @@ def test_a_signature_under_the_name_of_another_key_does_not_fit() -> None:
 
     with pytest.raises(NotVerified, match="does not fit its content"):
         open_envelope(json.dumps(envelope, sort_keys=True, separators=(",", ":")), KEYS)
-
-
-def test_one_of_several_keys_is_enough() -> None:
-    keys = read_keys(public_key(OTHER_SEED) + "any text\n" + public_key(SEED))
-
-    assert open_envelope(sign(STATEMENT, SEED), keys) == STATEMENT
 
 
 @pytest.mark.parametrize("text", ["", "[]", "[" * 100_000, '{"payload":7}'])

@@ -59,20 +59,6 @@ def test_events_are_read_oldest_first_after_a_seq_and_by_name(admin: Person, mem
     assert rows[0].text.startswith('{"event":"task:created","data":{')
 
 
-def test_the_newest_events_come_first_before_a_seq_and_by_actor(admin: Person, member: Caller) -> None:
-    with acting("ada"):
-        project_id = new_project(admin)
-        write_events(project_id, 2)
-    with acting("bob"):
-        write_events(project_id, 1)
-
-    newest = events.list_events(member, feed_id=project_id, newest_first=True, limit=2)
-    before = events.list_events(member, feed_id=project_id, newest_first=True, before_seq=3)
-    by_ada = events.list_events(member, feed_id=project_id, newest_first=True, actor="ada")
-
-    assert (seqs(newest), seqs(before), seqs(by_ada)) == ([4, 3], [2, 1], [3, 2, 1])
-
-
 def test_a_project_that_is_not_seen_has_no_events(admin: Person, member: Caller) -> None:
     hidden = new_project(admin, restricted=True)
     task_id = new_task(admin, hidden)
@@ -85,21 +71,6 @@ def test_a_project_that_is_not_seen_has_no_events(admin: Person, member: Caller)
         events.may_follow_task(member, task_id)
     assert seqs(events.list_events(admin.caller, feed_id=hidden)) == [1, 2]
     assert events.may_follow_task(admin.caller, task_id) == hidden
-
-
-def test_the_platforms_feed_is_everybodys(member: Caller) -> None:
-    write_events(PLATFORM)
-
-    assert len(events.list_events(member, feed_id=PLATFORM)) == 1
-    assert events.visible_among(member, [PLATFORM]) == {PLATFORM}
-
-
-def test_a_tasks_timeline_has_its_own_events_only(admin: Person, member: Caller) -> None:
-    project_id = new_project(admin)
-    task_id, _other = new_task(admin, project_id), new_task(admin, project_id)
-
-    assert seqs(events.task_events(member, task_id)) == [2]
-    assert events.task_events(member, task_id, after_seq=2) == []
 
 
 def test_what_may_be_followed_follows_membership(admin: Person, member: Caller) -> None:

@@ -49,17 +49,6 @@ def test_it_is_stored_as_one_that_was_added() -> None:
     assert {name: getattr(inserted, name) for name in one} == one
 
 
-def test_the_transaction_finds_and_changes_it() -> None:
-    def change(tx: Transaction, job: Job) -> None:
-        assert tx.get(Job, "a") is job
-        assert tx.find(select(Job).where(Job.subject_id == "ü")) is job
-        job.waits = 7
-
-    _insert("a", change)
-
-    assert [job.waits for job in _stored()] == [7]
-
-
 def test_a_violated_constraint_undoes_the_transaction() -> None:
     _insert("a")
 

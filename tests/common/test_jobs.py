@@ -11,15 +11,12 @@ from sqlalchemy import select, update
 from common import feed, jobs
 from common.errors import Conflict, LeaseLost
 from common.jobs import Lease
-from common.models import Job, Task
-from common.models.account import User
-from common.models.agent import Agent
+from common.models import Job
 from common.models.journal import Mark
 from common.services import jobs as rows
 from common.services.access import Caller
 from common.states import JobState, Role
 from common.transaction import Transaction, snapshot, transactional
-from tests.builders import a_user
 
 ADMIN = Caller("u", "ada", Role.ADMIN)
 
@@ -136,22 +133,6 @@ def test_a_job_that_kills_its_worker_is_parked(on_database: str) -> None:
     assert [subject for subject, _reason in parked] == ["platform"]
 
 
-def test_a_refused_job_is_parked_with_what_becomes_of_its_subject(on_database: str) -> None:
-    job_id = _enqueue()
-    user = a_user("max")
-
-    @transactional
-    def lock(tx: Transaction, _subject_id: str, reason: str) -> None:
-        tx.lock_all(Task, ["none"])
-        tx.lock_all(Agent, ["none"])
-        tx.get(User, user.id).username = reason
-
-    rows.give_up(_claim(job_id), "refused", lock)
-    assert (_job(job_id).state, _job(job_id).error) == (JobState.FAILED, "refused")
-    with snapshot() as read:
-        assert read.get(User, user.id).username == "refused"  # type: ignore[union-attr]
-
-
 def test_failures_back_off_and_are_parked_with_their_reason(on_database: str) -> None:
     job_id = _enqueue()
     for attempt in range(1, jobs.SCHEDULE_TASKS.attempts + 1):
@@ -170,20 +151,6 @@ def test_a_world_that_does_not_answer_costs_no_attempt(on_database: str) -> None
         rows.put_off(lease, "away", None, None)
         _expire(job_id)
     assert (_job(job_id).state, _job(job_id).attempts) == (JobState.QUEUED, 0)
-
-
-def test_a_world_away_for_a_day_parks_the_job(on_database: str) -> None:
-    job_id = _enqueue()
-    rows.put_off(_claim(job_id), "away", None, None)
-
-    @transactional
-    def long_ago(tx: Transaction) -> None:
-        tx.lock(Job, job_id).unavailable_since = tx.now() - timedelta(hours=25)
-
-    long_ago()
-    _expire(job_id)
-    rows.put_off(_claim(job_id), "away", None, None)
-    assert _job(job_id).state == JobState.FAILED
 
 
 def test_the_time_in_which_the_platform_was_off_is_no_day_without_an_answer(on_database: str) -> None:

@@ -7,7 +7,6 @@ import pytest
 from common.errors import Misconfigured
 from common.settings import from_env
 from common.settings.kubernetes import Toleration
-from common.settings.quantities import total
 
 SECRET = {"AIWORKER_SECRET_KEY": "0123456789abcdef" * 2}
 KUBERNETES = SECRET | {
@@ -17,12 +16,6 @@ KUBERNETES = SECRET | {
 }
 
 AGENTS = {"AIWORKER_AGENTS_MAX": "2", "AIWORKER_INTERNAL_URL": "http://web.aiworker.svc:3000"}
-
-
-@pytest.mark.parametrize("missing", ["AIWORKER_KUBE_DOMAIN", "AIWORKER_KUBE_IMAGE"])
-def test_what_is_missing_is_named(missing: str) -> None:
-    with pytest.raises(Misconfigured, match=missing):
-        from_env({name: value for name, value in KUBERNETES.items() if name != missing})
 
 
 def test_nodes_and_their_taints_are_read_as_they_are_meant() -> None:
@@ -52,13 +45,6 @@ def test_nodes_and_their_taints_are_read_as_they_are_meant() -> None:
 def test_root_and_unknown_words_are_refused(name: str, value: str) -> None:
     with pytest.raises(Misconfigured, match=name):
         from_env(KUBERNETES | {name: value})
-
-
-@pytest.mark.parametrize(
-    ("parts", "text"), [(("16", "10"), "26"), (("16", "500m"), "16500m"), (("1Gi", "512Mi"), str(3 * 2**29))]
-)
-def test_quantities_are_added(parts: tuple[str, ...], text: str) -> None:
-    assert total(*parts) == text
 
 
 @pytest.mark.parametrize(

@@ -107,16 +107,6 @@ def test_a_commit_comes_after_what_was_to_be_sent(connection: Connection) -> Non
     assert _numbers() == [1]
 
 
-def test_a_rollback_comes_in_its_place(connection: Connection) -> None:
-    connection.exec_driver_sql("INSERT INTO t VALUES (1)")
-    _later(connection, "INSERT INTO t VALUES (2)")
-    connection.rollback()
-    connection.exec_driver_sql("INSERT INTO t VALUES (3)")
-    connection.commit()
-
-    assert _numbers() == [3]
-
-
 @pytest.mark.parametrize("ends", ["SELECT 1", "COMMIT"])
 def test_if_one_fails_the_next_statement_raises_its_error(connection: Connection, ends: str) -> None:
     told: list[object] = []
@@ -173,17 +163,3 @@ def test_a_reply_that_was_not_waited_for_is_nobody_elses(
             end()
     with database.engine().connect() as second:
         assert second.exec_driver_sql("SELECT 'second'").scalar_one() == "second"
-
-
-def test_what_failed_is_rolled_back_though_nothing_was_committed_since(connection: Connection) -> None:
-    """A rollback is left out only if nothing was sent since the last end of a transaction."""
-    connection.commit()
-    connection.exec_driver_sql("SELECT n FROM t WHERE n = 5 FOR UPDATE")
-    connection.rollback()
-    with pytest.raises(database.DBAPIError):
-        connection.exec_driver_sql("SELECT nothing FROM nowhere")
-    connection.exec_driver_sql("INSERT INTO t VALUES (5)")
-    connection.rollback()
-    connection.rollback()
-
-    assert _numbers() == []

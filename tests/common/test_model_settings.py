@@ -39,12 +39,6 @@ def test_a_key_is_a_provider(environ: dict[str, str], api: str, base_url: str, l
     assert KEY not in repr(found)
 
 
-def test_an_address_alone_is_a_server_that_needs_no_key() -> None:
-    (found,) = read(OPENAI_BASE_URL="http://127.0.0.1:11434/v1").providers
-
-    assert (found.login, found.key) == ("none", None)
-
-
 def test_a_key_may_come_from_a_file(tmp_path: Path) -> None:
     file = tmp_path / "key"
     file.write_text(f"{KEY}\n")
@@ -63,10 +57,6 @@ def test_a_wrong_address_is_named_without_being_shown(name: str) -> None:
             read(**{name: url})
 
         assert "secret" not in str(raised.value)
-
-
-def test_the_gateway_has_an_address_of_its_own_if_it_is_set() -> None:
-    assert read(AIWORKER_GATEWAY_URL="http://gateway:3002/").gateway_url == "http://gateway:3002"
 
 
 def test_tasks_wait_for_limits_unless_it_is_switched_off() -> None:

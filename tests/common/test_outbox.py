@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from common.announcer import Announcement
 from common.events import TaskCreated
-from common.feed import Entry, follow, message
+from common.feed import Entry, follow
 from common.models import Job
 from common.outbox import Outbox, acting, actor
 from common.transaction import Transaction, snapshot, transactional
@@ -77,14 +77,3 @@ def test_a_lone_event_is_stored_as_it_is_sent(on_database: str) -> None:
     assert [(json.loads(row.data)["seq"], json.loads(row.data)["data"]["title"]) for row in rows] == [
         (number, title) for number, title in enumerate(titles, start=1)
     ]
-
-
-def test_a_message_holds_what_json_can_hold() -> None:
-    said = {"text": 'ü \u2028 "', "half": "\ud83d", "number": 1.5, "names": ("a", "b"), "nothing": None}
-
-    text = message("task:updated", said, projectId="p", seq=1)
-
-    assert json.loads(text) == {
-        "event": "task:updated", "data": {**said, "names": ["a", "b"]}, "projectId": "p", "seq": 1,
-    }  # fmt: skip
-    assert message("x", {"a": "ü"}) == '{"event":"x","data":{"a":"ü"}}'

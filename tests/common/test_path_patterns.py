@@ -89,9 +89,3 @@ def test_what_can_not_hold_is_refused(pattern: str) -> None:
     assert why_refused(pattern)
     with pytest.raises(ValueError, match="has no effect"):
         PathPatterns([pattern])
-
-
-@pytest.mark.parametrize("pattern", ["*a*b*c*d", "**/a/**/b/**/c/**/d"])
-def test_what_takes_long_to_match_is_not_taken_anew(pattern: str) -> None:
-    assert "takes too long" in (why_refused(pattern) or "")
-    assert PathPatterns([pattern]).covers("x/a/b/c/d") == pattern.startswith("**")

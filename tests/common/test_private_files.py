@@ -33,29 +33,6 @@ def test_a_short_key_is_refused(tmp_path: Path, key: bytes) -> None:
         from_env(environ)
 
 
-@pytest.mark.parametrize("name", ["GITEA_TOKEN", "AIWORKER_ADMIN_PASSWORD", "AIWORKER_DATABASE_URL"])
-def test_an_empty_file_is_no_secret(tmp_path: Path, name: str) -> None:
-    (tmp_path / "file").touch()
-    environ = {"AIWORKER_DATA_DIR": str(tmp_path / "data"), f"{name}_FILE": str(tmp_path / "file")}
-
-    with pytest.raises(Misconfigured, match=f"{name}_FILE=.* is empty"):
-        from_env({**environ, "AIWORKER_FORGE": "gitea", "GITEA_URL": "http://git.test"})
-
-
-def test_the_key_is_on_the_disk_before_it_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    done: list[str] = []
-    sync, link = os.fsync, os.link
-    monkeypatch.setattr(os, "fsync", lambda descriptor: (done.append(_name(descriptor)), sync(descriptor))[1])
-    monkeypatch.setattr(os, "link", lambda old, new: (done.append(f"link {Path(new).name}"), link(old, new))[1])
-
-    key = from_env({"AIWORKER_DATA_DIR": str(tmp_path)}).security.secret_key
-
-    assert len(key) == 64
-    assert (tmp_path / "secret_key").read_bytes() == key
-    assert [name.partition("key.")[0] for name in done] == [".secret_", "link secret_key", tmp_path.name]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["secret_key"]
-
-
 def _name(descriptor: int) -> str:
     return Path(f"/proc/self/fd/{descriptor}").resolve().name
 

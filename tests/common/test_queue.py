@@ -16,7 +16,6 @@ from common import jobs
 from common.errors import IllegalTransition, LeaseLost
 from common.jobs import Lease
 from common.models import Job
-from common.queue import live_job
 from common.states import JOB_EDGES, LIVE_JOB, By, JobState
 from common.transaction import Transaction, snapshot, transactional
 
@@ -100,11 +99,6 @@ def test_a_verb_moves_a_job_along_an_edge_or_not_at_all(on_database: str, name: 
             assert _job(lease.job_id).state is state
 
 
-def test_every_edge_is_taken_by_a_verb(on_database: str) -> None:
-    taken = {(new, by) for new, by, _verb in VERBS.values()}
-    assert {(new, by) for (_old, new), who in JOB_EDGES.items() for by in who} == taken
-
-
 def test_only_the_queue_writes_job_rows() -> None:
     written = re.compile(r"\b(update|delete|insert)\(Job\)|\bJob\(\w+=|add\(\s*Job\(")
     folders = [COMMON, COMMON.parent / "web", COMMON.parent / "workers"]
@@ -136,20 +130,6 @@ def test_a_job_that_another_worker_has_claimed_is_not_written(on_database: str) 
     assert not write(old, "old")
     job = _job(old.job_id)
     assert (job.progress_message, job.error, job.fence) == ("new", "new", 2)
-
-
-def test_a_job_keeps_its_key_while_it_lives_and_no_longer(on_database: str) -> None:
-    first = _claim(_enqueue())
-    with snapshot() as read:
-        live = read.find(live_job(first.kind, first.subject_id))
-        assert live is not None
-        assert live.id == first.job_id
-
-    _do(VERBS["park"][2], first)
-    job = _job(first.job_id)
-    assert (job.live_key, job.lease_until, job.error) == (None, None, "refused")
-    assert job.finished_at is not None
-    assert _enqueue() != first.job_id
 
 
 @pytest.mark.parametrize("with_next", [False, True], ids=["at once", "with the next statement"])

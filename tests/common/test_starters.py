@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from common.values.starters import SAMPLE, STARTERS
+from common.values.starters import STARTERS
 
 
 def output_of_tests(folder: Path) -> str:
@@ -31,7 +31,3 @@ def test_a_starter_has_tests_that_test_it(tmp_path: Path, name: str) -> None:
     assert "Ran 0 tests" not in output_of_tests(tmp_path)
     assert starter.test_command == "python3 -m unittest"
     assert starter.start_command.split()[-1] in starter.files
-
-
-def test_the_sample_has_one_task_that_is_good_one_that_asks_and_one_that_conflicts() -> None:
-    assert [task.labels for task in STARTERS[SAMPLE].tasks] == [("good",), ("conflicts",), ("asks",)]

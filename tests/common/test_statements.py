@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import pytest
-from sqlalchemy import Select, Update, bindparam, case, literal, select, type_coerce, update
+from sqlalchemy import Select, Update, bindparam, case, literal, select, update
 
 from common import database
 from common.models import Feed, Mark
 from common.models.insertion import insert_values
 from common.settings import settings
-from common.statements import ListStatement, Places, SharedJson, Statement, UnionStatement
+from common.statements import ListStatement, Places, Statement, UnionStatement
 from common.transaction import Transaction, snapshot, transactional
 from tests.sent_statements import statements
 
@@ -85,23 +85,6 @@ def test_each_row_of_a_list_changes_its_own() -> None:
     with snapshot() as read:
         kept = set(read.session.scalars(select(Feed.id)))
     assert kept == {f"{one}-new" for one in ids[:asked]} | set(ids[asked:])
-
-
-@pytest.mark.usefixtures("on_database")
-def test_rows_inserted_at_once_have_what_is_the_same_and_what_is_their_own() -> None:
-    _mark_two()
-
-    with snapshot() as read:
-        rows = read.all(select(Mark).order_by(Mark.name))
-        shared = list(read.session.scalars(select(type_coerce(Mark.value, SharedJson))))
-    assert [(row.name, row.value) for row in rows] == [("a", {"ü": [1]}), ("b", {"ü": [1]})]
-    assert rows[0].at == rows[1].at
-    assert shared == [{"ü": [1]}, {"ü": [1]}]
-
-
-@transactional
-def _mark_two(tx: Transaction) -> None:
-    insert_values(tx.connection, Mark, [{"name": "a"}, {"name": "b"}], at=tx.now(), value={"ü": [1]})
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 
 from common.errors import Misconfigured
 from common.settings.telemetry import TelemetrySettings
-from common.tracing import span, trace_headers, trace_parent, trace_variables, under
+from common.tracing import trace_parent, under
 from tests.doubles.sentry_receiver import SentryReceiver
 from tests.servers import ROOT
 
@@ -52,17 +52,6 @@ def test_no_process_loads_the_libraries_without_an_address(start: str, tmp_path:
 
     assert "common.tracing" in loaded or "common.error_reports" in loaded
     assert set(loaded) & HEAVY == set()
-
-
-def test_a_trace_is_passed_on_where_nothing_is_exported() -> None:
-    """An agent without an address of its own does not cut the trace of its platform."""
-    with span("nothing") as nothing:
-        nothing.note("a", 1)
-        nothing.fail("Nothing")
-        assert trace_parent() is None
-    with under(PARENT), span("nothing"):
-        assert (trace_headers(), trace_variables()) == ({"traceparent": PARENT}, {"TRACEPARENT": PARENT})
-    assert (trace_parent(), trace_headers(), trace_variables()) == (None, {}, {})
 
 
 @pytest.mark.parametrize("wrong", [None, "x", PARENT + "\n", f"00-{'0' * 32}-{'0' * 16}-01"])

@@ -15,7 +15,6 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
 from common import feed
-from common.redis_tls import tls_options, without_tls_options
 from common.settings import read_store, settings
 from common.settings.environment import Environment
 from tests.common.conftest import SECRET_KEY
@@ -121,13 +120,6 @@ def test_the_address_may_say_whom_to_trust(
     ask()
 
 
-def test_an_address_without_tls_stays_as_it_is() -> None:
-    for url in ("redis://:secret@redis:6379/0", "unix:///run/redis.sock"):
-        assert tls_options(url) == {}
-    with_both = "rediss://:s%3Fcret@redis:6379/0?ssl_cert_reqs=none&db=1"
-    assert without_tls_options(with_both) == "rediss://:s%3Fcret@redis:6379/0?db=1"
-
-
 @pytest.fixture(scope="module")
 def secure_mariadb(own: Certificate) -> Iterator[MariaDB]:
     try:
@@ -173,15 +165,3 @@ def test_a_database_that_may_be_another_one_is_refused(
 ) -> None:
     with pytest.raises(OperationalError, match=why):
         cipher_of(address.replace("127.0.0.1", host), options.replace("OTHER", str(other)), own)
-
-
-@pytest.mark.parametrize(
-    ("host", "options"),
-    [("localhost", "ssl_ca=OWN&ssl_verify_identity=false&ssl_verify_cert=true"),
-     ("localhost", "ssl_ca=OTHER&ssl_verify_cert=false")],
-)  # fmt: skip
-def test_less_is_checked_of_a_database_where_the_address_says_so(
-    address: str, own: Certificate, other: Path, host: str, options: str
-) -> None:
-    options = options.replace("OTHER", str(other))
-    assert cipher_of(address.replace("127.0.0.1", host), options, own).startswith("TLS_")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +10,6 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import delete, func, select
-from sqlalchemy.exc import IntegrityError, PendingRollbackError
 
 from common import database, jobs
 from common.errors import Busy, NotFound
@@ -52,22 +50,6 @@ def test_what_raises_leaves_nothing(on_database: str) -> None:
     assert _events("p") == []
     with snapshot() as read:
         assert read.session.execute(select(func.count()).select_from(Job)).scalar_one() == 0
-
-
-def test_an_error_that_is_swallowed_leaves_nothing_either(on_database: str) -> None:
-    @transactional
-    def swallow(tx: Transaction) -> None:
-        tx.add(Feed(id="q"))
-        tx.session.expunge_all()
-        with contextlib.suppress(IntegrityError):
-            tx.add(Feed(id="q"))
-        _record("p", "after")
-
-    with pytest.raises(PendingRollbackError):
-        swallow()
-    with snapshot() as read:
-        assert read.all(select(Feed)) == []
-        assert read.all(select(Job)) == []
 
 
 def test_an_inner_function_joins_the_open_transaction(on_database: str) -> None:
@@ -133,16 +115,6 @@ def test_what_another_transaction_deleted_since_it_was_looked_for_is_missing(
 
     with snapshot() as read:
         assert [user.id for user in read.all(select(User))] == [mia.id]
-
-
-def test_a_row_that_is_inserted_without_looking_is_a_bug(on_database: str) -> None:
-    @transactional
-    def insert(tx: Transaction) -> None:
-        tx.add(Feed(id="q"))
-
-    insert()
-    with pytest.raises(IntegrityError):
-        insert()
 
 
 def test_locks_out_of_order_are_a_bug(on_database: str) -> None:

@@ -73,20 +73,6 @@ def _problem(url: str) -> str:
     return tls_words(raised.value, url)
 
 
-def test_an_authority_of_ones_own_is_trusted_beside_the_usual_ones(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    host = place.url.removeprefix("https://")
-    assert _problem(place.url) == (
-        f"the certificate of {host} is not trusted (self-signed certificate); "
-        "make its authority known to this machine, or name a file with it in SSL_CERT_FILE"
-    )
-
-    monkeypatch.setenv("SSL_CERT_FILE", str(place.own.certificate))
-
-    assert _status(place.url) == 200
-
-
 def test_the_clients_of_gitea_the_platform_and_the_ingress_trust_it(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:

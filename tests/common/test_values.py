@@ -108,18 +108,3 @@ def test_a_verb_gets_exactly_the_arguments_that_it_names() -> None:
 def test_no_value_shows_a_secret_when_it_is_printed() -> None:
     shown = f"{VERSION} {CHECK} {CLAIMED}"
     assert not [secret for secret in ("s3cret", "'pass'", "awr_token", "'p'") if secret in shown]
-
-
-@pytest.mark.parametrize(
-    ("state", "died"),
-    [
-        (CheckState(CheckPhase.FAILED, None, "", "it was killed by SIGKILL", CheckEnd.KILLED), True),
-        (CheckState(CheckPhase.FAILED, 137, "", "it exited with 137", CheckEnd.EXITED), True),
-        (CheckState(CheckPhase.FAILED, 137, "", "it took longer than 9 s", CheckEnd.TIMEOUT), False),
-        (CheckState(CheckPhase.FAILED, None, "", "it used 9 MiB", CheckEnd.MEMORY), False),
-        (CheckState(CheckPhase.FAILED, 1, "", "it was killed by SIGKILL", CheckEnd.EXITED), False),
-        (CheckState(CheckPhase.BROKEN, 137, ""), False),
-    ],
-)
-def test_a_command_that_a_signal_ended_is_told_from_one_that_failed(state: CheckState, died: bool) -> None:
-    assert state.died_by_signal is died

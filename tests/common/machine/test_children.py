@@ -56,16 +56,6 @@ def test_a_group_is_killed_whole_and_again() -> None:
     kill_group(process.pid)
 
 
-def test_a_child_is_given_the_proxy_of_its_pod_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
-    monkeypatch.setenv("no_proxy", ".svc")
-    monkeypatch.delenv("AIWORKER_SANDBOX", raising=False)
-    assert "HTTPS_PROXY" not in base_environment("/")
-
-    monkeypatch.setenv("AIWORKER_SANDBOX", "off")
-    assert base_environment("/").items() >= {"HTTPS_PROXY": "http://proxy:3128", "no_proxy": ".svc"}.items()
-
-
 @pytest.mark.usefixtures("no_named_certificates")
 def test_a_child_is_given_three_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PATH")

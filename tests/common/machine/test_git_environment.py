@@ -6,8 +6,6 @@ import os
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from common.machine.children import base_environment
 from common.machine.git_environment import git_environment
 
@@ -30,13 +28,3 @@ def test_keys_may_repeat_and_keep_their_order() -> None:
     )
 
     assert _git(environment, "config", "--get-all", "receive.hideRefs").splitlines() == ["refs/", "!refs/heads/a=b"]
-
-
-def test_nothing_of_this_process_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GIT_DIR", "/elsewhere")
-    monkeypatch.setenv("AIWORKER_SECRET", "secret")
-
-    environment = git_environment(base_environment("/home"))
-
-    assert "GIT_DIR" not in environment
-    assert "secret" not in environment.values()

@@ -26,12 +26,3 @@ def test_what_was_waited_is_taken_from_the_rest(clock: list[float]) -> None:
         assert patience.bounded(30.0) == 2.5
         assert patience.bounded(1.0) == 1.0
         assert not patience.is_over()
-
-
-def test_when_all_is_waited_each_wait_is_short(clock: list[float]) -> None:
-    with patience.at_most(4.0):
-        with patience.waiting():
-            clock[0] += 4.0
-        assert (patience.bounded(30.0), patience.bounded(0.1)) == (patience.SHORTEST_SECONDS, 0.1)
-        assert patience.is_over()
-    assert not patience.is_over()

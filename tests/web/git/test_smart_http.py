@@ -187,7 +187,7 @@ def test_a_foreign_repository_does_not_exist(shop: Shop, plain_app: Flask) -> No
     assert git("ls-remote", shop.url(token, name=f"{hidden.slug}.git"), "refs/heads/main")
 
 
-@pytest.mark.parametrize("given", ["\xff", "\xc3\xa9", "Og==\xff", "w6k", "/w==", "AAA=", "x", ""])
+@pytest.mark.parametrize("given", ["\xff", "w6k", ""])
 def test_a_password_that_can_not_be_read_is_none(plain_app: Flask, given: str) -> None:
     reply = plain_app.test_client().get(
         "/git/aiworker/shop.git/info/refs?service=git-upload-pack", headers={"Authorization": f"Basic {given}"}

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import sqlite3
 
 import pytest
 from flask import Flask
+from sqlalchemy import event
 
-from common.machine import disk
-from common.settings import from_env, settings
+from common import database
+from common.settings import settings
 from common.states import Role
 from tests import builders
 from tests.web.conftest import AppOn
 
-ALONE = (["unshare", "--mount"], ["unshare", "--mount", "--map-root-user"])
-"""How a process gets mounts of its own: as root, or as an ordinary user where that is allowed."""
 
+def test_a_full_disk_refuses_writes_with_its_reason_until_there_is_room(
+    app_on: AppOn, sqlite_database_url: str
+) -> None:
+    """The file may have no page more than it has: SQLite says then what it says of a disk."""
+    client = builders.client_of(app_on(sqlite_database_url), builders.a_user("max", Role.MAINTAINER))
+    pages = 1
 
-def test_by_default_a_gibibyte_and_a_fiftieth_stay_free(tmp_path: Path) -> None:
-    store = from_env({"AIWORKER_DATA_DIR": str(tmp_path)}).store
+    @event.listens_for(database.engine(), "checkout")
+    def _bound(connection: sqlite3.Connection, *_: object) -> None:
+        connection.execute(f"PRAGMA max_page_count = {pages}")
 
-    found = disk.look(tmp_path, store.disk_reserve_bytes)
+    replies = [client.post("/api/projects", json={"name": f"Project {number}"}) for number in range(40)]
+    refused = replies[-1]
+    assert (refused.status_code, refused.json["details"]["field"]) == (503, "disk")
+    assert client.get("/api/projects").json["total"] == sum(reply.status_code == 201 for reply in replies)
 
-    assert store.disk_reserve_bytes is None
-    assert found.reserve_bytes >= 2**30
+    pages = 2**30
+    assert client.post("/api/projects", json={"name": "Another"}).status_code == 201
 
 
 def test_health_says_that_no_new_work_begins(

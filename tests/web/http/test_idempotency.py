@@ -114,7 +114,7 @@ def test_an_error_is_not_kept_and_leaves_nothing(member: FlaskClient) -> None:
     assert "Idempotency-Replayed" not in again.headers
 
 
-@pytest.mark.parametrize("key", ["", "x" * 256, "a\tb", "é"])
+@pytest.mark.parametrize("key", ["", "x" * 256])
 def test_a_key_that_can_not_be_kept_is_a_400(member: FlaskClient, key: str) -> None:
     reply = post(member, "bob", key)
 

@@ -10,9 +10,7 @@ import marshmallow as ma
 import pytest
 from marshmallow import fields
 
-from common.services.paging import Page
 from common.states import Priority, Role, TaskState
-from web.http.blueprint import many, one
 from web.http.fields import Boolean, Choice, Id, Integer, Itself, Label, Schema, Timestamp
 from web.http.replies import writer_of
 
@@ -74,13 +72,6 @@ def test_it_makes_what_marshmallow_makes(value: Any) -> None:
         value = {**value, "part": PART}  # marshmallow can't look into None for `deep`
 
     assert writer_of(Thing())(value) == Thing().dump(value)
-
-
-def test_pages_and_wrapped_objects_are_written_alike() -> None:
-    page = Page([WHOLE, SimpleNamespace(**WHOLE)], total=2, limit=50, offset=0, next_cursor=None)
-
-    assert writer_of(many("things", Thing)())(page) == many("things", Thing)().dump(page)
-    assert writer_of(one("thing", Thing)())(WHOLE) == one("thing", Thing)().dump(WHOLE)
 
 
 def test_what_a_view_lacks_is_read_from_the_row_that_it_shows() -> None:

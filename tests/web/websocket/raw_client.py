@@ -87,14 +87,6 @@ class RawClient:
         message: dict[str, Any] = json.loads(payload)
         return message
 
-    def close_code(self) -> int:
-        """The code of the server's close frame, which is the next frame; then answer it, and see the socket end."""
-        opcode, payload = self.frame()
-        assert opcode == CLOSE, (opcode, payload)
-        self.socket.sendall(frame(CLOSE, payload[:2]))
-        self.expect_end()
-        return int.from_bytes(payload[:2], "big")
-
     def expect_end(self) -> None:
         """Nothing more comes, and the server ends the connection."""
         assert self._received == b""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import resource
-import time
 
 import pytest
 
@@ -11,9 +10,8 @@ from common.errors import NotFound, Unauthenticated
 from common.services.people import accounts
 from common.services.projects import projects
 from common.states import Role
-from tests.sent_statements import statements
 from tests.web.websocket.feed_server import Person, log_in, new_person, new_project
-from web.websocket.authority import CHECK_SECONDS, Authority
+from web.websocket.authority import Authority
 from web.websocket.hub import Hub
 from web.websocket.topics import Topics
 
@@ -39,20 +37,6 @@ def test_a_login_that_ended_is_refused_without_the_stream_saying_so(admin: Perso
 
     with pytest.raises(Unauthenticated):
         authority.admit(other.token)
-
-
-def test_what_was_read_is_old_after_a_while(
-    admin: Person, authority: Authority, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    project_id = new_project(admin)
-    session = authority.admit(admin.token)
-    authority.require_feed(session, project_id)
-    now = time.monotonic()
-    monkeypatch.setattr(time, "monotonic", lambda: now + CHECK_SECONDS)
-    with statements() as sent:
-        authority.require_feed(session, project_id)
-
-    assert sent
 
 
 def test_a_change_of_the_user_counts_at_once(admin: Person, authority: Authority) -> None:

@@ -107,16 +107,6 @@ def test_a_foreign_project_looks_like_a_missing_one(server: Server, admin: Perso
     assert replies == [{"event": "error", "data": {"message": "Resource not found"}}] * len(replies)
 
 
-@pytest.mark.slow
-def test_the_51st_subscription_is_an_error(server: Server, admin: Person, member: Person) -> None:
-    ids = [new_project(admin) for _ in range(51)]
-    with Client(server.url, member.token) as client:
-        answers = [client.ask("subscribe", projectId=project_id)["event"] for project_id in ids]
-        assert answers == ["subscribed"] * 50 + ["error"]
-        assert client.ask("unsubscribe", projectId=ids[0])["event"] == "unsubscribed"
-        assert client.ask("subscribe", projectId=ids[50])["event"] == "subscribed"
-
-
 def test_what_is_for_one_person_reaches_all_their_sockets_and_nobody_else(
     server: Server, admin: Person, member: Person, project_id: str
 ) -> None:
