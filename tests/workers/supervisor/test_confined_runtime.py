@@ -200,26 +200,6 @@ def test_what_a_setup_leaves_in_its_home_leads_the_platform_nowhere(
     assert not list(folder.iterdir())
 
 
-def test_a_hostile_setup_and_preview_find_nothing_and_the_preview_serves(
-    supervisor: Supervisor, space: Space, repository: Repository, wanted: dict[str, list[object]]
-) -> None:
-    commit = repository.commit(hostile__py=HOSTILE, wanted__json=json.dumps(wanted))
-    version = repository.version(
-        "v1",
-        commit,
-        start_command=f"{RUN_HOSTILE} >begun; exec python3 -m http.server $PORT",
-        needs=Needs(setup_command=f"{RUN_HOSTILE} >built"),
-    )
-    app = App(space, "task-1")
-    supervisor.runtime.ensure_app(app, version)
-    state = settled(supervisor.runtime, app, "v1")
-    assert state.phase is AppPhase.LIVE, state.reason
-    (built,) = supervisor.directory.glob("apps/*/*/versions/v1/code/built")
-
-    assert _reads_nothing(built.with_name("begun").read_text())
-    assert _reads_nothing(built.read_text())
-
-
 def test_a_check_without_network_reaches_the_forge_alone(
     supervisor: Supervisor, space: Space, repository: Repository
 ) -> None:
