@@ -24,16 +24,13 @@ MODULES = {
     "queue": "queue",
     "schedule": "schedule",
     "handover": "handover",
-    "proof": "proof",
     "gateway": "gateway",
     "page": "page",
     "failover": "failover",
-    "kills": "kills",
 }
 _ARGUMENTS: dict[str, Callable[[int], dict[str, Any]]] = {
     "gateway": lambda _times: {"streams": 200, "rate": 100, "seconds": 10},
     "page": lambda _times: {},
-    "proof": lambda times: {"times": min(times, 2)},
 }
 """What `figures` of a module takes, from the number of rounds. A module that is not named takes `times`."""
 PART_SECONDS = 3600

@@ -7,12 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.conftest import leave_out
-from tests.doubles.cli_dialects import DIALECTS
-from tests.doubles.model_server import ModelServer, Scene
-from tests.doubles.model_wire import Step
 from tests.e2e.instance import running
-from tests.e2e.models import INSTALLED, SCRIPTED_MODELS, environment_for, environment_of_tests
 from tests.e2e.origin import served_repository
 from tests.e2e.story import Story
 from tests.providers.git_tree import git
@@ -72,56 +67,4 @@ def test_a_reviewer_sends_the_work_back_and_then_approves_it(tmp_path: Path) -> 
         heads = git("ls-remote", "--heads", story.clone_url())
         assert "stolen" not in heads
         assert f"{task['headSha']}\trefs/heads/{task['branchName']}" in heads
-        story.close()
-
-
-@pytest.mark.parametrize("driver", ["claude"])
-def test_a_coding_cli_gives_its_verdict_by_the_platforms_tool(tmp_path: Path, driver: str) -> None:
-    if not (INSTALLED / driver).exists():
-        leave_out(f"the CLI of the driver {driver} is not installed; run: .ci/packages")
-    cli = DIALECTS[driver]
-    said = {
-        "verdict": "request_changes", "summary": "It greets nobody.",
-        "comments": [{"path": "greeting.txt", "line": 1, "body": "Whom?"}],
-    }  # fmt: skip
-    tool = cli.ask_with.replace("ask_user_question", "submit_review")
-    steps = (
-        cli.run("git diff origin/main...HEAD", "I'll look at the change."),
-        Step("I have seen it.", tool, said, namespace=cli.namespace),
-        Step("I gave my verdict."),
-    )
-    with (
-        ModelServer((Scene("Review its work", steps),)) as model,
-        served_repository(tmp_path) as origin,
-        running(
-            tmp_path,
-            AIWORKER_IMPORT_ALLOW=urlsplit(origin).netloc,
-            **environment_for(driver, model),
-            **environment_of_tests(),
-        ) as instance,
-    ):
-        story = Story(instance, origin, quiet=True)
-        story.log_in()
-        wanted = {"mode": "advisory", "driver": driver, "model": SCRIPTED_MODELS[driver]}
-        story.import_project(testCommand=None, agentReview=wanted)
-        task_id = story.write_task("Greet in Spanish", DESCRIPTION)
-        story.heard.wait_state(task_id, "ready_to_test")
-
-        task = story.api.get(f"/tasks/{task_id}")["task"]
-        review, work = task["runs"]
-        assert (work["purpose"], work["driver"], review["purpose"], review["driver"]) == (
-            "work", "scripted", "review", driver,
-        )  # fmt: skip
-        assert (review["verdict"], review["outcome"], review["commitSha"]) == (
-            "request_changes", "completed", task["headSha"],
-        )  # fmt: skip
-        (remark,) = [comment for comment in task["comments"] if comment["path"] == "greeting.txt"]
-        assert (remark["line"], remark["body"], remark["author"]) == (1, "Whom?", f"{driver} (review)")
-        check = next(check for check in task["checks"] if check["name"] == "agent_review")
-        assert (check["status"], check["code"]) == ("passed", "review_requests_changes")
-        entries = story.api.get(f"/runs/{review['id']}/transcript?limit=500")["entries"]
-        assert any("+helo" in entry["message"] for entry in entries if entry["kind"] == "result")
-        # What the review cost counts for its task.
-        used = [value for name, value in review["usage"].items() if name.endswith("Tokens")]
-        assert task["spent"]["tokens"] == sum(used) > 0
         story.close()

@@ -217,17 +217,6 @@ def test_the_same_key_and_body_give_the_first_answer_again(platform: Platform, a
     assert other.json()["task"]["id"] != first.json()["task"]["id"]
 
 
-def test_a_second_act_with_the_key_is_not_an_illegal_change(platform: Platform, admin: Caller) -> None:
-    task = platform.new_task(platform.project())
-    key = {"Idempotency-Key": platform.name("cancel")}
-
-    first = admin.call("POST", f"/tasks/{task['id']}/cancel", 200, json={}, headers=key)
-    again = admin.call("POST", f"/tasks/{task['id']}/cancel", 200, json={}, headers=key)
-
-    assert first.content == again.content
-    admin.call("POST", f"/tasks/{task['id']}/cancel", 409, json={})
-
-
 def test_keys_mean_nothing_where_secrets_are_made(admin: Caller, platform: Platform) -> None:
     key = {"Idempotency-Key": platform.name("token")}
     body = {"name": "twice", "role": "viewer"}

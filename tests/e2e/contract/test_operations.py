@@ -7,40 +7,13 @@ import json
 import jsonschema  # type: ignore[import-untyped]
 from openapi_spec_validator import validate
 
-from tests.e2e.contract.caller import NOWHERE, Caller, Json, check_time, faults
-from tests.e2e.contract.platform import ON_ONE_DATABASE, Platform, eventually
+from tests.e2e.contract.caller import NOWHERE, Caller, check_time, faults
+from tests.e2e.contract.platform import ON_ONE_DATABASE, Platform
 from tests.e2e.contract.test_conventions import ALL
 
 JOB = {
     "id", "kind", "subjectId", "state", "progress", "attempts", "error", "createdAt", "startedAt", "finishedAt",
 }  # fmt: skip
-
-
-def test_health_says_exactly_what_the_founding_document_shows(platform: Platform) -> None:
-    # It answers before its supervisor does.
-    health = eventually("all to be well", lambda: _health_if_well(platform))
-
-    assert {"status", "timestamp", "services", "version"} <= health.keys()
-    assert health.keys() - {"status", "timestamp", "services", "version"} <= {
-        *("backends", "disk", "problems", "details", "sandbox")
-    }
-    assert health["services"] == {
-        "mysql": "connected", "redis": "connected", "gitea": "reachable", "kubernetes": "connected",
-    } or health["services"] == {
-        "mysql": "connected", "redis": "connected", "gitea": "reachable", "kubernetes": "reachable",
-    }  # fmt: skip
-    check_time(health["timestamp"])
-    assert health["version"] == "1.0.0"
-    assert (
-        health["backends"]["mysql"] in {"sqlite", "mysql", "mariadb"} or "maria" in health["backends"]["mysql"].lower()
-    )
-    for probe in ("live", "ready"):
-        assert platform.anybody.send("GET", f"/health/{probe}").status_code == 200
-
-
-def _health_if_well(platform: Platform) -> Json:
-    health = platform.anybody.get("/health")
-    return health if health["status"] == "ok" else None
 
 
 def test_metrics_want_a_token(platform: Platform, admin: Caller) -> None:

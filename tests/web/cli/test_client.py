@@ -6,7 +6,6 @@ import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -118,21 +117,6 @@ def test_a_redirect_is_no_success(flaky: Flaky, api: Api, method: str, location:
         api.call(method, "/tasks/1")
 
     assert len(flaky.asked) == 1
-
-
-def test_the_token_is_sent_whatever_stands_in_the_netrc_file(
-    flaky: Flaky, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (tmp_path / ".netrc").write_text("machine 0.0.0.0 login git password of-git\n")
-    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
-    flaky.answers = [(200, b"{}"), (200, b"{}")]
-
-    # An address that is not taken for this machine's: for that one the environment is ignored anyway.
-    with Api(f"http://0.0.0.0:{flaky.server_port}", "aiw_any") as api:
-        api.call("GET", "/tasks")
-        api.ask_briefly("/tasks", 30.0)
-
-    assert flaky.authorizations == ["Bearer aiw_any"] * 2
 
 
 def test_waiting_outlasts_a_restart_of_the_platform(flaky: Flaky, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import click
 import pytest
 from flask import Flask
 
-from common.models import Deployment, Job, Project, Task, TaskGroup
+from common.models import Deployment, Job, Project, Task
 from common.providers.forge import local_forge
 from common.states import Environment, TaskState
 from tests.e2e.instance import wait_until
@@ -82,22 +82,6 @@ def test_a_task_is_changed(world: World, monkeypatch: pytest.MonkeyPatch) -> Non
     assert "waits for this one" in aiworker("task", "edit", second, "--after", second, code=1)
 
 
-@pytest.mark.slow
-def test_all_approved_tasks_are_those_that_no_live_group_holds(world: World) -> None:
-    project = world.project("Shop")
-    held, failed, free = world.approved(project, "Greet", "Wave", "Nod")
-    first = aiworker_json("group", "create", held)["taskGroup"]
-    put(TaskGroup, first["id"], state_="merged")
-    put(TaskGroup, aiworker_json("group", "create", failed)["taskGroup"]["id"], state_="failed")
-
-    assert aiworker_json("group", "create", "--approved")["taskGroup"]["taskIds"] == [free]
-
-    said = aiworker("group", "create", "--approved", code=1)
-    assert "every approved task of the project is in a group already; see: aiworker group list" in said
-    aiworker("group", "cancel", first["id"])
-    assert aiworker_json("group", "create", "--approved")["taskGroup"]["taskIds"] == [held]
-
-
 def test_a_question_is_answered_by_the_number_of_an_option(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     task = world.task(world.project())
     asked = a_question(task)
@@ -157,19 +141,6 @@ def test_a_group_is_made_staged_and_given_up(world: World) -> None:
     assert left["taskIds"] == [second]
     world.project("Empty")
     assert "no task of the project is approved" in aiworker("group", "create", "Empty", "--approved", code=1)
-
-
-def test_waiting_for_a_group_ends_with_what_came_of_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(waiting, "POLL_SECONDS", 0.02)
-    (task_id,) = world.approved(world.project("Shop"))
-    with ThreadPoolExecutor(1) as pool:
-        # The command ends as soon as the group is where the test puts it.
-        said = pool.submit(aiworker, "group", "create", task_id[-8:], "--wait", code=1, lines=2)
-        wait_until("the group", lambda: len(all_of(TaskGroup)) == 1 or said.done())
-        put(TaskGroup, all_of(TaskGroup)[0].id, state_="failed", error="The tests never ended")
-
-    assert said.result().splitlines()[0] == "pending"
-    assert said.result().endswith("is failed: The tests never ended")
 
 
 def test_a_patch_is_whole_in_a_pipe_and_harmless_on_a_terminal(world: World, tmp_path: Path) -> None:

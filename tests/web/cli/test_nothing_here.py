@@ -87,19 +87,3 @@ def test_a_client_with_a_token_needs_nothing_here(empty: Path) -> None:
     )
     assert "http://127.0.0.1:9 can't be reached" in said
     assert list(empty.iterdir()) == []
-
-
-def test_an_installation_of_drivers_makes_no_secret_key(empty: Path) -> None:
-    """It is done while an image is built: whoever has the image would have the key."""
-    aiworker(empty, "drivers install nonsense", code=1)
-
-    assert list(empty.iterdir()) == []
-
-
-@pytest.mark.slow
-def test_the_doctor_creates_nothing(empty: Path) -> None:
-    """A restore wants an empty place, and who looks first wants it to stay one."""
-    (said,) = aiworker(empty, "doctor")
-
-    assert f"{empty}/.aiworker does not exist yet; the first start creates it: aiworker up" in said
-    assert list(empty.iterdir()) == []

@@ -30,7 +30,7 @@ from common.transaction import snapshot
 from tests import builders
 from tests.web.conftest import SECRET_KEY
 from tests.web.launcher.backups import backed_up
-from tests.web.world import World, all_of, get, put
+from tests.web.world import World, all_of, put
 from web.cli.main import cli
 from web.doctor.checks import examine
 from web.launcher.prerequisites import own_directory
@@ -176,21 +176,6 @@ def test_a_key_of_the_environment_is_changed_there(monkeypatch: pytest.MonkeyPat
     assert again.output.splitlines() == ["0 values are sealed with the new key now.", remedy]
     assert opened(by=ANOTHER) == before
     assert earlier_key_path(data_dir).exists()
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("world")
-def test_what_no_key_opens_stays_and_is_counted(kept: Path) -> None:
-    project = all_of(Project)[0]
-    foreign = _fernet(_derived(b"of another platform", "sealing")).encrypt(b"{}").decode()
-    put(Project, project.id, secret_env_sealed=foreign)
-
-    said = run("secret-key", "change")
-
-    assert "1 value can't be opened with either key; see: aiworker doctor" in said.output.splitlines()
-    assert get(Project, project.id).secret_env_sealed == foreign
-    (found,) = key_findings()
-    assert found.startswith(f"fail {kept / 'secret_key'} is not the key that these were sealed with: the variables of")
 
 
 @pytest.mark.usefixtures("world")

@@ -6,7 +6,6 @@ import itertools
 import json
 import math
 import threading
-import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -116,26 +115,3 @@ def test_watching_catches_up_without_a_pause(recording: Recording) -> None:
 
     assert seen == list(range(1, 1002))
     assert len(recording.asked) == 3
-
-
-def test_a_get_waits_for_no_longer_than_a_minute(recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Such as for the page of a proxy under maintenance."""
-    pauses: list[float] = []
-    monkeypatch.setattr(time, "sleep", pauses.append)
-    recording.status, recording.headers = 503, {"Retry-After": "7200"}
-
-    with Transport(recording.url) as client, pytest.raises(Unavailable) as refused:
-        client._call("GET", "/api/tasks")
-
-    assert (max(pauses), refused.value.retry_after_seconds) == (60, 7200)
-
-
-@pytest.mark.parametrize("path", ["/api/health", "/api/health/ready"])
-def test_a_platform_that_says_it_is_down_is_asked_once(recording: Recording, path: str) -> None:
-    recording.status, recording.headers = 503, {"Retry-After": "1", "Content-Type": "application/json"}
-    recording.body = b'{"status":"down"}'
-
-    with Transport(recording.url.upper().replace("HTTP", "http")) as client, pytest.raises(Unavailable):
-        client._call("GET", path)
-
-    assert len(recording.asked) == 1

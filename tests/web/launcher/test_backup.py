@@ -85,20 +85,6 @@ def record(tx: Transaction, name: str, sha: str) -> None:
     tx.add(Mark(name=name, at=tx.now(), value={"sha": sha}))
 
 
-def test_objects_that_git_packs_anew_meanwhile_are_found(old: Path) -> None:
-    (pinned,) = repository_copies.pin(old / "repositories")
-    files = repository_copies.object_files(pinned)
-    copied = [next(files)[1].exists()]
-    git("repack", "-a", "-d", "-q", at=pinned.path)
-
-    copied += [path.exists() for _name, path in files]
-
-    assert any(
-        name.startswith("pack/") and name.endswith(".pack") for name in repository_copies._walk(pinned.path / "objects")
-    )
-    assert copied.count(True) >= 3
-
-
 def test_a_repository_that_is_removed_meanwhile_ends_the_backup(old: Path) -> None:
     (pinned,) = repository_copies.pin(old / "repositories")
     BareForge(old / "repositories", public_url="", internal_url="", import_allow=()).delete_repository(SHOP)

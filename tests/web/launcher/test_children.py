@@ -140,13 +140,3 @@ def test_children_die_with_a_launcher_that_is_killed(tmp_path: Path) -> None:
         launcher.kill()
 
     wait_until("the child to end with its launcher", lambda: not lives(child))
-
-
-def test_a_flood_of_errors_is_cut_off_on_the_terminal_only(processes: Processes, said: Said, tmp_path: Path) -> None:
-    processes.start(program("floods", "for n in range(1000): print('ERROR', n)\n" + FOREVER))
-
-    step_until(processes, lambda: processes.tail("floods")[-1:] == ["up"])
-
-    assert len(said) == 6
-    assert said[-1].startswith("floods: more in ")
-    assert (tmp_path / "logs" / "floods.log").read_text().count("ERROR") == 1000

@@ -53,14 +53,6 @@ def test_root_installs_what_is_missing_and_others_are_told(bare_machine: Path) -
         assert lines[1].endswith("apt-get install bubblewrap slirp4netns")
 
 
-@pytest.mark.parametrize(("mode", "installs"), [("off", True), ("auto", False)])
-def test_nothing_is_installed_where_it_is_not_wanted(bare_machine: Path, mode: str, installs: bool) -> None:
-    (line, *_) = ensure_sandbox(SandboxSettings(mode), installs=installs, say=pytest.fail)
-
-    assert line.startswith("NOT confined: ")
-    assert not bare_machine.exists()
-
-
 @pytest.mark.usefixtures("bare_machine")
 def test_a_start_that_requires_a_sandbox_is_refused_with_one_line() -> None:
     with pytest.raises(Misconfigured) as refused:

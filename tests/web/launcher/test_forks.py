@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
 
 from tests.e2e.instance import wait_until
 from tests.processes import lives
@@ -112,17 +111,6 @@ def test_a_fork_that_is_killed_is_started_again(tmp_path: Path) -> None:
 
         assert next(lines) == "program ended by signal SIGKILL; it is started again in 0.5 s"
         wait_until("the second start", lambda: (tmp_path / "logs" / "program.log").read_text().count("loaded_by") == 2)
-
-
-@pytest.mark.slow
-def test_a_module_that_cannot_be_loaded_is_tried_again(tmp_path: Path) -> None:
-    with launched(tmp_path, loaded="raise ImportError('gone')") as (_launcher, lines):
-        assert next(lines).isdigit()
-        awaited = {f"{name} ended with code 1; it is started again in 0.5 s" for name in ("program", "other")}
-        # Whichever ends first.
-        while awaited:
-            awaited.discard(next(lines))
-        assert "    ImportError: gone" in lines
 
 
 def test_a_fork_dies_with_its_launcher(tmp_path: Path) -> None:

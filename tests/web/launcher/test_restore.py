@@ -26,7 +26,6 @@ from common.settings import settings
 from common.settings.restore_mark import require_restored
 from common.transaction import Transaction, transactional
 from tests import builders
-from tests.databases import sqlite_url
 from tests.providers.git_tree import git
 from tests.servers import ROOT, MariaDB
 from tests.web.launcher.backups import (
@@ -145,32 +144,6 @@ def test_existing_data_is_replaced_only_when_told(use: Use, old: Path, tmp_path:
     assert aside is not None
     assert {"aiworker.db", "secret_key"} <= {path.name for path in aside.iterdir()}
     assert (new / "drivers").is_dir()
-
-
-@pytest.mark.parametrize("place", ["../link/aiworker.db", "../elsewhere/aiworker.db"])
-def test_a_database_is_moved_aside_wherever_its_file_lies(use: Use, old: Path, tmp_path: Path, place: str) -> None:
-    """Named through a link, or beside the data directory."""
-    backed_up(tmp_path / "backup")
-    database_path = tmp_path / "new" / place
-    for folder in ("new", "elsewhere"):
-        (tmp_path / folder).mkdir()
-    (tmp_path / "link").symlink_to("new")
-    use("new", sqlite_url(database_path.parent.resolve() / "aiworker.db"))
-    schema.upgrade()
-    builders.a_user("nobody-else")
-    before = all_rows()
-    new = use("new", sqlite_url(tmp_path / "link/aiworker.db" if "link" in place else database_path.resolve()))
-
-    aside = restored(tmp_path / "backup", replaces=True)
-
-    assert secrets() == {"KEY": "a secret value"}
-    assert aside is not None
-    database.dispose_engines()
-    moved = [path for path in tmp_path.rglob("*aiworker.db*") if "replaced-" in str(path) and "-shm" not in path.name]
-    assert len([path for path in moved if "-wal" not in path.name]) == 1
-    use("new", sqlite_url(next(path for path in moved if "-wal" not in path.name)))
-    assert all_rows() == before
-    assert {path.name for path in new.iterdir()} >= {"secret_key", aside.name}
 
 
 def test_a_servers_tables_are_replaced_only_when_told(use: Use, old: Path, tmp_path: Path, mariadb: MariaDB) -> None:
