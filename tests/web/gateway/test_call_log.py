@@ -47,20 +47,6 @@ def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(call_log, "LONGEST_PAUSE_SECONDS", 0.001)
 
 
-def test_calls_that_come_together_are_stored_together_in_order() -> None:
-    store = Store()
-    store.gate.clear()
-    log = CallLog(store)
-
-    for number in range(250):
-        log.put(a_call(number))
-    assert not log.flush(0.01)
-    store.gate.set()
-
-    assert log.flush(PATIENCE_SECONDS)
-    assert store.stored == [f"call-{number}" for number in range(250)]
-
-
 def test_a_busy_database_is_waited_for() -> None:
     store = Store(*[Busy("busy")] * 20, CommitUnknown())
     log = CallLog(store)

@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import update
 from structlog.testing import capture_logs
-from werkzeug.test import TestResponse
 
 from common.errors import Busy
 from common.models import Project, Task
@@ -27,10 +26,10 @@ from common.values.agent_review import Purpose
 from tests.patience import PATIENCE_SECONDS
 from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import LateBody, RunningAgent
-from tests.web.gateway.upstream import Script, events
+from tests.web.gateway.upstream import Script
 from tests.web.made import a_live_run, a_task, somebody
 from tests.web.world import all_of, put
-from web.gateway import call_log, calls_at_once
+from web.gateway import call_log
 from web.gateway.calls_at_once import MOST_WITH_A_CAP
 from web.gateway.model_apis import error_message
 
@@ -73,17 +72,6 @@ def test_a_run_stops_within_one_call_after_its_cap(agent: RunningAgent) -> None:
         "The budget is used up. The task has used 2,270 of 2,269 tokens. A member can raise the task's cap: then the "
         "task goes on."
     )
-
-
-def test_a_stream_that_names_no_usage_reaches_a_cap(agent: RunningAgent) -> None:
-    put(Task, agent.task.id, caps={"tokens": 1000})
-    agent.provider("openai")
-    chunk = {"id": "c", "model": "gpt-5", "choices": [{"delta": {"content": "word " * 80_000}}]}
-    agent.upstream.script = Script(events(chunk, end=b"data: [DONE]\n\n"), content_type=SSE)
-
-    _calls_until_refused(agent, FORMATS["chat"])
-
-    assert len(agent.upstream.asked) == 1
 
 
 @pytest.mark.parametrize("caps", [{"tokens": 10**6}, {}], ids=["a cap", "no cap"])
@@ -141,15 +129,6 @@ def test_calls_at_once_pass_a_cap_by_a_bounded_number(agent: RunningAgent) -> No
     assert len(agent.upstream.asked) == MOST_WITH_A_CAP
 
 
-@pytest.mark.parametrize("limits", [{"maxTokens": 2 * OF_ONE_CALL}, {"maxCostUsd": 0.005}], ids=["tokens", "money"])
-def test_a_run_stops_within_one_call_after_its_own_limit(agent: RunningAgent, limits: dict[str, float]) -> None:
-    put(Project, agent.task.project_id, limits=limits)
-    _answering(agent)
-
-    assert "The run has " in _calls_until_refused(agent)
-    assert len(agent.upstream.asked) == 2
-
-
 def test_a_review_stops_within_one_call_after_its_limit(plain_agent: RunningAgent) -> None:
     put(Run, plain_agent.run.id, purpose=Purpose.REVIEW)
     review = {"mode": "advisory", "driver": "claude", "limits": {"maxTokens": 2 * OF_ONE_CALL}}
@@ -158,31 +137,6 @@ def test_a_review_stops_within_one_call_after_its_limit(plain_agent: RunningAgen
 
     assert "The run has used " in _calls_until_refused(plain_agent)
     assert len(plain_agent.upstream.asked) == 2
-
-
-@pytest.mark.parametrize("most", ["MOST_BODY_BYTES_OF_RUN", "MOST_BODY_BYTES"])
-def test_a_body_takes_room_until_a_provider_answers(
-    plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch, most: str
-) -> None:
-    _answering(plain_agent)
-    monkeypatch.setattr(calls_at_once, most, len(SONNET.request))
-    other = OtherRun(plain_agent, "Other") if most == "MOST_BODY_BYTES" else plain_agent
-    meanwhile: list[TestResponse] = []
-
-    def call_meanwhile() -> None:
-        plain_agent.upstream.script = Script(SONNET.stream, content_type=SSE)
-        meanwhile.append(other.call(SONNET))
-
-    plain_agent.upstream.script = Script(SONNET.stream, content_type=SSE, pause=call_meanwhile)
-    answered = plain_agent.call(SONNET, buffered=False)
-
-    (refused,) = meanwhile
-    assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
-    assert "too much memory" in str(error_message(refused.data))
-    # The first answer is on its way: its request needs no memory any more.
-    assert other.call(SONNET).status_code == 200
-    assert answered.data == b"".join(SONNET.stream)
-    assert calls_at_once._body_bytes == {}
 
 
 @every_format

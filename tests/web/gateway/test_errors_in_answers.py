@@ -37,17 +37,6 @@ def test_an_error_instead_of_an_answer_is_recorded_and_costs_nothing(plain_agent
     assert (call.input_tokens, call.output_tokens, call.cost_usd) == (0, 0, 0)
 
 
-def test_an_event_that_is_an_error_itself_is_recorded(plain_agent: RunningAgent) -> None:
-    plain_agent.provider("openai")
-    event = {"type": "error", "code": "server_error", "message": "half \ud83d", "param": None}
-    plain_agent.upstream.script = Script(events(event), content_type=SSE)
-
-    plain_agent.call(FORMATS["responses"])
-
-    (call,) = plain_agent.calls()
-    assert (call.error, call.input_tokens) == ("half ?", 0)
-
-
 def test_what_came_before_an_error_in_a_stream_is_counted(plain_agent: RunningAgent) -> None:
     plain_agent.provider("anthropic")
     text = {"type": "content_block_delta", "delta": {"type": "text_delta", "text": "word " * 400}}

@@ -7,10 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from common.models.run import Run
-from tests.ports import refusing_port
 from tests.web.gateway.answers import FORMATS
 from tests.web.gateway.conftest import RunningAgent
-from tests.web.gateway.test_fallbacks import LONG, limited, run_of, says, with_fallback
+from tests.web.gateway.test_fallbacks import run_of, says, with_fallback
 from tests.web.gateway.upstream import Script, Upstream
 from tests.web.world import put
 from web.gateway import accesses
@@ -50,17 +49,6 @@ def test_a_fallback_with_a_wrong_key_or_model_is_passed_over(
     accesses.forget_all()
     assert waits(agent)
     assert len(agent.upstream.asked) == 1
-
-
-def test_a_fallback_that_can_not_be_reached_is_passed_over(plain_agent: RunningAgent) -> None:
-    with refusing_port() as port:
-        plain_agent.provider("second", api="anthropic", base_url=f"http://127.0.0.1:{port}")
-        plain_agent.provider("first", api="anthropic", fallback="second")
-        plain_agent.upstream.script = limited(LONG)
-
-        assert waits(plain_agent)
-
-    assert "second: The model provider second can't be reached" in str(run_of(plain_agent).limit_reason)
 
 
 @pytest.mark.parametrize("status", [400, 500])

@@ -109,18 +109,6 @@ def test_refusals_in_a_row_are_a_limit_whose_end_is_guessed(plain_agent: Running
     assert run.limited_until > datetime.now(UTC) + timedelta(seconds=30)
 
 
-def test_an_answer_between_begins_the_row_anew(plain_agent: RunningAgent) -> None:
-    plain_agent.provider("anthropic")
-    for _ in range(3):
-        plain_agent.upstream.script = limited(status=529)
-        statuses = [plain_agent.call(SONNET).status_code for _ in range(MOST_IN_A_ROW - 1)]
-        assert statuses == [529] * (MOST_IN_A_ROW - 1)
-        plain_agent.upstream.script = answers()
-        assert plain_agent.call(SONNET).status_code == 200
-
-    assert run_of(plain_agent).limited_until is None
-
-
 def test_the_guess_doubles_with_each_run_that_got_nothing_done(plain_agent: RunningAgent) -> None:
     run = plain_agent.run
     guesses = []
@@ -148,17 +136,6 @@ def test_with_the_switch_off_the_refusal_passes(plain_agent: RunningAgent, monke
     assert replies[-1].headers["retry-after"] == "120"
     assert len(plain_agent.upstream.asked) == MOST_IN_A_ROW + 1
     assert run_of(plain_agent).limited_until is None
-
-
-def test_a_limit_that_is_over_is_forgotten_with_the_next_answer(agent: RunningAgent) -> None:
-    agent.provider("anthropic")
-    agent.upstream.script = answers()
-    put(Run, agent.run.id, limited_until=datetime.now(UTC) - timedelta(seconds=1), limit_reason="Slow down")
-
-    assert agent.call(SONNET).status_code == 200
-
-    run = run_of(agent)
-    assert (run.limited_until, run.limit_reason) == (None, None)
 
 
 # With a fallback

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
 from tests.web.gateway.answers import FORMATS
 from tests.web.gateway.conftest import RunningAgent
 from tests.web.gateway.upstream import Script
-from web.gateway.model_apis import error_message
 
 SONNET = FORMATS["anthropic"]
 WHOLE = len(SONNET.whole)
@@ -26,17 +23,3 @@ def test_an_informational_answer_is_not_the_answer(plain_agent: RunningAgent) ->
     assert (second.status_code, second.data) == (200, b"{}")
     assert plain_agent.upstream.connections == 1
     assert plain_agent.calls()[0].output_tokens == SONNET.count.output
-
-
-@pytest.mark.parametrize("status", [204, 304])
-def test_an_answer_without_content_is_none(plain_agent: RunningAgent, status: int) -> None:
-    plain_agent.provider("anthropic")
-    plain_agent.upstream.script = Script([], status=status, length=0)
-
-    reply = plain_agent.call(SONNET)
-
-    assert reply.status_code == 502
-    (call,) = plain_agent.calls()
-    assert (call.status, call.input_tokens, call.cost_usd) == (0, 0, 0)
-    assert call.error == error_message(reply.data)
-    assert f"anthropic answered {status}, without content" in str(call.error)

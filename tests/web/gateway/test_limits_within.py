@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from datetime import UTC, datetime, timedelta
 
@@ -12,7 +11,7 @@ from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import KEY, RunningAgent
 from tests.web.gateway.test_fallbacks import answers, run_of, says
 from tests.web.gateway.upstream import Script, Upstream, events
-from web.gateway.limit_book import MOST_IN_A_ROW, book
+from web.gateway.limit_book import book
 
 SSE = "text/event-stream"
 OVERLOADED = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
@@ -88,28 +87,6 @@ def test_the_fallback_answers_instead(plain_agent: RunningAgent, second: Upstrea
     assert run_of(plain_agent).limited_until is None
 
 
-@pytest.mark.parametrize(
-    ("name", "pieces"),
-    [
-        ("gemini", [b"[", b'{\n  "er', json.dumps(EXHAUSTED).encode().join((b'ror": ', b"}\n")), b"]\n"]),
-        ("gemini", [b'[{"error": ' + json.dumps(EXHAUSTED).encode() + b"}"]),
-        ("chat", [b'\n{"error":{"code":429,"message":"Slow down"},"user_id":"u"}']),
-        ("anthropic", [b'{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}']),
-    ],
-    ids=["a list", "a list without an end", "an object", "an object with a type"],
-)
-def test_an_error_in_json_goes_to_the_fallback_too(
-    plain_agent: RunningAgent, second: Upstream, name: str, pieces: list[bytes]
-) -> None:
-    """Gemini streams a list in JSON to who does not ask for `alt=sse`."""
-    format_ = FORMATS[name]
-    with_fallback(plain_agent, second, format_)
-    plain_agent.upstream.script = Script(pieces)
-
-    assert plain_agent.call(format_, name="first").data == b"".join(format_.stream)
-    assert [call[:2] for call in statuses(plain_agent)] == [("first", 200), ("second", 200)]
-
-
 @every_name
 def test_an_answer_that_is_none_passes_unchanged_where_there_is_a_fallback(
     plain_agent: RunningAgent, second: Upstream, name: str
@@ -176,28 +153,6 @@ def test_a_key_in_the_error_is_not_kept(plain_agent: RunningAgent) -> None:
     plain_agent.call(FORMATS["chat"])
 
     assert "x*** must" in str(run_of(plain_agent).limit_reason)
-
-
-@pytest.mark.parametrize("said", [ERRORS["anthropic"], [*CONTENT["anthropic"], *ERRORS["anthropic"]]])
-def test_limits_in_a_row_park_the_run_for_a_time_that_is_guessed(plain_agent: RunningAgent, said: list[bytes]) -> None:
-    plain_agent.provider("anthropic")
-    plain_agent.upstream.script = stream(*said)
-
-    replies = [plain_agent.call(FORMATS["anthropic"]) for _ in range(MOST_IN_A_ROW + 1)]
-
-    assert [reply.status_code for reply in replies] == [200] * MOST_IN_A_ROW + [400]
-    assert run_of(plain_agent).limited_until is not None
-
-
-def test_the_next_call_goes_to_the_fallback(plain_agent: RunningAgent, second: Upstream) -> None:
-    with_fallback(plain_agent, second, FORMATS["anthropic"])
-    said = [*CONTENT["anthropic"], *ERRORS["anthropic"]]
-    plain_agent.upstream.script = stream(*said)
-
-    replies = [plain_agent.call(FORMATS["anthropic"], name="first") for _ in range(2)]
-
-    assert [reply.data for reply in replies] == [b"".join(said), b"".join(FORMATS["anthropic"].stream)]
-    assert run_of(plain_agent).limited_until is None
 
 
 # In the gateway's own process

@@ -78,21 +78,6 @@ def test_gemini_names_what_it_searched_for(plain_agent: RunningAgent, model: str
     assert call.cost_usd == pytest.approx((1000 * price[0] + 100 * price[1]) / 1_000_000 + searches)
 
 
-def test_images_have_another_price_than_text(plain_agent: RunningAgent) -> None:
-    plain_agent.provider("gemini")
-    model = "gemini-2.5-flash-image"
-    used = {
-        "promptTokenCount": 10, "candidatesTokenCount": 12_900, "totalTokenCount": 12_910,
-        "candidatesTokensDetails": [{"modality": "IMAGE", "tokenCount": 12_900}],
-    }  # fmt: skip
-    answer = {"candidates": [], "modelVersion": model, "usageMetadata": used}
-
-    call = _answered(plain_agent, FORMATS["gemini"], answer, path=f"v1beta/models/{model}:generateContent")
-
-    assert call.output_tokens == 12_900
-    assert call.cost_usd == pytest.approx((10 * 0.3 + 12_900 * 30) / 1_000_000)
-
-
 def test_each_sampling_is_priced_by_itself(plain_agent: RunningAgent) -> None:
     """By its own model, and as a long context only where it is one: all tokens beyond 200,000 of input are dearer."""
     plain_agent.provider("anthropic")

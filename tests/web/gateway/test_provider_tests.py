@@ -92,13 +92,6 @@ def test_what_is_no_answer_is_said(admin: FlaskClient, provider: Upstream, scrip
     assert error in reply.json["error"]
 
 
-def test_one_that_cannot_be_reached_is_said(admin: FlaskClient, provider: Upstream) -> None:
-    reply = admin.post(a_provider(admin, provider, baseUrl="http://127.0.0.1:9"))
-
-    assert reply.json["ok"] is False
-    assert "can't be reached" in reply.json["error"]
-
-
 def test_of_a_subscription_only_tokens_are_counted(admin: FlaskClient, provider: Upstream) -> None:
     path = a_provider(admin, provider, login="subscription", models=["claude-sonnet-4-5"])
 

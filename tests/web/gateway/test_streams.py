@@ -114,21 +114,6 @@ def test_a_caller_that_hangs_up_ends_the_providers_work_at_once(agent: RunningAg
 
 
 @pytest.mark.slow
-def test_a_caller_that_hangs_up_before_its_answer_begins_ends_the_providers_work(agent: RunningAgent) -> None:
-    """What the provider did until then is not known, but costs: the call counts with the size of its request."""
-    agent.provider("anthropic")
-    agent.upstream.script = Script([SONNET.whole], head_gate=threading.Event())
-    with serving() as server:
-        with server.asked(agent):
-            wait_until("the provider to have the request", lambda: agent.upstream.asked != [])
-
-        assert agent.upstream.hung_up.wait(PATIENCE_SECONDS)
-        call = the_call()
-    assert (call.status, call.input_tokens, call.output_tokens) == (0, len(SONNET.request) // 4, 0)
-    assert str(call.error).startswith("the caller closed the connection; ")
-
-
-@pytest.mark.slow
 def test_a_provider_that_falls_silent_is_given_up(plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIWORKER_GATEWAY_SILENCE_SECONDS", "3")
     plain_agent.provider("anthropic")
@@ -138,21 +123,6 @@ def test_a_provider_that_falls_silent_is_given_up(plain_agent: RunningAgent, mon
             answer.read()
 
         assert str(the_call().error).startswith("the provider was silent for too long")
-
-
-@pytest.mark.slow
-def test_half_a_stream_is_half_a_stream_for_the_caller(plain_agent: RunningAgent) -> None:
-    plain_agent.provider("anthropic")
-    plain_agent.upstream.script = Script(SONNET.stream[:3], content_type=SSE, fault="half")
-    with serving() as server:
-        with server.called(plain_agent) as answer, pytest.raises(http.client.IncompleteRead) as cut:
-            answer.read()
-
-        assert cut.value.partial == b"".join(SONNET.stream[:3])
-        # The process goes on serving.
-        plain_agent.upstream.script = Script(SONNET.stream, content_type=SSE)
-        with server.called(plain_agent) as answer:
-            assert answer.read() == WHOLE
 
 
 @pytest.mark.slow

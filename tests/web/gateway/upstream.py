@@ -6,11 +6,9 @@ import contextlib
 import json
 import socket
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-
-READ_BYTES = 3_000_000
 
 
 @dataclass(frozen=True)
@@ -26,9 +24,8 @@ class Asked:
 @dataclass
 class Script:
     """How the next requests are answered. pieces: each is sent as a chunk of its own. gate: waited for after the first
-    piece. interim: sent before all else. head_gate: waited for before the answer begins. fault: `half`: the connection
-    ends in the middle; `silence`: nothing more comes. length: announced, instead of sending chunks. pause: called
-    before each READ_BYTES of a request are read.
+    piece. interim: sent before all else. fault: `half`: the connection ends in the middle; `silence`: nothing more
+    comes. length: announced, instead of sending chunks.
     """
 
     pieces: Sequence[bytes] = (b"{}",)
@@ -37,10 +34,8 @@ class Script:
     headers: dict[str, str] = field(default_factory=dict)
     gate: threading.Event | None = None
     interim: bytes = b""
-    head_gate: threading.Event | None = None
     fault: str = ""
     length: int | None = None
-    pause: Callable[[], object] | None = None
 
 
 class Upstream:
@@ -74,14 +69,11 @@ class Upstream:
                 while (header := incoming.readline().strip()) != b"":
                     name, _colon, value = header.decode("latin-1").partition(":")
                     headers[name.lower()] = value.strip()
-                body, length = b"", int(headers.get("content-length", "0"))
-                while len(body) < length:
-                    if self.script.pause is not None:
-                        self.script.pause()
-                    if not (piece := incoming.read(min(READ_BYTES, length - len(body)))):
-                        self.hung_up.set()
-                        return
-                    body += piece
+                length = int(headers.get("content-length", "0"))
+                body = incoming.read(length)
+                if len(body) < length:
+                    self.hung_up.set()
+                    return
                 self.asked.append(Asked(method, target, headers, body))
                 try:
                     if not self._answer(client, self.script):
@@ -94,8 +86,6 @@ class Upstream:
     def _answer(self, client: socket.socket, script: Script) -> bool:
         """Whether the connection can be used again."""
         client.sendall(script.interim)
-        if script.head_gate is not None and not self._wait(client, script.head_gate):
-            return False
         framing = {"Transfer-Encoding": "chunked"} if script.length is None else {"Content-Length": str(script.length)}
         named = {"Content-Type": script.content_type, **framing, **script.headers}
         head = f"HTTP/1.1 {script.status} Said\r\n" + "".join(f"{name}: {value}\r\n" for name, value in named.items())

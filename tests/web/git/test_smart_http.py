@@ -8,7 +8,6 @@ import http.client
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -109,16 +108,6 @@ def test_a_member_does_not_push_and_a_maintainer_does(shop: Shop, tmp_path: Path
     assert shop.head("feature") == pushed
 
 
-def test_a_push_has_the_project_looked_at(shop: Shop, tmp_path: Path) -> None:
-    tree = WorkTree(tmp_path / "tree", shop.url(_token("max", Role.MAINTAINER)))
-    tree.commit({"a.txt": "x"}, on="feature")
-    assert shop.watch_jobs() == 0
-
-    tree.push("feature")
-
-    wait_until("the push to ring", lambda: shop.watch_jobs() == 1)
-
-
 @pytest.mark.parametrize("branch", ["staging", "release/sprint-1"])
 def test_nobody_pushes_a_branch_of_the_platform(shop: Shop, tmp_path: Path, branch: str) -> None:
     tree = WorkTree(tmp_path / "tree", shop.url(_token("ada", Role.ADMIN)))
@@ -195,20 +184,6 @@ def test_a_password_that_can_not_be_read_is_none(plain_app: Flask, given: str) -
 
     assert reply.status_code == 401
     assert reply.headers["WWW-Authenticate"].startswith("Basic ")
-
-
-@pytest.mark.parametrize(
-    ("path", "place"),
-    [
-        ("/git/aiworker/shop", "/#/repositories/aiworker/shop"),
-        ("/git/aiworker/shop.git", "/#/repositories/aiworker/shop"),
-        ("/git/aiworker/no-such/pulls/7", "/#/repositories/aiworker/no-such/pulls/7"),
-    ],
-)
-def test_a_browser_is_led_to_the_page_whatever_is_there(plain_app: Flask, path: str, place: str) -> None:
-    reply: Any = plain_app.test_client().get(path)
-
-    assert (reply.status_code, reply.headers["Location"]) == (302, place)
 
 
 @pytest.mark.slow

@@ -6,35 +6,10 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from marshmallow import fields
 
-from web.http.field_words import EVERYWHERE, family, said_of, written_words
-from web.http.fields import Schema
-
-
-class _PlaceSchema(Schema):
-    """Where it is. path, line: null for the whole task.
-
-    startLine: the first of a range; `null`: there is none.
-    """
-
-    path = fields.String()
-    line = fields.Integer()
-    start_line = fields.Integer()
-
+from web.http.field_words import EVERYWHERE, family, written_words
 
 NAMES = ("path", "line", "startLine")
-
-
-def test_a_docstring_tells_of_a_schema_and_its_fields() -> None:
-    assert said_of(_PlaceSchema, NAMES) == (
-        "Where it is.",
-        {
-            "path": "Null for the whole task.",
-            "line": "Null for the whole task.",
-            "startLine": "The first of a range; `null`: there is none.",
-        },
-    )
 
 
 @pytest.fixture

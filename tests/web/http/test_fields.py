@@ -105,14 +105,6 @@ def test_what_is_meant_is_read() -> None:
     assert loaded["env_vars"] == {"NODE_ENV": "production", "_X": ""}
 
 
-def test_several_faults_come_in_the_order_of_the_fields_and_unknown_ones_last() -> None:
-    body = {"zzz": 1, "k8sNamespace": "kube-system", "count": "2", "name": ""}
-
-    assert [field for field, _message in faults(body)][:2] == ["name", "count"]
-    assert ("zzz", "Unknown field") in faults(body)
-    assert ("k8sNamespace", "Read-only field") in faults(body)
-
-
 @pytest.mark.parametrize(
     ("parameter", "value"),
     [("limit", "0"), ("limit", "201"), ("limit", "1.0"), ("offset", "-1"), ("offset", str(2**63)), ("cursor", "")],

@@ -63,9 +63,3 @@ def test_what_another_process_took_is_not_passed_twice(plain_app: Flask, monkeyp
             passed += 1
 
     assert passed == 10
-
-
-@pytest.mark.usefixtures("_counted")
-def test_what_is_given_back_may_be_spent_again() -> None:
-    for _time in range(10):
-        spend(LIMIT, "a").give_back()

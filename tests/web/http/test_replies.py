@@ -20,10 +20,6 @@ class Part(Schema):
     at = Timestamp()
 
 
-class ShownPart(Part):
-    shows = "row"
-
-
 class Hooked(Schema):
     name = fields.String()
 
@@ -72,11 +68,3 @@ def test_it_makes_what_marshmallow_makes(value: Any) -> None:
         value = {**value, "part": PART}  # marshmallow can't look into None for `deep`
 
     assert writer_of(Thing())(value) == Thing().dump(value)
-
-
-def test_what_a_view_lacks_is_read_from_the_row_that_it_shows() -> None:
-    view = SimpleNamespace(row=SimpleNamespace(name="of the row", at=AT), name="of the view")
-
-    written = writer_of(ShownPart())(view)
-
-    assert written == ShownPart().dump(view) == {"name": "of the view", "at": "2026-01-19T10:00:00.000005Z"}

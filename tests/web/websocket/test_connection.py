@@ -112,27 +112,6 @@ def test_a_client_that_takes_nothing_for_too_long_is_closed(pair: Pair) -> None:
     assert rest.startswith(frames.build_close(1013, "nothing was read for too long"))
 
 
-def test_a_client_that_reads_late_gets_all_in_order(pair: Pair) -> None:
-    sent = bytearray()
-
-    def send(number: int) -> None:
-        frame = frames.build_text(f"{number}:" + "y" * 20_000)
-        sent.extend(frame)
-        pair.connection.queue(frame)
-        pair.connection.flush()
-
-    for number in range(60):
-        send(number)
-    received = bytearray(pair.client.recv(1_000))
-    for number in range(60, 120):
-        send(number)
-    while len(received) < len(sent):
-        received += pair.client.recv(65_536)
-
-    assert received == sent
-    wait_until("the backlog to be given up with its work", lambda: pair.connection._backlog is None)
-
-
 def test_bytes_that_never_make_a_message_do_not_put_off_the_deadline() -> None:
     pair = Pair(deadline=time.monotonic() + 0.3)
     try:

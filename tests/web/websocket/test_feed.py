@@ -67,17 +67,6 @@ def test_a_gap_in_the_stream_is_filled_with_rows(server: Server, member: Person,
         assert client.seqs(project_id, start + 4) == [start + 1, start + 2, start + 3, start + 4]
 
 
-def test_who_comes_back_too_late_is_told_to_read_the_state(server: Server, member: Person, project_id: str) -> None:
-    write_events(project_id, 5)
-    head = events.feed_heads([project_id])[project_id]
-    events.purge_events(older_than_days=-1)
-    with Client(server.url, member.token) as client:
-        client.send("subscribe", projectId=project_id, afterSeq=1)
-        assert client.receive_until("resync")[-1]["data"] == {"projectId": project_id, "seq": head}
-        write_events(project_id)
-        assert client.seqs(project_id, head + 1) == [head + 1]
-
-
 def test_everything_includes_projects_made_later_and_nothing_twice(
     server: Server, admin: Person, member: Person, project_id: str
 ) -> None:
@@ -164,19 +153,6 @@ def test_who_loses_the_project_loses_the_subscription(server: Server, admin: Per
         write_events(hidden)
         write_events("platform")
         assert client.receive()["projectId"] == "platform"
-
-
-def test_a_new_membership_brings_its_project_to_who_follows_everything(server: Server, admin: Person) -> None:
-    person = new_person(admin, Role.MEMBER)
-    hidden = new_project(admin, restricted=True)
-    with Client(server.url, person.token) as client:
-        client.ask("subscribe")
-        projects.put_member(hidden, person.caller.user_id, Role.VIEWER, by=admin.caller)
-        heard = False
-        while not heard:
-            write_events(hidden)
-            write_events("platform")
-            heard = any(message["projectId"] == hidden for message in client.receive_until("task:created"))
 
 
 def test_only_administrators_hear_what_administrators_do(server: Server, admin: Person) -> None:

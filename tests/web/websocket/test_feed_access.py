@@ -45,12 +45,6 @@ def test_a_bad_token_is_an_error_and_the_end(server: Server, token: object) -> N
         assert client.close_code() == 4401
 
 
-def test_a_token_in_the_address_counts_for_nothing(server: Server, member: Person, project_id: str) -> None:
-    with Client(f"{server.url}/ws?token={member.token}") as client:
-        assert client.ask("subscribe", projectId=project_id)["event"] == "auth:error"
-        assert client.close_code() == 4401
-
-
 def test_an_api_token_is_as_good_and_has_no_expiry_to_tell(server: Server, member: Person) -> None:
     token = tokens.create_api_token(by=member.caller, name="t", role=Role.VIEWER)
     with Client(server.url) as client:
@@ -97,12 +91,6 @@ def test_a_token_that_expires_closes_the_socket_unless_a_fresh_one_came(server: 
         assert careful.auth(access_token(member.login))["event"] == "auth:ok"
         assert forgetful.close_code() == 4401
         assert careful.ask("subscribe", projectId="platform")["event"] == "subscribed"
-
-
-def test_another_users_token_is_refused_on_an_open_socket(server: Server, admin: Person, member: Person) -> None:
-    with Client(server.url, admin.token) as client:
-        assert client.auth(member.token)["event"] == "auth:error"
-        assert client.close_code() == 4401
 
 
 def test_a_message_that_is_too_long_closes_with_1009(server: Server, member: Person) -> None:
