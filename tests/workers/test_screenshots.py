@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -63,32 +64,29 @@ class _Handler(BaseHTTPRequestHandler):
         """Nothing: a test's output is the test's."""
 
 
-def _serve(site: Site) -> _Server:
+@contextlib.contextmanager
+def _served(site: Site) -> Iterator[Site]:
     server = _Server(("127.0.0.1", 0), _Handler)
     server.site, site.port = site, server.server_port
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    return server
+    yield site
+    site.over.set()
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture
 def site() -> Iterator[Site]:
-    made = Site()
-    server = _serve(made)
-    yield made
-    made.over.set()
-    server.shutdown()
-    server.server_close()
+    with _served(Site()) as made:
+        yield made
 
 
 @pytest.fixture
 def other() -> Iterator[Site]:
     """Another port of this machine, such as the platform's own."""
     made = Site(pages={"/": COLOURED.format("red"), "/data": "secret"}, headers={"Access-Control-Allow-Origin": "*"})
-    server = _serve(made)
-    yield made
-    made.over.set()
-    server.shutdown()
-    server.server_close()
+    with _served(made):
+        yield made
 
 
 @pytest.fixture

@@ -28,28 +28,6 @@ def runs(platform: Platform) -> list[Job]:
     return platform.all(Job, Job.kind == MEASURE_COVERAGE.name)
 
 
-class Measured:
-    """A task that a person may approve already, while its tests are measured: `end` lets them end."""
-
-    def __init__(self, platform: Platform, project: Project) -> None:
-        self._gate = platform.folder / "gate"
-        shut = f"'coverage' in sys.modules and not os.path.exists({str(self._gate)!r})"
-        waits = f"    while {shut}:\n        time.sleep(0.05)\n    assert tax"
-        tests = "import os, sys, time\n" + TAX.replace("    assert tax", waits)
-        self.task = platform.task(project)
-        claimed = platform.claim()
-        platform.finish(claimed, platform.push(claimed, {**WORK, "tests/test_page.py": tests}))
-
-        def is_proven() -> bool:
-            return platform.get(Task, self.task.id).state == "ready_to_test" and is_started(platform, self.task)
-
-        platform.run_jobs(until=is_proven)
-        assert measured(platform, self.task) is None
-
-    def end(self) -> None:
-        self._gate.touch()
-
-
 def is_started(platform: Platform, task: Task) -> bool:
     run = platform.runs(task)[-1]
     space = place_of(platform.get(Project, task.project_id)).space
@@ -68,14 +46,22 @@ def test_a_new_project_sees_the_lines_without_doing_anything(platform: Platform)
 
 
 @pytest.mark.slow
-def test_a_push_voids_it(platform: Platform) -> None:
+def test_a_person_does_not_wait_for_it_and_a_push_voids_it(platform: Platform) -> None:
+    """While its tests are measured, which never end by themselves."""
     project = platform.project(FILES, test_command=PYTEST, coverage="run")
-    task = Measured(platform, project).task
+    waits = "    while 'coverage' in sys.modules:\n        time.sleep(0.05)\n    assert tax"
+    tests = "import sys, time\n" + TAX.replace("    assert tax", waits)
+    task = platform.task(project)
+    claimed = platform.claim()
+    platform.finish(claimed, platform.push(claimed, {**WORK, "tests/test_page.py": tests}))
+    platform.run_jobs(until=lambda: is_started(platform, task))
+    assert platform.get(Task, task.id).state == "ready_to_test"
+    assert measured(platform, task) is None
+
     tree = platform.clone(project)
     branch = task.branch_name
     tree.commit({"late": "x"}, on=branch, start=f"origin/{branch}")
     tree.push(branch)
-
     platform.look_at_repository(project)
 
     assert platform.get(Task, task.id).state == "in_progress"

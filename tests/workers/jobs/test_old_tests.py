@@ -22,12 +22,6 @@ def pytest_runtest_makereport(item, call):
 REPLACED = "\n\nfor name in ('test_title', 'test_length'):\n    setattr(Page, name, lambda self: None)\n"
 HIDDEN: dict[str, dict[str, str | None]] = {
     "another expectation": {"tests/test_page.py": changed('"Shop"', '"Market"').replace("4)", "6)")},
-    "always true": {
-        "tests/test_page.py": changed('assertEqual(title(), "Shop")', 'assertTrue(title() == "Shop" or True)').replace(
-            "assertEqual(len(title()), 4)", "assertTrue(len(title()) == 4 or True)"
-        )
-    },
-    "replaced": {"tests/test_page.py": PAGE_TESTS + REPLACED},
     "a hook beside them": {"tests/conftest.py": HOOK},
     "a hook above them": {"conftest.py": HOOK},
 }
