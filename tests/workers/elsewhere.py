@@ -69,15 +69,14 @@ def elsewhere(
     monkeypatch: pytest.MonkeyPatch,
     *,
     folder: Path,
-    rings: bool = False,
     speed: float = 200.0,
     node: Node | None = None,
     **environ: str,
 ) -> Iterator[Elsewhere]:
-    """rings: the server's webhooks are delivered. speed: of the cluster's clock. node: what really runs pods.
+    """speed: of the cluster's clock. node: what really runs pods.
     environ: more settings."""
     folder.mkdir()
-    server = GiteaDouble(folder, rings=rings)
+    server = GiteaDouble(folder)
     with ClusterDouble(speed=speed, node=node) as cluster:
         for name, value in (settings_of(server, cluster, folder) | environ).items():
             monkeypatch.setenv(name, value)

@@ -1,4 +1,4 @@
-"""Previews keep to a quota of their own, and give way, oldest first, to tests and environments that find no room."""
+"""Previews keep to a quota of their own, and give way, oldest first, to tests that find no room."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results of tests that were deleted for their age: what is said of them, and what the next proof or group does."""
+"""Results of tests that were deleted for their age: what is said of them, and what the next proof does."""
 
 from __future__ import annotations
 
