@@ -8,10 +8,12 @@ import pytest
 
 from common.models import Deployment, Question, Task
 from common.providers.forge import local_forge
+from common.services.delivery import deployments
 from common.services.runs import runners
 from common.services.tasks import tasks
 from common.states import Outcome
 from common.values.pull_request import PullState
+from tests.providers.git_tree import git
 from tests.providers.runtime_supervisor import get
 from tests.workers.platform import Platform
 
@@ -23,7 +25,7 @@ def platform(platform_on: Callable[[str], Platform], database_url: str) -> Platf
 
 
 def test_a_task_goes_from_the_backlog_to_production_and_back(platform: Platform) -> None:
-    project = platform.project(test_command="grep -q '<h1>' index.html")
+    project = platform.project(test_command="grep -q '<h1>' index.html", health_contains="<h1>")
     first = platform.approved(project, "First page", {"index.html": "<h1>second</h1>\n"})
     assert get(first.preview_url)[1] == "<h1>second</h1>\n"
 
@@ -37,12 +39,15 @@ def test_a_task_goes_from_the_backlog_to_production_and_back(platform: Platform)
     assert (task.state, task.preview_url) == ("production", None)
     repository = platform.repository(project.id)
     assert local_forge().read_head(repository, "main") == group.tested_sha
+    path = local_forge().repository_path(repository)
+    assert git("rev-parse", "refs/tags/released/sprint-1", at=path) == group.tested_sha
     assert local_forge().read_pull_request(repository, task.pr_number).state is PullState.MERGED
 
     second = platform.approved(project, "Second page", {"index.html": "<h1>third</h1>\n"})
     platform.to_production(platform.staged(second))
     live = platform.all(Deployment, Deployment.live_key == f"{project.id}:production")[0]
     assert get(live.url)[1] == "<h1>third</h1>\n"
+    assert deployments.version_of(live).spec.health.contains == "<h1>"
 
     back = platform.rollback(live.id)
     assert (back.state, back.rollback_of, back.commit_sha) == ("completed", live.id, group.tested_sha)
