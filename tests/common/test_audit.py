@@ -9,17 +9,14 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, update
 
-from common.envelopes import digest_of, public_key, read_keys, sign
+from common.envelopes import public_key, read_keys
 from common.events import PLATFORM
-from common.models import AuditSeal, EventRow, Feed, Receipt
-from common.names import new_id
-from common.services import audit, audit_checks
+from common.models import AuditSeal, EventRow, Feed
+from common.services import audit
 from common.services.audit_checks import FeedFinding, NotedSeal, check_audit
 from common.services.events import purge_events
 from common.settings import settings
-from common.statement_types import RECEIPT_TYPE, STATEMENT_TYPE
 from common.transaction import Transaction, transactional
-from tests.sent_statements import statements
 from tests.web.world import at_once
 
 FEED = "project-1"
@@ -180,35 +177,3 @@ def test_a_noted_seal_tells_of_what_was_removed_with_the_count() -> None:
 
     assert found().problem is None
     assert found(noted=[noted]).problem == f"seal 2 is not the one that was noted, {noted.sha256}"
-
-
-@transactional
-def issue_receipt(tx: Transaction, number: int, *, sha256: str | None = None) -> None:
-    """One that names the newest seal, or another one in its place."""
-    named = audit.head_of(tx, FEED)
-    assert named is not None
-    said = {
-        "_type": STATEMENT_TYPE, "subject": [{"name": "shop", "digest": {"gitCommit": "e" * 40}}],
-        "predicateType": RECEIPT_TYPE, "predicate": {"audit": named if sha256 is None else named | {"sha256": sha256}},
-    }  # fmt: skip
-    envelope = sign(said, settings().security.signing_seed)
-    tx.add(
-        Receipt(
-            project_id=FEED, number=number, kind="delivery", commit_sha="e" * 40, deployment_id=new_id(),
-            envelope=envelope, digest=digest_of(envelope), at=tx.now(),
-        )
-    )  # fmt: skip
-
-
-def test_many_receipts_are_read_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit_checks, "_ROWS_AT_ONCE", 2)
-    for number in range(1, 6):
-        happen(1)
-        audit.seal_events()
-        issue_receipt(number)
-    with statements() as sent:
-        assert found().problem is None
-    assert sum("FROM receipts" in sql for sql in sent) == 4, "the last one finds no more"
-
-    issue_receipt(6, sha256="0" * 64)
-    assert found().problem == "receipt 6 names another seal 5 than the one here"

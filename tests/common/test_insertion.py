@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
 
 from common.models import Job
 from common.states import JobState
@@ -47,18 +46,3 @@ def test_it_is_stored_as_one_that_was_added() -> None:
     one, other = ({c.key: getattr(job, c.key) for c in Job.__mapper__.column_attrs} for job in _stored())
     assert {**one, "id": "", "live_key": ""} == {**other, "id": "", "live_key": ""}
     assert {name: getattr(inserted, name) for name in one} == one
-
-
-def test_a_violated_constraint_undoes_the_transaction() -> None:
-    _insert("a")
-
-    def insert_again(tx: Transaction, _job: Job) -> None:
-        tx.insert_with_next(
-            Job, id="c", kind="k", subject_id="s", live_key="a", state_=JobState.QUEUED, next_at=tx.now(),
-            created_at=tx.now(),
-        )  # fmt: skip
-
-    with pytest.raises(IntegrityError):
-        _insert("b", insert_again)
-
-    assert [job.id for job in _stored()] == ["a"]

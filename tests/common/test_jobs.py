@@ -133,17 +133,6 @@ def test_a_job_that_kills_its_worker_is_parked(on_database: str) -> None:
     assert [subject for subject, _reason in parked] == ["platform"]
 
 
-def test_failures_back_off_and_are_parked_with_their_reason(on_database: str) -> None:
-    job_id = _enqueue()
-    for attempt in range(1, jobs.SCHEDULE_TASKS.attempts + 1):
-        lease = _claim(job_id)
-        assert lease.attempts == attempt
-        rows.fail_attempt(lease, "ValueError: no")
-        _expire(job_id)
-    job = _job(job_id)
-    assert (job.state, job.error) == (JobState.FAILED, "ValueError: no")
-
-
 def test_a_world_that_does_not_answer_costs_no_attempt(on_database: str) -> None:
     job_id = _enqueue()
     for _ in range(jobs.SCHEDULE_TASKS.attempts * 2):
@@ -205,3 +194,14 @@ def test_only_a_parked_job_can_be_retried(on_database: str) -> None:
     with snapshot() as read:
         live = read.all(select(Job.id).where(Job.live_key.is_not(None)))
     assert list(live) == [newer]
+
+
+def test_failures_back_off_and_are_parked_with_their_reason(on_database: str) -> None:
+    job_id = _enqueue()
+    for attempt in range(1, jobs.SCHEDULE_TASKS.attempts + 1):
+        lease = _claim(job_id)
+        assert lease.attempts == attempt
+        rows.fail_attempt(lease, "ValueError: no")
+        _expire(job_id)
+    job = _job(job_id)
+    assert (job.state, job.error) == (JobState.FAILED, "ValueError: no")

@@ -65,16 +65,6 @@ def test_a_host_in_place_of_a_network_is_refused_by_name(name: str) -> None:
             from_env(KUBERNETES | AGENTS | {name: value})
 
 
-def test_an_address_is_a_network_of_one_and_what_is_behind_the_mask_does_not_count() -> None:
-    networks = {"AIWORKER_KUBE_EGRESS": "10.1.2.3/16, fd00::7", "AIWORKER_AGENTS_EGRESS": "203.0.113.10"}
-
-    chosen = from_env(KUBERNETES | AGENTS | networks).runtime.kubernetes
-
-    assert chosen is not None
-    assert chosen.fleet is not None
-    assert (chosen.egress, chosen.fleet.egress) == (("10.1.0.0/16", "fd00::7/128"), ("203.0.113.10/32",))
-
-
 @pytest.mark.parametrize("value", ["cluade", "auto, claude"])
 def test_an_unknown_driver_of_agents_is_refused_by_name(value: str) -> None:
     with pytest.raises(Misconfigured, match=r"^AIWORKER_AGENTS_DRIVER: '.*' is not one of claude, .*scripted"):

@@ -125,23 +125,6 @@ def test_if_one_fails_the_next_statement_raises_its_error(connection: Connection
     assert _numbers() == []
 
 
-def test_what_failed_at_a_commit_is_not_committed_by_whoever_has_the_connection_next(connection: Connection) -> None:
-    connection.commit()
-    with database.engine().connect() as first:
-        first.begin()
-        for number in (1, 1, 2):
-            _later(first, f"INSERT INTO t VALUES ({number})")
-        with pytest.raises(IntegrityError, match="Duplicate"):
-            first.commit()
-        driver = first.connection.driver_connection
-    with database.engine().connect() as second:
-        assert second.connection.driver_connection is driver
-        second.exec_driver_sql("INSERT INTO t VALUES (3)")
-        second.commit()
-
-    assert _numbers() == [3]
-
-
 @pytest.mark.parametrize("ends", ["COMMIT", "ROLLBACK", "SELECT 'first'"])
 def test_a_reply_that_was_not_waited_for_is_nobody_elses(
     connection: Connection, monkeypatch: pytest.MonkeyPatch, ends: str

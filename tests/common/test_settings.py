@@ -35,10 +35,6 @@ def test_settings_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert settings().instance == "two"
 
 
-def test_no_test_reads_the_settings_of_this_checkouts_own_instance() -> None:
-    assert settings().store.data_dir.resolve() != Path(".aiworker").resolve()
-
-
 @pytest.mark.parametrize(
     ("host", "public", "internal"),
     [

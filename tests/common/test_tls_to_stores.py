@@ -106,20 +106,6 @@ def test_a_redis_that_may_be_another_one_is_refused(
         ask()
 
 
-@BY_WAY
-@pytest.mark.parametrize(
-    "address",
-    ["rediss://localhost:PORT/0?ssl_ca_certs=OWN&ssl_check_hostname=false",
-     "rediss://localhost:PORT?ssl_cert_reqs=none"],
-)  # fmt: skip
-def test_the_address_may_say_whom_to_trust(
-    point: Point, own: Certificate, ask: Callable[[], object], address: str
-) -> None:
-    point(address.replace("OWN", str(own.authority)))
-
-    ask()
-
-
 @pytest.fixture(scope="module")
 def secure_mariadb(own: Certificate) -> Iterator[MariaDB]:
     try:

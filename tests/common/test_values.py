@@ -58,11 +58,6 @@ def test_every_value_comes_back_as_it_was(value: object, key_of: object) -> None
     assert decode(type(value), json.loads(json.dumps(encode(value, **keys))), **keys) == value
 
 
-def test_a_newer_sender_is_understood_and_what_it_leaves_out_has_its_default() -> None:
-    written = {"version_id": "v1", "commit": "1" * 40, "spec": {"start_command": "x", "later": 1}, "later": []}
-    assert decode(Version, written) == Version("v1", "1" * 40, spec=Spec("x"))
-
-
 @pytest.mark.parametrize(
     ("changes", "field"),
     [
@@ -108,3 +103,8 @@ def test_a_verb_gets_exactly_the_arguments_that_it_names() -> None:
 def test_no_value_shows_a_secret_when_it_is_printed() -> None:
     shown = f"{VERSION} {CHECK} {CLAIMED}"
     assert not [secret for secret in ("s3cret", "'pass'", "awr_token", "'p'") if secret in shown]
+
+
+def test_a_newer_sender_is_understood_and_what_it_leaves_out_has_its_default() -> None:
+    written = {"version_id": "v1", "commit": "1" * 40, "spec": {"start_command": "x", "later": 1}, "later": []}
+    assert decode(Version, written) == Version("v1", "1" * 40, spec=Spec("x"))

@@ -14,7 +14,7 @@ import pytest
 from common.machine import git_trees
 from common.machine.children import base_environment
 from common.machine.git_environment import git_environment
-from tests.attacks.bombs import deep_tree, empty_bomb, odd_tree_bomb, submodule_bomb, tree_bomb
+from tests.attacks.bombs import empty_bomb, odd_tree_bomb, submodule_bomb, tree_bomb
 from tests.providers.git_tree import git
 
 
@@ -42,13 +42,6 @@ def test_an_ordinary_commit_is_taken(work: Path) -> None:
 def test_an_endless_tree_is_refused_whatever_it_consists_of(work: Path, bomb: Callable[[Path], str], what: str) -> None:
     with pytest.raises(git_trees.TooLarge, match=rf"it has [0-9,]+ {what}, more than 1,000,000"):
         _measure(work, bomb(work))
-
-
-def test_folders_within_folders_are_counted(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(git_trees, "DEEPEST", 10)
-    _measure(work, deep_tree(work, depth=9))
-    with pytest.raises(git_trees.TooLarge, match="levels of folders"):
-        _measure(work, deep_tree(work, depth=10))
 
 
 def test_what_is_not_counted_in_time_says_nothing_about_the_commit(work: Path) -> None:

@@ -8,21 +8,6 @@ from common.machine.host_patterns import host_and_port, host_pattern
 
 
 @pytest.mark.parametrize(
-    ("text", "pattern"),
-    [
-        ("packages.example.com", "packages.example.com"),
-        ("Packages.Example.COM.", "packages.example.com"),
-        ("*.example.com", "*.example.com"),
-        ("mirror", "mirror"),
-        ("xn--bcher-kva.example", "xn--bcher-kva.example"),
-    ],
-)
-def test_a_host_is_named_in_lower_case(text: str, pattern: str) -> None:
-    assert host_pattern(text) == pattern
-    assert host_and_port(text) == pattern
-
-
-@pytest.mark.parametrize(
     ("text", "reason"),
     [
         ("", "not a host name"),

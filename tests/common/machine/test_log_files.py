@@ -37,19 +37,6 @@ def test_a_log_goes_on_where_it_was(tmp_path: Path) -> None:
     assert read_rotated(path) == b"before12345"
 
 
-def test_what_can_not_be_written_is_dropped(tmp_path: Path) -> None:
-    full = RotatedLog(Path("/dev/full"), most_bytes=10)
-    full.write(b"lost")
-    full.close()
-
-    closed = RotatedLog(tmp_path / "x.log", most_bytes=10)
-    closed.write(b"12345678")
-    closed.close()
-    closed.write(b"late")
-
-    assert read_rotated(tmp_path / "x.log") == b"12345678"
-
-
 @pytest.mark.parametrize("chunk", [3, 1000])
 def test_a_tail_is_the_last_of_all(chunk: int) -> None:
     written = bytes(range(256)) * 4

@@ -6,7 +6,6 @@ import os
 import secrets
 import signal
 import subprocess
-from pathlib import Path
 
 import psutil
 
@@ -43,15 +42,3 @@ def test_processes_are_found_by_their_environment_but_never_this_one_or_the_dead
         assert signal_processes([psutil.Process(process.pid)], signal.SIGKILL) == 1
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         assert list(find_processes(lambda each: each.pid == process.pid)) == []
-
-
-def test_the_variables_of_a_process_are_seen_while_it_begins_another_program(tmp_path: Path) -> None:
-    script = tmp_path / "again.sh"
-    script.write_text('exec sh "$0"\n')
-    with subprocess.Popen(["sh", str(script)], env=os.environ | {"MARK": "1"}) as process:
-        try:
-            seen = [environment_of(psutil.Process(process.pid)).get("MARK") for _ in range(2_000)]
-        finally:
-            process.kill()
-
-    assert set(seen) == {"1"}

@@ -60,10 +60,3 @@ def test_one_that_will_not_do_is_said(script: str, says: str, tmp_path: Path) ->
     found = find_program(WANTED, folder=None)
     assert not found.is_usable
     assert found.says.endswith(says)
-
-
-def test_a_chosen_path_excludes_the_others(tmp_path: Path) -> None:
-    _program(tmp_path / "bin" / "toy", "echo 3.0.0")
-    assert "TOY_PATH=" in find_program(WANTED, folder=None, chosen=str(tmp_path / "missing")).says
-
-    assert find_program(WANTED, folder=None, chosen=_program(tmp_path / "own", "echo 4.0.0")).version == "4.0.0"

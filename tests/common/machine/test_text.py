@@ -22,11 +22,6 @@ def test_a_title_without_end_takes_a_message_with_it_but_no_log() -> None:
     assert text.plain(b"shown\x1b]0;title\nmore") == "shown0;title\nmore"
 
 
-def test_a_carriage_return_ends_a_line_of_output() -> None:
-    assert text.plain(b"10 %\r20 %\r\ndone\xff") == "10 %\n20 %\ndone\ufffd"
-    assert text.without_controls("10 %\r20 %\r\n") == "10 %20 %\n"
-
-
 @given(st.text())
 def test_what_is_left_has_no_control(written: str) -> None:
     assert not text.has_control_but_lines(text.without_controls(written))
@@ -74,10 +69,3 @@ def test_what_is_invisible_is_removed(written: str, left: str) -> None:
 
 def test_what_no_database_keeps_is_replaced() -> None:
     assert text.storable("a\0b\ud800c\x1b[1m") == "ab?c\x1b[1m"
-
-
-@pytest.mark.parametrize(
-    ("written", "lower"), [("İstanbul", "istanbul"), ("ΟΔΟΣ", "οδοσ"), ("ÜBER Straße", "über straße"), ("", "")]
-)
-def test_letters_are_made_lower_one_by_one(written: str, lower: str) -> None:
-    assert text.lower_letters(written) == lower

@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import gzip
 import json
-import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy import update
-from structlog.testing import capture_logs
 
-from common.errors import Busy
 from common.models import Project, Task
 from common.models.run import Run
 from common.models.spend import ModelCall, SpendCounter
 from common.sealing import digest
 from common.services.spend.cap_settings import update_platform_caps
-from common.services.spend.model_calls import record_calls
 from common.services.spend.model_tokens import new_model_token
 from common.transaction import Transaction, transactional
 from common.values.agent_review import Purpose
-from tests.patience import PATIENCE_SECONDS
 from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import LateBody, RunningAgent
 from tests.web.gateway.upstream import Script
@@ -216,31 +211,6 @@ def test_four_runs_share_the_cap_of_their_project(agent: RunningAgent) -> None:
     assert all("The project has used" in one for one in said)
     (counter,) = all_of(SpendCounter, SpendCounter.scope == "project", SpendCounter.period == "all")
     assert counter.tokens == spent
-
-
-def test_a_database_that_is_away_holds_up_no_answer(plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:
-    put(Task, plain_agent.task.id, caps={"tokens": 10**6})
-    _answering(plain_agent)
-    is_away = threading.Event()
-    is_away.set()
-
-    def record(calls: object) -> object:
-        if is_away.is_set():
-            raise Busy("the database can't be reached")
-        return record_calls(calls)  # type: ignore[arg-type]
-
-    log = call_log.CallLog(record)
-    monkeypatch.setattr(call_log, "COUNTED_SECONDS", 0.05)
-    monkeypatch.setattr("web.gateway.streams.call_log", lambda: log)
-
-    with capture_logs() as logged:
-        reply = plain_agent.call(SONNET)
-
-    assert reply.data == b"".join(SONNET.stream)
-    assert "a model call is not counted yet: the database does not answer" in [line["event"] for line in logged]
-    is_away.clear()
-    assert log.flush(PATIENCE_SECONDS)
-    assert len(all_of(ModelCall)) == 1
 
 
 @pytest.mark.parametrize(

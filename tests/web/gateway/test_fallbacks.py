@@ -11,13 +11,11 @@ import pytest
 from werkzeug.test import TestResponse
 
 from common.models.run import Run
-from common.services.spend.provider_limits import mark_limited
 from common.settings import settings
 from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import RunningAgent
 from tests.web.gateway.upstream import Script, Upstream
-from tests.web.made import a_live_run, end
-from tests.web.world import get, put
+from tests.web.world import get
 from web.gateway.limit_book import MOST_IN_A_ROW, book
 from web.gateway.model_apis import error_message
 
@@ -109,21 +107,6 @@ def test_refusals_in_a_row_are_a_limit_whose_end_is_guessed(plain_agent: Running
     assert run.limited_until > datetime.now(UTC) + timedelta(seconds=30)
 
 
-def test_the_guess_doubles_with_each_run_that_got_nothing_done(plain_agent: RunningAgent) -> None:
-    run = plain_agent.run
-    guesses = []
-    for _ in range(7):
-        until = mark_limited(run.id, None, "anthropic: Overloaded")
-        guesses.append(round((until - get(Run, run.id).created_at) / timedelta(minutes=1)))
-        end(run)
-        run = a_live_run(plain_agent.task)
-
-    assert guesses == [1, 2, 4, 8, 16, 30, 30]
-    put(Run, run.id, usage={"outputTokens": 7, "calls": 1})
-    until = mark_limited(run.id, None, "anthropic: Overloaded")
-    assert until < datetime.now(UTC) + timedelta(minutes=2)
-
-
 def test_with_the_switch_off_the_refusal_passes(plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIWORKER_PARK_ON_LIMITS", "0")
     settings.cache_clear()
@@ -169,16 +152,6 @@ def test_the_fallbacks_model_is_asked_for(plain_agent: RunningAgent, second: Ups
     else:
         assert json.loads(asked.body) == {**json.loads(format_.request), "model": "another-model"}
     assert plain_agent.calls()[-1].model == "another-model"
-
-
-def test_another_model_of_the_same_provider_may_take_the_calls(plain_agent: RunningAgent) -> None:
-    plain_agent.provider("anthropic", fallback_model="claude-haiku-4-5")
-    plain_agent.upstream.script = limited(LONG)
-
-    assert plain_agent.call(SONNET).status_code == 400
-
-    models = [json.loads(asked.body)["model"] for asked in plain_agent.upstream.asked]
-    assert models == [json.loads(SONNET.request)["model"], "claude-haiku-4-5"]
 
 
 def test_if_both_are_limited_the_run_waits_for_the_earlier(agent: RunningAgent, second: Upstream) -> None:

@@ -120,19 +120,6 @@ def test_nonsense_names_no_time(headers: dict[str, str]) -> None:
     assert read(headers) == Limit("Too many", said_at=NOW)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [
-        *(b"", b"[]", b'{"error": {"details": 1}}', b'{"error": {"code": ["a"], "type": {}}}'),
-    ],
-)
-def test_any_body_of_a_refusal_is_a_limit(body: bytes) -> None:
-    found = read_limit(529, {}, body, NOW)
-
-    assert found is not None
-    assert found.until is None
-
-
 def test_an_unpaid_bill_is_a_limit_that_ends_with_a_payment() -> None:
     error = {"message": "You exceeded your current quota", "type": "insufficient_quota", "code": "insufficient_quota"}
 

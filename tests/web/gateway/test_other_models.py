@@ -54,12 +54,3 @@ def test_no_model_that_is_not_offered_may_advise(plain_agent: RunningAgent, advi
 
     assert reply.status_code == (404 if "opus" in advisor else 200)
     assert ("claude-opus-4-6" in str(error_message(reply.data))) == ("opus" in advisor)
-
-
-def test_a_provider_that_offers_all_models_may_choose_among_them(plain_agent: RunningAgent) -> None:
-    plain_agent.provider("openai")
-    body = b'{"model":"gpt-5","messages":[],"models":["gpt-5-pro"]}'
-
-    assert plain_agent.call(replace(FORMATS["chat"], request=body)).status_code == 200
-
-    assert plain_agent.upstream.asked[0].body == body

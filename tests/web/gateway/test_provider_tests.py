@@ -54,14 +54,6 @@ def test_a_provider_that_works_is_asked_with_its_key(admin: FlaskClient, provide
     assert "Say OK." in asked.body.decode()
 
 
-def test_the_models_that_it_may_call_are_asked_first(admin: FlaskClient, provider: Upstream) -> None:
-    path = a_provider(admin, provider, models=["claude-sonnet-4-5"])
-
-    assert admin.post(path).json["model"] == "claude-sonnet-4-5"
-    assert admin.post(path, json={"model": "claude-opus-4-8"}).json["model"] == "claude-opus-4-8"
-    assert [json.loads(asked.body)["model"] for asked in provider.asked] == ["claude-sonnet-4-5", "claude-opus-4-8"]
-
-
 def test_a_refused_key_is_said_and_not_shown(admin: FlaskClient, provider: Upstream) -> None:
     said = {"error": {"message": f"invalid x-api-key: {KEY}"}}
     provider.script = Script([json.dumps(said).encode()], status=401)
@@ -90,14 +82,6 @@ def test_what_is_no_answer_is_said(admin: FlaskClient, provider: Upstream, scrip
 
     assert (reply.status_code, reply.json["ok"]) == (200, False)
     assert error in reply.json["error"]
-
-
-def test_of_a_subscription_only_tokens_are_counted(admin: FlaskClient, provider: Upstream) -> None:
-    path = a_provider(admin, provider, login="subscription", models=["claude-sonnet-4-5"])
-
-    assert admin.post(path).json["ok"] is True
-    assert provider.asked[0].target == "/v1/messages/count_tokens"
-    assert provider.asked[0].headers["authorization"] == f"Bearer {KEY}"
 
 
 def test_testing_is_for_administrators(plain_app: Flask, admin: FlaskClient, provider: Upstream) -> None:

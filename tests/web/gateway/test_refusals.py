@@ -96,15 +96,6 @@ def test_other_paths_do_not_exist(plain_agent: RunningAgent, format_: Format, pa
     assert plain_agent.upstream.asked == []
 
 
-def test_a_model_that_is_not_offered_is_refused(plain_agent: RunningAgent) -> None:
-    plain_agent.provider("anthropic", models=["claude-opus-4-8", "claude-haiku-4-5"])
-
-    reply = plain_agent.call(SONNET)
-
-    assert reply.status_code == 404
-    assert "it offers: claude-opus-4-8, claude-haiku-4-5" in str(error_message(reply.data))
-
-
 @pytest.mark.parametrize("status", [401, 429, 529])
 def test_an_error_of_the_provider_passes_and_is_recorded(plain_agent: RunningAgent, status: int) -> None:
     plain_agent.provider("anthropic")
@@ -144,24 +135,6 @@ def test_a_gateway_that_calls_itself_is_noticed(plain_agent: RunningAgent) -> No
     assert reply.status_code == 508
 
 
-def test_no_netrc_and_no_cookie_reaches_a_provider(
-    plain_agent: RunningAgent, tmp_path: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    netrc = f"{tmp_path}/netrc"
-    with open(netrc, "w") as file:
-        file.write("machine 127.0.0.1 login somebody password secret-of-netrc\n")
-    monkeypatch.setenv("NETRC", netrc)
-    plain_agent.provider("openai", login="none", key=None)
-    plain_agent.upstream.script = Script(headers={"Set-Cookie": "run=1; Path=/"})
-
-    assert "Set-Cookie" not in plain_agent.call(FORMATS["chat"]).headers
-    plain_agent.call(FORMATS["chat"])
-
-    assert len(plain_agent.upstream.asked) == 2
-    for asked in plain_agent.upstream.asked:
-        assert not {"authorization", "cookie"} & set(asked.headers)
-
-
 def test_half_a_stream_ends_without_the_mark_of_the_end(plain_agent: RunningAgent) -> None:
     plain_agent.provider("anthropic")
     plain_agent.upstream.script = Script(SONNET.stream[:4], content_type=SSE, fault="half")
@@ -196,3 +169,12 @@ def test_no_key_and_no_token_stands_in_a_log(
     assert KEY not in written
     assert plain_agent.token not in written
     assert digest(plain_agent.token) not in written
+
+
+def test_a_model_that_is_not_offered_is_refused(plain_agent: RunningAgent) -> None:
+    plain_agent.provider("anthropic", models=["claude-opus-4-8", "claude-haiku-4-5"])
+
+    reply = plain_agent.call(SONNET)
+
+    assert reply.status_code == 404
+    assert "it offers: claude-opus-4-8, claude-haiku-4-5" in str(error_message(reply.data))

@@ -42,16 +42,6 @@ def check_is_unknown(reply: Any) -> None:
     assert "may have been made" in reply.json["details"]["message"]
 
 
-def test_a_task_is_written_once(maintainer: FlaskClient, proxy: DatabaseProxy) -> None:
-    project = a_project()
-    proxy.lose("answer")
-
-    check_is_unknown(maintainer.post("/api/tasks", json={"projectId": project.id, "title": "Once"}))
-
-    assert proxy.lost == ["answer"]
-    assert maintainer.get(f"/api/tasks?projectId={project.id}").json["total"] == 1
-
-
 @pytest.mark.parametrize("lost", ["answer", "request"])
 def test_with_its_key_the_request_is_sent_again_to_one_effect(
     maintainer: FlaskClient, proxy: DatabaseProxy, lost: str

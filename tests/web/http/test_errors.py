@@ -193,3 +193,9 @@ def _answered(url: str, head: bytes) -> tuple[http.client.HTTPResponse, bytes]:
         reply = http.client.HTTPResponse(connection)
         reply.begin()
         return reply, reply.read()
+
+
+def test_a_body_over_the_cap_is_a_413(plain_member: FlaskClient) -> None:
+    reply = plain_member.post("/api/tokens", json={"name": "x" * 2**20})
+
+    assert (reply.status_code, reply.json) == (413, {"error": "Request body too large"})

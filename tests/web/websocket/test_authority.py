@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import resource
-
 import pytest
 
 from common.errors import NotFound, Unauthenticated
@@ -12,7 +10,6 @@ from common.services.projects import projects
 from common.states import Role
 from tests.web.websocket.feed_server import Person, log_in, new_person, new_project
 from web.websocket.authority import Authority
-from web.websocket.hub import Hub
 from web.websocket.topics import Topics
 
 pytestmark = pytest.mark.filterwarnings("ignore::celery.exceptions.CPendingDeprecationWarning")
@@ -62,15 +59,3 @@ def test_a_change_of_the_project_counts_at_once(admin: Person, authority: Author
 
     with pytest.raises(NotFound):
         authority.require_feed(session, project_id)
-
-
-def test_a_process_with_too_few_files_left_is_full() -> None:
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    # It needs a few itself: made before there are too few.
-    hub = Hub()
-    assert not hub.is_full
-    resource.setrlimit(resource.RLIMIT_NOFILE, (150, hard))
-    try:
-        assert hub.is_full
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

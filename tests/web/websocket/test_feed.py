@@ -194,3 +194,14 @@ def test_a_long_poll_is_waked(server: Server) -> None:
             wait([reply], timeout=0.2)
 
     assert b"true" in reply.result()
+
+
+def test_who_comes_back_too_late_is_told_to_read_the_state(server: Server, member: Person, project_id: str) -> None:
+    write_events(project_id, 5)
+    head = events.feed_heads([project_id])[project_id]
+    events.purge_events(older_than_days=-1)
+    with Client(server.url, member.token) as client:
+        client.send("subscribe", projectId=project_id, afterSeq=1)
+        assert client.receive_until("resync")[-1]["data"] == {"projectId": project_id, "seq": head}
+        write_events(project_id)
+        assert client.seqs(project_id, head + 1) == [head + 1]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import random
+import signal
 import subprocess
 import tempfile
 import threading
@@ -18,6 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidMessage
 
 from common.services import events
 from tests.e2e.instance import wait_until
+from tests.patience import PATIENCE_SECONDS
 from tests.web.websocket.feed_server import (
     Client,
     Person,
@@ -188,3 +191,19 @@ def test_who_does_not_read_is_cut_off_and_delays_nobody(server: Server, admin: P
 
     assert got == list(range(start + 1, start + 1 + len(got)))
     assert 0 < len(got) < sent
+
+
+@pytest.mark.slow
+def test_a_server_that_stops_says_goodbye_and_is_gone(server: Server, admin: Person) -> None:
+    poll = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_SECONDS)
+    poll.request("GET", "/poll/agent:one")
+    with Client(server.url, admin.token) as client, Client(server.url) as unknown:
+        client.ask("subscribe")
+        server.process.send_signal(signal.SIGTERM)
+        assert client.close_code() == 1001
+        assert unknown.close_code() == 1001
+    assert b"false" in poll.getresponse().read()
+    poll.close()
+
+    assert server.process.wait(PATIENCE_SECONDS) == 0
+    assert "graceful timeout" not in server.log()
