@@ -87,14 +87,17 @@ def first_keys() -> set[str]:
 def catalogue(source: str) -> list[tuple[str, str]]:
     """The pairs of a catalogue in its order. Raises ValueError for a line of another form."""
     body = source.partition("= {\n")[2].rpartition("};")[0]
-    quoted = r""""(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'"""
-    pair = re.compile(rf"\s*({quoted}|[A-Za-z]\w*):\s*({quoted}),\n?")
+    quoted = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')"""
+    # A text longer than a line is joined of several; as a key it is in brackets then.
+    joined = rf"{quoted}(?:\s*\+\s*{quoted})*"
+    pair = re.compile(rf"\s*(\[{joined}\]|{quoted}|[A-Za-z]\w*):\s*({joined}),\n?")
     pairs, at = [], 0
     while body[at:].strip():
         found = pair.match(body, at)
         if not found:
             raise ValueError(f"no pair of texts: {body[at : at + 80]!r}")
-        pairs.append((unescaped(found[1][1:-1] if found[1][0] in "\"'" else found[1]), unescaped(found[2][1:-1])))
+        key, text = ("".join(unescaped(one[1:-1]) for one in re.findall(quoted, side)) for side in found.groups())
+        pairs.append((key or found[1], text))
         at = found.end()
     return pairs
 

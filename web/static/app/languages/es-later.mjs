@@ -3,7 +3,8 @@ export const TEXTS = {
   "A healthy version answers below 400.": "Una versión sana responde por debajo de 400.",
   "Added lines that no test touches": "Líneas añadidas que ninguna prueba toca",
   "After the proof, of exactly the proven commit. A verdict is an opinion: it never replaces the proof.":
-    "Tras la verificación, exactamente del commit verificado. Un veredicto es una opinión: nunca sustituye la verificación.",
+    "Tras la verificación, exactamente del commit verificado. Un veredicto es una opinión: nunca sustituye la " +
+    "verificación.",
   "At the deadline": "Al vencer el plazo",
   "Best another one than that which does the work.": "Mejor uno distinto del que hace el trabajo.",
   "CPU limit": "Límite de CPU",
@@ -141,12 +142,14 @@ export const TEXTS = {
   "Your role is {role}. An admin can change it.": "El rol actual es {role}. Un administrador puede cambiarlo.",
   "New user": "Nuevo usuario",
   "Viewers read; members write tasks and answer; maintainers approve and deliver; admins also manage users.":
-    "Los lectores leen; los miembros escriben tareas y responden; los mantenedores aprueban y entregan; los administradores también gestionan usuarios.",
+    "Los lectores leen; los miembros escriben tareas y responden; los mantenedores aprueban y entregan; los " +
+    "administradores también gestionan usuarios.",
   "Nobody else yet": "Nadie más todavía",
   "Add the people who shall work with the agents.": "Añadir a las personas que trabajarán con los agentes.",
   "Caps of the project altogether": "Límites del proyecto en total",
   "Commits on which a test was red and green, those of one task counted once. Empty: maintainers do it by hand.":
-    "Commits en los que una prueba estuvo en rojo y en verde; los de una misma tarea cuentan una vez. Vacío: los mantenedores lo hacen a mano.",
+    "Commits en los que una prueba estuvo en rojo y en verde; los de una misma tarea cuentan una vez. Vacío: los " +
+    "mantenedores lo hacen a mano.",
   Inactive: "Inactivo",
   Edit: "Editar",
   "Every public and private address: what an agent reads, it can also send anywhere.":
@@ -242,8 +245,10 @@ export const TEXTS = {
   "Cancel {count} tasks?": "¿Cancelar {count} tareas?",
   "Cancel {count} task": "Cancelar {count} tarea",
   "Cancel {count} tasks": "Cancelar {count} tareas",
-  "Agents stop, previews go, and groups that hold one of them are built again without it. The branches stay. A cancelled task can't be taken up again.":
-    "Los agentes paran, las vistas previas desaparecen y los grupos que contienen alguna se construyen de nuevo sin ella. Las ramas quedan. Una tarea cancelada no se puede retomar.",
+  ["Agents stop, previews go, and groups that hold one of them are built again without it. The branches stay. A " +
+  "cancelled task can't be taken up again."]:
+    "Los agentes paran, las vistas previas desaparecen y los grupos que contienen alguna se construyen de nuevo " +
+    "sin ella. Las ramas quedan. Una tarea cancelada no se puede retomar.",
   "Works, version {version}": "Funciona, versión {version}",
   Works: "Funciona",
   works: "funciona",
@@ -266,15 +271,18 @@ export const TEXTS = {
   "and {count} more": "y {count} más",
   "no file today": "ningún archivo hoy",
   "Forbidden paths today": "Rutas prohibidas hoy",
-  "Which files of the default branch each pattern keeps agents from touching. Patterns as in {file}, without exceptions.":
-    "Qué archivos de la rama por defecto no pueden tocar los agentes según cada patrón. Patrones como en {file}, sin excepciones.",
+  ["Which files of the default branch each pattern keeps agents from touching. Patterns as in {file}, without " +
+  "exceptions."]:
+    "Qué archivos de la rama por defecto no pueden tocar los agentes según cada patrón. Patrones como en {file}, " +
+    "sin excepciones.",
   "Try a pattern": "Probar un patrón",
   Look: "Mirar",
   "The repository has more files than were looked at.": "El repositorio tiene más archivos de los que se miraron.",
   "What waits for your decision, in all projects.": "Lo que espera una decisión, en todos los proyectos.",
   "Nothing waits for you": "Nada espera",
   "Questions of agents, work to review, failed tasks and releases show up here as they come.":
-    "Las preguntas de los agentes, el trabajo por revisar, las tareas fallidas y las versiones aparecen aquí según llegan.",
+    "Las preguntas de los agentes, el trabajo por revisar, las tareas fallidas y las versiones aparecen aquí según " +
+    "llegan.",
   "There are more. The oldest are shown.": "Hay más. Se muestran las más antiguas.",
   "Your browser blocks notifications of this site.": "El navegador bloquea las notificaciones de este sitio.",
   "Notifications are on": "Las notificaciones están activas",
@@ -292,7 +300,8 @@ export const TEXTS = {
   "{count} attempts": "{count} intentos",
   "Add a provider": "Añadir un proveedor",
   "Where agents get their models. Keys stay with the platform: agents call its gateway, which counts their use.":
-    "De dónde obtienen los agentes sus modelos. Las claves se quedan en la plataforma: los agentes llaman a su gateway, que cuenta el uso.",
+    "De dónde obtienen los agentes sus modelos. Las claves se quedan en la plataforma: los agentes llaman a su " +
+    "gateway, que cuenta el uso.",
   "No model provider": "Ningún proveedor de modelos",
   "Add one, or set {anthropic}, {openai} or {gemini} before the platform starts.":
     "Añadir uno, o definir {anthropic}, {openai} o {gemini} antes de iniciar la plataforma.",
@@ -337,8 +346,10 @@ export const TEXTS = {
   "Labels of all": "Etiquetas de todas",
   "Create {count} tasks": "Crear {count} tareas",
   "Empty: as many as there are agents.": "Vacío: tantas como agentes haya.",
-  "How often in a row the tests of a group must be green, which finds what a task breaks only now and then. 0: five times, or as often as two more minutes allow.":
-    "Cuántas veces seguidas deben pasar las pruebas de un grupo, lo que descubre lo que una tarea rompe solo de vez en cuando. 0: cinco veces, o las que quepan en dos minutos más.",
+  ["How often in a row the tests of a group must be green, which finds what a task breaks only now and then. 0: " +
+  "five times, or as often as two more minutes allow."]:
+    "Cuántas veces seguidas deben pasar las pruebas de un grupo, lo que descubre lo que una tarea rompe solo de " +
+    "vez en cuando. 0: cinco veces, o las que quepan en dos minutos más.",
   "Per day": "Por día",
   "Of all projects together, from midnight to midnight UTC.":
     "De todos los proyectos juntos, de medianoche a medianoche UTC.",
@@ -352,8 +363,10 @@ export const TEXTS = {
   "Nothing has changed.": "No ha cambiado nada.",
   "Saved. It holds from the next call.": "Guardado. Vale desde la próxima llamada.",
   "Caps of the platform": "Límites de la plataforma",
-  "Once a cap is reached, the gateway refuses the next call: runs stop with their work kept, and go on when the cap is raised.":
-    "Al alcanzar un límite, el gateway rechaza la siguiente llamada: las ejecuciones paran conservando su trabajo y continúan cuando se sube el límite.",
+  ["Once a cap is reached, the gateway refuses the next call: runs stop with their work kept, and go on when " +
+  "the cap is raised."]:
+    "Al alcanzar un límite, el gateway rechaza la siguiente llamada: las ejecuciones paran conservando su trabajo " +
+    "y continúan cuando se sube el límite.",
   "Save caps": "Guardar límites",
   Repository: "Repositorio",
   "There is no such pull request": "No existe esa pull request",
@@ -365,7 +378,8 @@ export const TEXTS = {
   "It could not be set up: {error}": "No se pudo preparar: {error}",
   Namespace: "Namespace",
   "Maintainers may push to {branch}, past proof and approval, but never by force. The audit has each push.":
-    "Los mantenedores pueden enviar a {branch}, sin verificación ni aprobación, pero nunca forzando. La auditoría guarda cada envío.",
+    "Los mantenedores pueden enviar a {branch}, sin verificación ni aprobación, pero nunca forzando. La auditoría " +
+    "guarda cada envío.",
   "Nobody pushes to {branch}, but for a first push into a new project: work comes by tasks.":
     "Nadie envía a {branch}, salvo el primer envío a un proyecto nuevo: el trabajo llega por tareas.",
   Created: "Creado",
@@ -425,8 +439,10 @@ export const TEXTS = {
   Calls: "Llamadas",
   "{calls} without a whole answer": "{calls} sin respuesta completa",
   "All answered": "Todas respondidas",
-  "One a line, as in .gitignore. A proof takes them from the default branch, unless the task may change them. Of a package file only its scripts and options count.":
-    "Uno por línea, como en .gitignore. Una verificación los toma de la rama por defecto, salvo que la tarea pueda cambiarlos. De un archivo de paquete solo cuentan sus scripts y opciones.",
+  ["One a line, as in .gitignore. A proof takes them from the default branch, unless the task may change them. " +
+  "Of a package file only its scripts and options count."]:
+    "Uno por línea, como en .gitignore. Una verificación los toma de la rama por defecto, salvo que la tarea pueda " +
+    "cambiarlos. De un archivo de paquete solo cuentan sus scripts y opciones.",
   Tasks: "Tareas",
   "{runs} run": "{runs} ejecución",
   "{runs} runs": "{runs} ejecuciones",
@@ -440,10 +456,14 @@ export const TEXTS = {
   Share: "Parte",
   Total: "Total",
   "Only the most expensive are listed; the total has all.": "Solo se listan los más caros; el total los incluye todos.",
-  "{calls} call used a model without a known price: it counts as tokens and not as cost. An admin can give prices under Models.":
-    "{calls} llamada usó un modelo sin precio conocido: cuenta como tokens y no como coste. Un administrador puede dar precios en Modelos.",
-  "{calls} calls used models without a known price: they count as tokens and not as cost. An admin can give prices under Models.":
-    "{calls} llamadas usaron modelos sin precio conocido: cuentan como tokens y no como coste. Un administrador puede dar precios en Modelos.",
+  ["{calls} call used a model without a known price: it counts as tokens and not as cost. An admin can give " +
+  "prices under Models."]:
+    "{calls} llamada usó un modelo sin precio conocido: cuenta como tokens y no como coste. Un administrador puede " +
+    "dar precios en Modelos.",
+  ["{calls} calls used models without a known price: they count as tokens and not as cost. An admin can give " +
+  "prices under Models."]:
+    "{calls} llamadas usaron modelos sin precio conocido: cuentan como tokens y no como coste. Un administrador " +
+    "puede dar precios en Modelos.",
   Welcome: "Bienvenida",
   "You see a project here as soon as a maintainer creates one, or makes you its member.":
     "Aquí aparece un proyecto en cuanto un mantenedor crea uno o da acceso a él.",
@@ -451,7 +471,8 @@ export const TEXTS = {
     "Un proyecto es un repositorio con sus tareas, vistas previas, staging y producción.",
   "Try the sample": "Probar el ejemplo",
   "A small page with tests, and three tasks: one is good, one asks you, one conflicts. No model and no key needed.":
-    "Una página pequeña con pruebas, y tres tareas: una es buena, una pregunta, una entra en conflicto. Sin modelo ni clave.",
+    "Una página pequeña con pruebas, y tres tareas: una es buena, una pregunta, una entra en conflicto. Sin modelo " +
+    "ni clave.",
   Import: "Importar",
   "Or from this machine, in the repository's folder:": "O desde esta máquina, en la carpeta del repositorio:",
   "Start blank": "Empezar en blanco",
@@ -596,7 +617,8 @@ export const TEXTS = {
   "One a line: what the setup command fills. Kept until a lock file changes.":
     "Una por línea: lo que llena el comando de preparación. Se conservan hasta que cambie un archivo de bloqueo.",
   "One a line; *.example.com for all names below. Staging and production reach every public address.":
-    "Uno por línea; *.example.com para todos los nombres por debajo. Staging y producción llegan a toda dirección pública.",
+    "Uno por línea; *.example.com para todos los nombres por debajo. Staging y producción llegan a toda dirección " +
+    "pública.",
   "Only read the tests' own report": "Solo leer el informe de las propias pruebas",
   "Only the platform and its forge: nothing is installed from the internet, and nothing leaves.":
     "Solo la plataforma y su forge: no se instala nada de internet y no sale nada.",
@@ -879,8 +901,10 @@ export const TEXTS = {
   "Nothing has been on staging yet. Deploy a group from its page.":
     "Todavía no ha habido nada en staging. Desplegar un grupo desde su página.",
   "Nothing has been pushed yet.": "Todavía no se ha enviado nada.",
-  "Once tasks are approved, put them into a group: the platform merges and tests them together, and takes them to staging and to production.":
-    "Cuando haya tareas aprobadas, ponerlas en un grupo: la plataforma las fusiona y las prueba juntas, y las lleva a staging y a producción.",
+  ["Once tasks are approved, put them into a group: the platform merges and tests them together, and takes them " +
+  "to staging and to production."]:
+    "Cuando haya tareas aprobadas, ponerlas en un grupo: la plataforma las fusiona y las prueba juntas, y las " +
+    "lleva a staging y a producción.",
   Previews: "Vistas previas",
   Problems: "Problemas",
   "Production is always a person's call.": "Producción es siempre decisión de una persona.",
@@ -957,8 +981,10 @@ export const TEXTS = {
   "Version {commit} takes over once it is healthy. It was deployed":
     "La versión {commit} toma el relevo cuando esté sana. Se desplegó",
   Viewed: "Visto",
-  "What is taken back stays in the branch: groups are refused until one holds a task, written after this and labelled fix or revert, or a person says that it may come back.":
-    "Lo retirado sigue en la rama: los grupos se rechazan hasta que uno contenga una tarea, escrita después de esto y con la etiqueta fix o revert, o una persona diga que puede volver.",
+  ["What is taken back stays in the branch: groups are refused until one holds a task, written after this and " +
+  "labelled fix or revert, or a person says that it may come back."]:
+    "Lo retirado sigue en la rama: los grupos se rechazan hasta que uno contenga una tarea, escrita después de " +
+    "esto y con la etiqueta fix o revert, o una persona diga que puede volver.",
   "What it brings": "Qué trae",
   "What runs where. A new version takes over only when it is healthy.":
     "Qué corre dónde. Una versión nueva solo toma el relevo cuando está sana.",
@@ -1088,11 +1114,14 @@ export const TEXTS = {
   Quarantine: "Poner en cuarentena",
   "Quarantine a test": "Poner una prueba en cuarentena",
   "Until the quarantine ends, failures of this test count for nothing, in proofs and in groups. Each says so.":
-    "Hasta que termine la cuarentena, los fallos de esta prueba no cuentan, ni en las verificaciones ni en los grupos. Cada uno lo dice.",
+    "Hasta que termine la cuarentena, los fallos de esta prueba no cuentan, ni en las verificaciones ni en los " +
+    "grupos. Cada uno lo dice.",
   "A project's rule put a flaky test into quarantine.":
     "La regla de un proyecto puso en cuarentena una prueba inestable.",
-  "By the project's rule, a test that was red and green on {commits} commits goes into quarantine for {days} days. {owner} answers for it.":
-    "Según la regla del proyecto, una prueba que estuvo en rojo y en verde en {commits} commits pasa {days} días en cuarentena. Responde {owner}.",
+  ["By the project's rule, a test that was red and green on {commits} commits goes into quarantine for {days} " +
+  "days. {owner} answers for it."]:
+    "Según la regla del proyecto, una prueba que estuvo en rojo y en verde en {commits} commits pasa {days} días " +
+    "en cuarentena. Responde {owner}.",
   "In quarantine by the project's rule, for which {who} answers: {reason}. Until":
     "En cuarentena por la regla del proyecto, de la que responde {who}: {reason}. Hasta",
   "Tests in quarantine": "Pruebas en cuarentena",
@@ -1123,7 +1152,8 @@ export const TEXTS = {
   "The tests of a default branch fail by themselves.": "Las pruebas de una rama por defecto fallan por sí solas.",
   "Who answers for the rule": "Quién responde de la regla",
   "Whoever wrote a task or pushed to its branch may not approve it. Only an admin switches this off, for later proofs.":
-    "Quien escribió una tarea o envió commits a su rama no puede aprobarla. Solo un administrador lo desactiva, para verificaciones posteriores.",
+    "Quien escribió una tarea o envió commits a su rama no puede aprobarla. Solo un administrador lo desactiva, " +
+    "para verificaciones posteriores.",
   "the default branch is red at {commit}: {reason}": "la rama por defecto está en rojo en {commit}: {reason}",
   "the default branch is green again at {commit}": "la rama por defecto vuelve a estar en verde en {commit}",
   "put {test} into quarantine: {reason}": "puso {test} en cuarentena: {reason}",
@@ -1260,8 +1290,10 @@ export const TEXTS = {
   "Subscription token": "Token de suscripción",
   "One a line. Empty: all that it has.": "Uno por línea. Vacío: todos los que tenga.",
   Prices: "Precios",
-  "One model a line: its name, then US dollars per million tokens of input, output and, if you like, read from the cache and written to it. They override the price list.":
-    "Un modelo por línea: su nombre, y después dólares por millón de tokens de entrada, de salida y, si se quiere, leídos y escritos en la caché. Sustituyen a la lista de precios.",
+  ["One model a line: its name, then US dollars per million tokens of input, output and, if you like, read from " +
+  "the cache and written to it. They override the price list."]:
+    "Un modelo por línea: su nombre, y después dólares por millón de tokens de entrada, de salida y, si se quiere, " +
+    "leídos y escritos en la caché. Sustituyen a la lista de precios.",
   Enabled: "Activado",
   "Without it no run uses this provider.": "Sin esto ninguna ejecución usa este proveedor.",
   "What `claude setup-token` prints.": "Lo que muestra `claude setup-token`.",

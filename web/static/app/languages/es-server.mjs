@@ -2,11 +2,16 @@
 export const TEXTS = {
   "Invalid or expired token": "El token no es válido o ha caducado",
   "the disk is full, so nothing can be written; make room on the platform's or database's disk":
-    "el disco está lleno, así que no se puede escribir nada; hay que liberar espacio en el disco de la plataforma o de la base de datos",
-  "the database's answer to COMMIT was lost, so the change may have been made; send the request again with its Idempotency-Key, or look before repeating it":
-    "se perdió la respuesta de la base de datos al COMMIT, así que el cambio puede haberse hecho; enviar de nuevo la petición con su Idempotency-Key, o mirar antes de repetirla",
-  "stored secrets were sealed with another AIWORKER_SECRET_KEY; the operator has to set that one: aiworker doctor says how":
-    "los secretos guardados se sellaron con otra AIWORKER_SECRET_KEY; quien opera la plataforma tiene que poner esa: aiworker doctor dice cómo",
+    "el disco está lleno, así que no se puede escribir nada; hay que liberar espacio en el disco de la plataforma " +
+    "o de la base de datos",
+  ["the database's answer to COMMIT was lost, so the change may have been made; send the request again with its " +
+  "Idempotency-Key, or look before repeating it"]:
+    "se perdió la respuesta de la base de datos al COMMIT, así que el cambio puede haberse hecho; enviar de nuevo " +
+    "la petición con su Idempotency-Key, o mirar antes de repetirla",
+  ["stored secrets were sealed with another AIWORKER_SECRET_KEY; the operator has to set that one: aiworker " +
+  "doctor says how"]:
+    "los secretos guardados se sellaron con otra AIWORKER_SECRET_KEY; quien opera la plataforma tiene que poner " +
+    "esa: aiworker doctor dice cómo",
   "{thing} {label} is {state}; it can't become {new} now":
     "{thing} {label} está en estado «{state}»; ahora no puede pasar a «{new}»",
   "commands are not confined: {why_not}; {remedy}": "los comandos no están confinados: {why_not}; {remedy}",
@@ -19,14 +24,18 @@ export const TEXTS = {
   "{bwrap} can't be started: {strerror}": "no se puede iniciar {bwrap}: {strerror}",
   "exit status {returncode}": "estado de salida {returncode}",
   "{bwrap} can't make a sandbox here ({why})": "{bwrap} no puede crear aquí un sandbox ({why})",
-  "AppArmor forbids user namespaces: give bwrap an AppArmor profile with the rule `userns`, or set sysctl kernel.apparmor_restrict_unprivileged_userns=0":
-    "AppArmor prohíbe los espacios de nombres de usuario: dar a bwrap un perfil de AppArmor con la regla `userns`, o poner sysctl kernel.apparmor_restrict_unprivileged_userns=0",
+  ["AppArmor forbids user namespaces: give bwrap an AppArmor profile with the rule `userns`, or set sysctl " +
+  "kernel.apparmor_restrict_unprivileged_userns=0"]:
+    "AppArmor prohíbe los espacios de nombres de usuario: dar a bwrap un perfil de AppArmor con la regla `userns`, " +
+    "o poner sysctl kernel.apparmor_restrict_unprivileged_userns=0",
   "allow user namespaces: sysctl kernel.unprivileged_userns_clone=1":
     "permitir los espacios de nombres de usuario: sysctl kernel.unprivileged_userns_clone=1",
   "allow user namespaces: sysctl user.max_user_namespaces=10000":
     "permitir los espacios de nombres de usuario: sysctl user.max_user_namespaces=10000",
-  "in a container, allow user namespaces (Docker: --security-opt seccomp=unconfined --security-opt systempaths=unconfined), or let the container be the sandbox: AIWORKER_SANDBOX=off":
-    "en un contenedor, permitir los espacios de nombres de usuario (Docker: --security-opt seccomp=unconfined --security-opt systempaths=unconfined), o dejar que el contenedor sea el sandbox: AIWORKER_SANDBOX=off",
+  ["in a container, allow user namespaces (Docker: --security-opt seccomp=unconfined --security-opt " +
+  "systempaths=unconfined), or let the container be the sandbox: AIWORKER_SANDBOX=off"]:
+    "en un contenedor, permitir los espacios de nombres de usuario (Docker: --security-opt seccomp=unconfined " +
+    "--security-opt systempaths=unconfined), o dejar que el contenedor sea el sandbox: AIWORKER_SANDBOX=off",
   "slirp4netns is not installed (apt-get install slirp4netns)":
     "slirp4netns no está instalado (apt-get install slirp4netns)",
   "nsenter is not installed (apt-get install util-linux)": "nsenter no está instalado (apt-get install util-linux)",
@@ -118,7 +127,8 @@ export const TEXTS = {
   "{what}: the server does not accept the token; set GITEA_TOKEN to a valid one":
     "{what}: el servidor no acepta el token; poner en GITEA_TOKEN uno válido",
   "{what} is not allowed ({reason}); set GITEA_TOKEN to a site administrator's token with all scopes":
-    "{what} no está permitido ({reason}); poner en GITEA_TOKEN un token de un administrador del sitio con todos los permisos",
+    "{what} no está permitido ({reason}); poner en GITEA_TOKEN un token de un administrador del sitio con todos " +
+    "los permisos",
   "{what} was redirected; set GITEA_URL to the server's own address":
     "{what} se redirigió; poner en GITEA_URL la dirección propia del servidor",
   "{what} was refused: {reason}": "{what} se rechazó: {reason}",
@@ -126,14 +136,18 @@ export const TEXTS = {
   "the default branch {ref} can't be moved by force": "la rama por defecto {ref} no se puede mover a la fuerza",
   "{new} does not contain {head}, the head of {ref}": "{new} no contiene {head}, la cabeza de {ref}",
   "the tag {ref} points at {found}, not at {commit}": "la etiqueta {ref} apunta a {found}, no a {commit}",
-  "{name} is older than {product} {str}: scopes do not limit a token there (CVE-2026-28744, CVE-2026-28699), so whoever gets a token has all rights of its owner; update the server":
-    "{name} es anterior a {product} {str}: allí los permisos no limitan un token (CVE-2026-28744, CVE-2026-28699), así que quien obtiene un token tiene todos los derechos de su dueño; actualizar el servidor",
+  ["{name} is older than {product} {str}: scopes do not limit a token there (CVE-2026-28744, CVE-2026-28699), " +
+  "so whoever gets a token has all rights of its owner; update the server"]:
+    "{name} es anterior a {product} {str}: allí los permisos no limitan un token (CVE-2026-28744, CVE-2026-28699), " +
+    "así que quien obtiene un token tiene todos los derechos de su dueño; actualizar el servidor",
   "the server at GITEA_URL is not Gitea": "el servidor de GITEA_URL no es Gitea",
   "Gitea's GET /user was answered with 404: the server is away, or not at GITEA_URL":
     "la respuesta a GET /user de Gitea fue 404: el servidor no está, o no está en GITEA_URL",
   "Gitea {name} is too old; 1.15 or newer is needed": "Gitea {name} es demasiado antiguo; hace falta 1.15 o posterior",
-  "the server does not show the new repository {owner}/{name} to {login}; if it requires a second factor of everybody (TWO_FACTOR_AUTH), enrol that user":
-    "el servidor no muestra el repositorio nuevo {owner}/{name} a {login}; si exige un segundo factor a todos (TWO_FACTOR_AUTH), hay que darlo de alta para ese usuario",
+  ["the server does not show the new repository {owner}/{name} to {login}; if it requires a second factor of " +
+  "everybody (TWO_FACTOR_AUTH), enrol that user"]:
+    "el servidor no muestra el repositorio nuevo {owner}/{name} a {login}; si exige un segundo factor a todos " +
+    "(TWO_FACTOR_AUTH), hay que darlo de alta para ese usuario",
   "the branch {default_branch} of {name} was deleted in the meantime":
     "mientras tanto se eliminó la rama {default_branch} de {name}",
   "{state} is not a valid status state": "{state} no es un estado válido",
@@ -153,7 +167,8 @@ export const TEXTS = {
   "the server's rules protect {name} in {name2}: {message}":
     "las reglas del servidor protegen {name} en {name2}: {message}",
   "{name} conflicts with an existing ref, the branch {other}: delete or rename that one, then try again":
-    "{name} entra en conflicto con una referencia existente, la rama {other}: borrarla o cambiarle el nombre y volver a intentarlo",
+    "{name} entra en conflicto con una referencia existente, la rama {other}: borrarla o cambiarle el nombre y " +
+    "volver a intentarlo",
   "{name} conflicts with an existing ref: {message}":
     "{name} entra en conflicto con una referencia existente: {message}",
   "{name} of {name2} can't be moved: {message}": "no se puede mover {name} de {name2}: {message}",
@@ -169,10 +184,14 @@ export const TEXTS = {
     "no se puede crear la organización {owner}; si es el nombre de un usuario, poner otro en AIWORKER_FORGE_OWNER",
   "the server does not see the branch {default_branch} of {name} yet":
     "el servidor aún no ve la rama {default_branch} de {name}",
-  "the token's user {login} is not a site administrator and can't create users for runs; set GITEA_TOKEN to an administrator's token":
-    "el usuario {login} del token no es administrador del sitio y no puede crear usuarios para las ejecuciones; poner en GITEA_TOKEN el token de un administrador",
-  "the server accepts no password of the user {username} and lets {login} create no token for it; set [service] ENABLE_BASIC_AUTHENTICATION = true there":
-    "el servidor no acepta ninguna contraseña del usuario {username} y no deja que {login} cree un token para él; poner allí [service] ENABLE_BASIC_AUTHENTICATION = true",
+  ["the token's user {login} is not a site administrator and can't create users for runs; set GITEA_TOKEN to an " +
+  "administrator's token"]:
+    "el usuario {login} del token no es administrador del sitio y no puede crear usuarios para las ejecuciones; " +
+    "poner en GITEA_TOKEN el token de un administrador",
+  ["the server accepts no password of the user {username} and lets {login} create no token for it; set " +
+  "[service] ENABLE_BASIC_AUTHENTICATION = true there"]:
+    "el servidor no acepta ninguna contraseña del usuario {username} y no deja que {login} cree un token para él; " +
+    "poner allí [service] ENABLE_BASIC_AUTHENTICATION = true",
   "{commit} has more than {most_statuses} statuses": "{commit} tiene más de {most_statuses} estados",
   "there is no commit {sha} in {stem}": "no existe el commit {sha} en {stem}",
   "{commits} is too large: {error}": "{commits} es demasiado grande: {error}",
@@ -278,8 +297,10 @@ export const TEXTS = {
     "{what} es {value}, que Kubernetes toma como si no hubiera límite",
   "the cluster removed its pod: {reason}": "el clúster quitó su pod: {reason}",
   "the pod {namespace}/{name} is not an agent of AiWorker": "el pod {namespace}/{name} no es un agente de AiWorker",
-  "the namespace {namespace} exists and is not for the agents of this AiWorker; set AIWORKER_AGENTS_NAMESPACE to another name":
-    "el namespace {namespace} existe y no es para los agentes de este AiWorker; poner otro nombre en AIWORKER_AGENTS_NAMESPACE",
+  ["the namespace {namespace} exists and is not for the agents of this AiWorker; set AIWORKER_AGENTS_NAMESPACE " +
+  "to another name"]:
+    "el namespace {namespace} existe y no es para los agentes de este AiWorker; poner otro nombre en " +
+    "AIWORKER_AGENTS_NAMESPACE",
   "the local runtime can't do {verb} now: {message}": "el entorno local no puede hacer {verb} ahora: {message}",
   "the local runtime refused {verb}: {message}": "el entorno local rechazó {verb}: {message}",
   "it closed the connection": "cerró la conexión",
@@ -317,7 +338,8 @@ export const TEXTS = {
   "the commit could not be checked out: {message}": "no se pudo extraer el commit: {message}",
   "no node accepted its pod within {seconds} s: {message}": "ningún nodo aceptó su pod en {seconds} s: {message}",
   "it runs, but {path} gives no healthy answer; the cluster restarts only what ends, so roll it back if that stays so":
-    "se ejecuta, pero {path} no da una respuesta sana; el clúster solo reinicia lo que termina, así que hay que revertirla si sigue así",
+    "se ejecuta, pero {path} no da una respuesta sana; el clúster solo reinicia lo que termina, así que hay que " +
+    "revertirla si sigue así",
   "its Deployment was scaled to 0 in the cluster: scale it up there":
     "su Deployment se redujo a 0 en el clúster: hay que ampliarlo allí",
   "it runs, but {path} gave no healthy answer within {seconds} s":
@@ -328,19 +350,25 @@ export const TEXTS = {
     "su pod se quitó antes de que el clúster anotara que había terminado",
   "its pod is gone, and with it what its tests reported": "su pod ya no existe, ni lo que informaron sus pruebas",
   "its container did not start within {seconds} s{why}": "su contenedor no se inició en {seconds} s{why}",
-  "production was rolled back from {commit_sha}, which is still in {default_branch}: add a task created since then that fixes or reverts it (labelled {fix} or {revert}), or set acceptRolledBack":
-    "se revirtió producción desde {commit_sha}, que sigue en {default_branch}: añadir una tarea creada desde entonces que lo arregle o lo revierta (con la etiqueta {fix} o {revert}), o poner acceptRolledBack",
+  ["production was rolled back from {commit_sha}, which is still in {default_branch}: add a task created since " +
+  "then that fixes or reverts it (labelled {fix} or {revert}), or set acceptRolledBack"]:
+    "se revirtió producción desde {commit_sha}, que sigue en {default_branch}: añadir una tarea creada desde " +
+    "entonces que lo arregle o lo revierta (con la etiqueta {fix} o {revert}), o poner acceptRolledBack",
   "A command that speaks the Agent Client Protocol": "Un comando que habla el Agent Client Protocol",
   "Another command": "Otro comando",
   "Steps in the task's description, without a model": "Pasos en la descripción de la tarea, sin modelo",
-  "It depends on task {title}, which is cancelled, so no agent begins it: take this dependency away, or cancel it, too.":
-    "Depende de la tarea {title}, que está cancelada, así que ningún agente la empieza: quitar esta dependencia, o cancelarla también.",
+  ["It depends on task {title}, which is cancelled, so no agent begins it: take this dependency away, or cancel " +
+  "it, too."]:
+    "Depende de la tarea {title}, que está cancelada, así que ningún agente la empieza: quitar esta dependencia, o " +
+    "cancelarla también.",
   "take this dependency away": "quitar esta dependencia",
   "put it into the same group, or deliver it first": "ponerla en el mismo grupo, o entregarla antes",
   "task {title} depends on task {title2}, which is {state}: {remedy}":
     "la tarea {title} depende de la tarea {title2}, que está en estado «{state}»: {remedy}",
-  "task {title} depends on task {title2}, which was rolled back from production: remove {title3}, or set acceptRolledBack if what it needs is in place":
-    "la tarea {title} depende de la tarea {title2}, que se revirtió en producción: quitar {title3}, o poner acceptRolledBack si lo que necesita está en su sitio",
+  ["task {title} depends on task {title2}, which was rolled back from production: remove {title3}, or set " +
+  "acceptRolledBack if what it needs is in place"]:
+    "la tarea {title} depende de la tarea {title2}, que se revirtió en producción: quitar {title3}, o poner " +
+    "acceptRolledBack si lo que necesita está en su sitio",
   "the deployment of {commit_sha} to {environment} is {state}; wait for it to end":
     "el despliegue de {commit_sha} en {environment} está en estado «{state}»; esperar a que termine",
   "the deployment of {commit_sha} is {state}; only a live one can be visited":
@@ -352,7 +380,8 @@ export const TEXTS = {
   "{environment} can't be rolled back to {commit_sha}: {reason}":
     "no se puede revertir {environment} a {commit_sha}: {reason}",
   "{environment} has no version before {commit_sha} that was healthy and not rolled back since":
-    "en {environment} no hay ninguna versión anterior a {commit_sha} que haya estado sana y no se haya revertido desde entonces",
+    "en {environment} no hay ninguna versión anterior a {commit_sha} que haya estado sana y no se haya revertido " +
+    "desde entonces",
   "version {commit_sha} is {state}; only an older healthy one can be deployed again":
     "la versión {commit_sha} está en estado «{state}»; solo se puede volver a desplegar una anterior que estuvo sana",
   "See what the CI says of it, take out the task that breaks it, or mend the CI, and retry.":
@@ -361,18 +390,22 @@ export const TEXTS = {
     "Hacer que la CI se ejecute con los envíos a {release_prefix}*, y volver a intentarlo.",
   "See what the CI does with it, and retry.": "Mirar qué hace la CI con él, y volver a intentarlo.",
   "{says} It is the merged commit {head_sha} ({branch}). No task is blamed, and all stay in the group. {remedies}":
-    "{says} Es el commit fusionado {head_sha} ({branch}). No se culpa a ninguna tarea, y todas siguen en el grupo. {remedies}",
+    "{says} Es el commit fusionado {head_sha} ({branch}). No se culpa a ninguna tarea, y todas siguen en el grupo. " +
+    "{remedies}",
   "Tests in quarantine failed, which counts for nothing: {names}":
     "Fallaron pruebas en cuarentena, lo que no cuenta: {names}",
   "It went on, as most of them passed; no task is blamed.":
     "Continuó, porque la mayoría se superó; no se culpa a ninguna tarea.",
   "the tests failed": "las pruebas fallaron",
   "No task is blamed, and all stay in the group. Mend the tests or put them into quarantine, and retry.":
-    "No se culpa a ninguna tarea, y todas siguen en el grupo. Arreglar las pruebas o ponerlas en cuarentena, y volver a intentarlo.",
+    "No se culpa a ninguna tarea, y todas siguen en el grupo. Arreglar las pruebas o ponerlas en cuarentena, y " +
+    "volver a intentarlo.",
   "Tests of this task were flaky before: they are run again, to see whether they still are.":
     "Algunas pruebas de esta tarea fueron inestables antes: se ejecutan otra vez para ver si lo siguen siendo.",
-  "The default branch {branch} is red without any task of the group: {tx}. No task is blamed, and all stay in the group. Fix {branch2}, or add a task that does, and retry.":
-    "La rama por defecto {branch} está en rojo sin ninguna tarea del grupo: {tx}. No se culpa a ninguna tarea, y todas siguen en el grupo. Arreglar {branch2}, o añadir una tarea que lo haga, y volver a intentarlo.",
+  ["The default branch {branch} is red without any task of the group: {tx}. No task is blamed, and all stay in " +
+  "the group. Fix {branch2}, or add a task that does, and retry."]:
+    "La rama por defecto {branch} está en rojo sin ninguna tarea del grupo: {tx}. No se culpa a ninguna tarea, y " +
+    "todas siguen en el grupo. Arreglar {branch2}, o añadir una tarea que lo haga, y volver a intentarlo.",
   "The tests are flaky: {tx}. {so}": "Las pruebas son inestables: {tx}. {so}",
   "{tx}, where it is merged, and before that {tx2}: {reason}": "{tx}, donde se fusiona, y antes de eso {tx2}: {reason}",
   "failed in {failed}": "fallaron en {failed}",
@@ -383,12 +416,20 @@ export const TEXTS = {
   "depends on task {title}, which is {state} and not in this group: {remedy}":
     "depende de la tarea {title}, que está en estado «{state}» y no está en este grupo: {remedy}",
   "deliver them together": "hay que entregarlas juntas",
-  "conflicts with {against} and the tasks before it in {branch} (at {expected_head}) in {files}. Merge {against2} into your branch once the others are delivered, and resolve it there.":
-    "entra en conflicto con {against} y las tareas anteriores en {branch} (en {expected_head}) en {files}. Fusionar {against2} en su rama cuando las demás estén entregadas, y resolverlo allí.",
-  "has the same commits as a task before it in {branch} (at {expected_head}), and one of the two takes back what the other changed in {files}. Merge {against} into your branch once the others are delivered, and make what you want of it there.":
-    "tiene los mismos commits que una tarea anterior en {branch} (en {expected_head}), y una de las dos deshace lo que la otra cambió en {files}. Fusionar {against} en su rama cuando las demás estén entregadas, y hacer allí lo que se quiera de ello.",
-  "has no history in common with {against} any more, because somebody replaced {against2} by another history. Do the work again on a branch that starts at {against3}.":
-    "ya no tiene historia en común con {against}, porque alguien sustituyó {against2} por otra historia. Rehacer el trabajo en una rama que empiece en {against3}.",
+  ["conflicts with {against} and the tasks before it in {branch} (at {expected_head}) in {files}. Merge " +
+  "{against2} into your branch once the others are delivered, and resolve it there."]:
+    "entra en conflicto con {against} y las tareas anteriores en {branch} (en {expected_head}) en {files}. " +
+    "Fusionar {against2} en su rama cuando las demás estén entregadas, y resolverlo allí.",
+  ["has the same commits as a task before it in {branch} (at {expected_head}), and one of the two takes back " +
+  "what the other changed in {files}. Merge {against} into your branch once the others are delivered, and make " +
+  "what you want of it there."]:
+    "tiene los mismos commits que una tarea anterior en {branch} (en {expected_head}), y una de las dos deshace lo " +
+    "que la otra cambió en {files}. Fusionar {against} en su rama cuando las demás estén entregadas, y hacer allí " +
+    "lo que se quiera de ello.",
+  ["has no history in common with {against} any more, because somebody replaced {against2} by another history. " +
+  "Do the work again on a branch that starts at {against3}."]:
+    "ya no tiene historia en común con {against}, porque alguien sustituyó {against2} por otra historia. Rehacer " +
+    "el trabajo en una rama que empiece en {against3}.",
   "its pull request could not be opened: {masked}": "no se pudo abrir su pull request: {masked}",
   "The preview runs at {url}": "La vista previa está en marcha en {url}",
   "There is nothing to run.": "No hay nada que ejecutar.",
@@ -423,8 +464,10 @@ export const TEXTS = {
     "el grupo {label} está en estado «{state}»; no se puede desplegar en staging",
   "task group {label} is {state}; only staging can go to production":
     "el grupo {label} está en estado «{state}»; solo desde staging se puede pasar a producción",
-  "task group {label} was {state}, but the default branch has moved to {default_head}: it is being merged and tested anew":
-    "el grupo {label} estaba en estado «{state}», pero la rama por defecto ha pasado a {default_head}: se está fusionando y probando de nuevo",
+  ["task group {label} was {state}, but the default branch has moved to {default_head}: it is being merged and " +
+  "tested anew"]:
+    "el grupo {label} estaba en estado «{state}», pero la rama por defecto ha pasado a {default_head}: se está " +
+    "fusionando y probando de nuevo",
   "task group {label} is {state}, but staging runs another version now: retry it":
     "el grupo {label} está en estado «{state}», pero staging ejecuta ahora otra versión: volver a intentarlo",
   "task group {label} is {state}; it can't be retried":
@@ -476,7 +519,8 @@ export const TEXTS = {
   "no task can start: {reason}": "ninguna tarea puede empezar: {reason}",
   "the links of {commit} can't be followed": "no se pueden seguir los enlaces de {commit}",
   "the branch rules are not those of its settings: {reason}; retry the job project.protect once that is solved":
-    "las reglas de las ramas no son las de sus ajustes: {reason}; reintentar el trabajo project.protect cuando esté resuelto",
+    "las reglas de las ramas no son las de sus ajustes: {reason}; reintentar el trabajo project.protect cuando " +
+    "esté resuelto",
   "Not a branch name of letters, digits and any of _ . - /":
     "No es un nombre de rama con letras, dígitos y alguno de _ . - /",
   "Is reserved for git": "Está reservado para git",
@@ -516,9 +560,12 @@ export const TEXTS = {
   "its agent ended before it took the run": "su agente terminó antes de tomar la ejecución",
   "its pod could not be run: {reason}": "no se pudo ejecutar su pod: {reason}",
   "All agents are draining or offline, so nobody begins it: start one, with `aiworker up` or `aiworker agent`.":
-    "Todos los agentes se están drenando o están desconectados, así que nadie la empieza: iniciar uno, con `aiworker up` o `aiworker agent`.",
-  "The driver {wanted} needs a provider of models with the API {apis}, and none is enabled: an administrator can add one.":
-    "El driver {wanted} necesita un proveedor de modelos con la API {apis}, y no hay ninguno activado: un administrador puede añadir uno.",
+    "Todos los agentes se están drenando o están desconectados, así que nadie la empieza: iniciar uno, con " +
+    "`aiworker up` o `aiworker agent`.",
+  ["The driver {wanted} needs a provider of models with the API {apis}, and none is enabled: an administrator " +
+  "can add one."]:
+    "El driver {wanted} necesita un proveedor de modelos con la API {apis}, y no hay ninguno activado: un " +
+    "administrador puede añadir uno.",
   "An administrator can add a model provider for {waiting}":
     "Un administrador puede añadir un proveedor de modelos para {waiting}",
   "Run `aiworker drivers install claude` where the agents run, and add a model provider":
@@ -559,8 +606,10 @@ export const TEXTS = {
   "the agent gave no reason": "el agente no dio ningún motivo",
   "task {id} is {state}: no agent will read this; write a new task":
     "la tarea {id} está en estado «{state}»: ningún agente leerá esto; escribir una tarea nueva",
-  "no agent is at work on task {id}, so there is nothing to interrupt; send the message without interrupt, and the next run gets it":
-    "ningún agente trabaja en la tarea {id}, así que no hay nada que interrumpir; enviar el mensaje sin interrumpir, y lo recibirá la próxima ejecución",
+  ["no agent is at work on task {id}, so there is nothing to interrupt; send the message without interrupt, and " +
+  "the next run gets it"]:
+    "ningún agente trabaja en la tarea {id}, así que no hay nada que interrumpir; enviar el mensaje sin " +
+    "interrumpir, y lo recibirá la próxima ejecución",
   "run {run_id} is over: stop working on it": "la ejecución {run_id} ha terminado: hay que dejar de trabajar en ella",
   "run {id} is over: stop working on it": "la ejecución {id} ha terminado: hay que dejar de trabajar en ella",
   "task {id} is held by {held_by}, who can hand it back, or a maintainer":
@@ -576,8 +625,10 @@ export const TEXTS = {
     "la tomó {held_by}; su agente no paró en {release_seconds} s",
   "nobody holds task {id}, which is {state}, so it can't be handed back":
     "nadie tiene la tarea {id}, que está en estado «{state}», así que no se puede devolver",
-  "the agent of task {id} still pushes what it has done; hand the task back when its run is over, {release_seconds} seconds after you took it over at the latest":
-    "el agente de la tarea {id} aún envía lo que ha hecho; devolver la tarea cuando termine su ejecución, como mucho {release_seconds} segundos después de tomarla",
+  ["the agent of task {id} still pushes what it has done; hand the task back when its run is over, " +
+  "{release_seconds} seconds after you took it over at the latest"]:
+    "el agente de la tarea {id} aún envía lo que ha hecho; devolver la tarea cuando termine su ejecución, como " +
+    "mucho {release_seconds} segundos después de tomarla",
   "The run has read {read} tokens and changed no file":
     "La ejecución ha leído {read} tokens y no ha cambiado ningún archivo",
   "The run's last {most} calls were the same one and failed each time: {title}":
@@ -613,8 +664,10 @@ export const TEXTS = {
   "{others} names it as its fallback; change that first": "{others} lo tiene como alternativa; cambiar eso antes",
   "Must be one of: {known}": "Debe ser uno de: {known}",
   "There is already a model provider named {name}": "Ya existe un proveedor de modelos llamado {name}",
-  "The environment names this provider: change the variables of {api} there and restart, or create a provider with the api {api2}, which takes its place":
-    "Lo nombra el entorno: cambiar allí las variables de {api} y reiniciar, o crear un proveedor con la API {api2}, que ocupa su lugar",
+  ["The environment names this provider: change the variables of {api} there and restart, or create a provider " +
+  "with the api {api2}, which takes its place"]:
+    "Lo nombra el entorno: cambiar allí las variables de {api} y reiniciar, o crear un proveedor con la API " +
+    "{api2}, que ocupa su lugar",
   "Must be one of: {model_apis}": "Debe ser uno de: {model_apis}",
   "Must have 1 to 40 lower-case letters, digits and hyphens, and no hyphen at either end":
     "Debe tener de 1 a 40 minúsculas, dígitos y guiones, sin guion al principio ni al final",
@@ -665,7 +718,8 @@ export const TEXTS = {
     "abandonada tras {attempts}{losses} ejecuciones perdidas; la última: {reason}",
   "no tests were run": "no se ejecutó ninguna prueba",
   "there is no report of this commit for the project's present commands; reports are deleted after {KEPT_DAYS} days":
-    "no hay informe de este commit para los comandos actuales del proyecto; los informes se borran a los {KEPT_DAYS} días",
+    "no hay informe de este commit para los comandos actuales del proyecto; los informes se borran a los " +
+    "{KEPT_DAYS} días",
   "the newest proof of task {id} names no lost tests":
     "la última verificación de la tarea {id} no nombra pruebas perdidas",
   "{strange} is not among the lost tests of the newest proof":
@@ -760,7 +814,8 @@ export const TEXTS = {
   "Has more than {most_file_bytes} bytes": "Tiene más de {most_file_bytes} bytes",
   "There is no such commit": "No existe ese commit",
   "Every repository of the platform's own forge belongs to a project: import from an address, or push a folder.":
-    "Todo repositorio del forge de la propia plataforma pertenece a un proyecto: importar desde una dirección, o enviar una carpeta.",
+    "Todo repositorio del forge de la propia plataforma pertenece a un proyecto: importar desde una dirección, o " +
+    "enviar una carpeta.",
   "Must be visible ASCII without spaces": "Debe ser ASCII visible sin espacios",
   "At most {most_models} models": "Como máximo {most_models} modelos",
   "Not a model's name": "No es el nombre de un modelo",
@@ -869,8 +924,10 @@ export const TEXTS = {
   "Holds a number beyond what a 64-bit float can hold":
     "Contiene un número mayor que el que cabe en un float de 64 bits",
   "{name} is not JSON": "{name} no es JSON",
-  "there is nothing to run: set a start command, or add a Procfile with a web: line or an index.html to the root of the repository":
-    "no hay nada que ejecutar: poner un comando de inicio, o añadir a la raíz del repositorio un Procfile con una línea web: o un index.html",
+  ["there is nothing to run: set a start command, or add a Procfile with a web: line or an index.html to the " +
+  "root of the repository"]:
+    "no hay nada que ejecutar: poner un comando de inicio, o añadir a la raíz del repositorio un Procfile con una " +
+    "línea web: o un index.html",
   "git exited with {exit_code}": "git terminó con {exit_code}",
   "it took longer than its time limit": "tardó más que su tiempo límite",
   "there is no room on this machine: {error}": "no hay espacio en esta máquina: {error}",
@@ -924,7 +981,8 @@ export const TEXTS = {
   "The changed files of tests run once more as they were.":
     "Los archivos de pruebas cambiados se ejecutan una vez más como eran.",
   "The changed files of tests give no report as they were, so what they guarded is not known to hold.":
-    "Los archivos de pruebas cambiados no dan ningún informe como eran, así que no se sabe si se cumple lo que guardaban.",
+    "Los archivos de pruebas cambiados no dan ningún informe como eran, así que no se sabe si se cumple lo que " +
+    "guardaban.",
   "One test of the changed files passes as it was, too.": "Una prueba de los archivos cambiados también pasa como era.",
   "{count} tests of the changed files pass as they were, too.":
     "{count} pruebas de los archivos cambiados también pasan como eran.",
@@ -951,10 +1009,14 @@ export const TEXTS = {
   "{unable} can't run without the change": "{unable} no pueden ejecutarse sin el cambio",
   "{count} tests are new or changed; {parts}.": "{count} pruebas son nuevas o han cambiado; {parts}.",
   "another picture is being taken": "se está tomando otra imagen",
-  "the HEAD of the imported repository is {named}, a name for the platform's own branches: name another of its branches as the default branch":
-    "el HEAD del repositorio importado es {named}, un nombre de las ramas propias de la plataforma: indicar otra de sus ramas como rama por defecto",
-  "The repository has too many files to find those that define how the tests run: a maintainer can empty testSetup in the project's settings.":
-    "El repositorio tiene demasiados archivos para encontrar los que definen cómo se ejecutan las pruebas: quien lo mantiene puede vaciar testSetup en los ajustes del proyecto.",
+  ["the HEAD of the imported repository is {named}, a name for the platform's own branches: name another of its " +
+  "branches as the default branch"]:
+    "el HEAD del repositorio importado es {named}, un nombre de las ramas propias de la plataforma: indicar otra " +
+    "de sus ramas como rama por defecto",
+  ["The repository has too many files to find those that define how the tests run: a maintainer can empty " +
+  "testSetup in the project's settings."]:
+    "El repositorio tiene demasiados archivos para encontrar los que definen cómo se ejecutan las pruebas: quien " +
+    "lo mantiene puede vaciar testSetup en los ajustes del proyecto.",
   "{below} has more files than can be listed": "{below} tiene más archivos de los que se pueden listar",
   "importing the repository": "importando el repositorio",
   "creating the repository": "creando el repositorio",
@@ -965,8 +1027,10 @@ export const TEXTS = {
   "removing the repository": "quitando el repositorio",
   "The commit has no history in common with {branch}: do the work on a branch that starts at {branch2}.":
     "El commit no tiene historia en común con {branch}: hacer el trabajo en una rama que empiece en {branch2}.",
-  "It was made from several commits of {branch}, so what it changes can't be compared with one of them: merge {branch2} into the branch.":
-    "Se hizo a partir de varios commits de {branch}, así que lo que cambia no se puede comparar con uno solo: fusionar {branch2} en la rama.",
+  ["It was made from several commits of {branch}, so what it changes can't be compared with one of them: merge " +
+  "{branch2} into the branch."]:
+    "Se hizo a partir de varios commits de {branch}, así que lo que cambia no se puede comparar con uno solo: " +
+    "fusionar {branch2} en la rama.",
   "{reason}: make the commit smaller.": "{reason}: hacer el commit más pequeño.",
   "The agent reported no commit: commit the work.":
     "El agente no informó de ningún commit: hay que hacer commit del trabajo.",
@@ -976,8 +1040,10 @@ export const TEXTS = {
   "{claimed} was reported, but it is not on {branch} at the forge: push it.":
     "Se informó de {claimed}, pero no está en {branch} en el forge: hay que enviarlo.",
   "The commit changes nothing.": "El commit no cambia nada.",
-  "It has links to other repositories instead of files at {unnamed_submodules}, which .gitmodules does not name: add the files, or remove the links.":
-    "Tiene enlaces a otros repositorios en vez de archivos en {unnamed_submodules}, que .gitmodules no nombra: añadir los archivos o quitar los enlaces.",
+  ["It has links to other repositories instead of files at {unnamed_submodules}, which .gitmodules does not " +
+  "name: add the files, or remove the links."]:
+    "Tiene enlaces a otros repositorios en vez de archivos en {unnamed_submodules}, que .gitmodules no nombra: " +
+    "añadir los archivos o quitar los enlaces.",
   "One file changed.": "Un archivo cambiado.",
   "{count} files changed.": "{count} archivos cambiados.",
   "It conflicts with {branch} in {files}: merge {branch2} into the branch.":
@@ -1029,7 +1095,8 @@ export const TEXTS = {
   "It changes how the tests run: {named}. They were run as {below} defines them, without that.":
     "Cambia cómo se ejecutan las pruebas: {named}. Se ejecutaron como las define {below}, sin eso.",
   "It changes how the tests run in more files, or longer ones, than can be taken back: {named}: undo these changes.":
-    "Cambia cómo se ejecutan las pruebas en más archivos, o más largos, de los que se pueden deshacer: {named}: deshacer estos cambios.",
+    "Cambia cómo se ejecutan las pruebas en más archivos, o más largos, de los que se pueden deshacer: {named}: " +
+    "deshacer estos cambios.",
   "The changed files of tests are too large together to compare them: make the commit smaller.":
     "Los archivos de pruebas cambiados son, juntos, demasiado grandes para compararlos: hacer el commit más pequeño.",
   "The tests of the commit below gave no report, so which of them ran is not known.":
@@ -1069,21 +1136,27 @@ export const TEXTS = {
   "The tests pass but for {count} in quarantine: {names}.": "Las pruebas pasan salvo {count} en cuarentena: {names}.",
   "Tests in quarantine fail: the others run once more without them.":
     "Fallan pruebas en cuarentena: las demás se ejecutan otra vez sin ellas.",
-  "Only tests in quarantine fail, but they can't be left out and failed {times} times in a row, so nothing tells whether others would fail: {names}.":
-    "Solo fallan pruebas en cuarentena, pero no se pueden omitir y fallaron {times} veces seguidas, así que nada dice si fallarían otras: {names}.",
+  ["Only tests in quarantine fail, but they can't be left out and failed {times} times in a row, so nothing " +
+  "tells whether others would fail: {names}."]:
+    "Solo fallan pruebas en cuarentena, pero no se pueden omitir y fallaron {times} veces seguidas, así que nada " +
+    "dice si fallarían otras: {names}.",
   " Those in quarantine were left out.": " Se omitieron las que están en cuarentena.",
   " They were run without its changes to how tests run.":
     " Se ejecutaron sin sus cambios en cómo se ejecutan las pruebas.",
-  "The tests fail, as they do without this work, in {branch}: {reason}. Nothing names the tests that fail, so nothing can be said of the work until {branch2} is mended and merged into the branch.":
-    "Las pruebas fallan, como lo hacen sin este trabajo, en {branch}: {reason}. Nada nombra las pruebas que fallan, así que no se puede decir nada del trabajo hasta que {branch2} esté arreglada y fusionada en la rama.",
+  ["The tests fail, as they do without this work, in {branch}: {reason}. Nothing names the tests that fail, so " +
+  "nothing can be said of the work until {branch2} is mended and merged into the branch."]:
+    "Las pruebas fallan, como lo hacen sin este trabajo, en {branch}: {reason}. Nada nombra las pruebas que " +
+    "fallan, así que no se puede decir nada del trabajo hasta que {branch2} esté arreglada y fusionada en la rama.",
   "{path} can't be understood: {error}": "no se puede entender {path}: {error}",
   "the version declares that its data changes can't be undone":
     "la versión declara que sus cambios de datos no se pueden deshacer",
   "{let_go} let go by a person.": "Una persona dejó ir {let_go}.",
   "No {what} was found.": "Nada encontrado ({what}).",
   "File too large to search": "Archivo demasiado grande para buscar en él",
-  "Take them out, also of the branch's earlier commits, and read them from the environment. A maintainer can let go what is none.":
-    "Sacarlos, también de los commits anteriores de la rama, y leerlos del entorno. Un mantenedor puede dejar ir lo que no lo sea.",
+  ["Take them out, also of the branch's earlier commits, and read them from the environment. A maintainer can " +
+  "let go what is none."]:
+    "Sacarlos, también de los commits anteriores de la rama, y leerlos del entorno. Un mantenedor puede dejar ir " +
+    "lo que no lo sea.",
   "One file was searched.": "Se buscó en un archivo.",
   "{count} files were searched.": "Se buscó en {count} archivos.",
   "Not searched, as not text: {binary}.": "Sin buscar, por no ser texto: {binary}.",
@@ -1132,8 +1205,10 @@ export const TEXTS = {
   "{title} is not installed on this machine (on Debian: apt-get install {package})":
     "{title} no está instalado en esta máquina (en Debian: apt-get install {package})",
   "an unknown version": "una versión desconocida",
-  "{title} {wanted} is asked for, but {there} is installed on this machine: install {wanted2}, or change the version in the project's services":
-    "se pide {title} {wanted}, pero en esta máquina está instalado {there}: instalar {wanted2}, o cambiar la versión en los servicios del proyecto",
+  ["{title} {wanted} is asked for, but {there} is installed on this machine: install {wanted2}, or change the " +
+  "version in the project's services"]:
+    "se pide {title} {wanted}, pero en esta máquina está instalado {there}: instalar {wanted2}, o cambiar la " +
+    "versión en los servicios del proyecto",
   "MariaDB's mariadb-install-db is not installed (on Debian: apt-get install mariadb-server)":
     "mariadb-install-db de MariaDB no está instalado (en Debian: apt-get install mariadb-server)",
   "PostgreSQL's initdb is not in {parent}; install PostgreSQL again":
@@ -1182,8 +1257,10 @@ export const TEXTS = {
   "{text} leads into git's own directory": "{text} lleva al directorio propio de git",
   "{text} can't be resolved": "no se puede resolver {text}",
   "{text} leaves the workspace": "{text} sale del espacio de trabajo",
-  "The scripted driver needs a fenced block tagged `{tag}` in the task's description, and there is none. Add one, or give the task to another driver.":
-    "El driver scripted necesita un bloque delimitado con la etiqueta `{tag}` en la descripción de la tarea, y no hay ninguno. Añadir uno, o dar la tarea a otro driver.",
+  ["The scripted driver needs a fenced block tagged `{tag}` in the task's description, and there is none. Add " +
+  "one, or give the task to another driver."]:
+    "El driver scripted necesita un bloque delimitado con la etiqueta `{tag}` en la descripción de la tarea, y no " +
+    "hay ninguno. Añadir uno, o dar la tarea a otro driver.",
   "The steps are not valid YAML: {error}": "Los pasos no son YAML válido: {error}",
   "The steps must be a YAML list with at least one step.": "Los pasos deben ser una lista YAML con al menos un paso.",
   "There are {count} steps; at most {most_steps} are allowed.":
@@ -1374,8 +1451,10 @@ export const TEXTS = {
   "The tests run once more, to find the lines that none touches.":
     "Las pruebas se ejecutan otra vez, para encontrar las líneas que ninguna toca.",
   "coverage.py is not installed": "coverage.py no está instalado",
-  "red and green on {flaky_tests} commits, all of one task counted as one; in all on {flaked_on} of the {ran_on} on which it ran":
-    "roja y verde en {flaky_tests} commits, contando como uno todos los de una tarea; en total en {flaked_on} de los {ran_on} en que se ejecutó",
+  ["red and green on {flaky_tests} commits, all of one task counted as one; in all on {flaked_on} of the " +
+  "{ran_on} on which it ran"]:
+    "roja y verde en {flaky_tests} commits, contando como uno todos los de una tarea; en total en {flaked_on} de " +
+    "los {ran_on} en que se ejecutó",
   "task {id} has gone on since its review; there is nothing to overrule":
     "la tarea {id} ha seguido desde su revisión; no hay nada que dejar sin efecto",
   "task {id} has no review of its newest commit; there is nothing to overrule":

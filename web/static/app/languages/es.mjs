@@ -234,7 +234,8 @@ export const TEXTS = {
   "New task (c)": "Nueva tarea (c)",
   "New task": "Nueva tarea",
   "Its repository and environments are being made. Tasks can be written already; agents start when it is ready.":
-    "Se están creando su repositorio y sus entornos. Ya se pueden escribir tareas; los agentes empiezan cuando esté listo.",
+    "Se están creando su repositorio y sus entornos. Ya se pueden escribir tareas; los agentes empiezan cuando " +
+    "esté listo.",
   "This project is being deleted.": "Este proyecto se está eliminando.",
   "In this project {error}": "En este proyecto {error}",
   "This project could not be set up: {error}": "No se pudo preparar este proyecto: {error}",
@@ -249,8 +250,10 @@ export const TEXTS = {
   "{button}, above, shows them.": "{button}, arriba, las muestra.",
   "Nothing in this project contains “{q}”.": "Nada en este proyecto contiene «{q}».",
   "No task of this project has what the filter wants.": "Ninguna tarea de este proyecto tiene lo que pide el filtro.",
-  "Describe something to build or fix with {button}, or press {key}. A free agent takes it up, and it moves along this board by itself.":
-    "Describir algo que construir o arreglar con {button}, o pulsar {key}. Un agente libre la toma, y avanza sola por este tablero.",
+  ["Describe something to build or fix with {button}, or press {key}. A free agent takes it up, and it moves " +
+  "along this board by itself."]:
+    "Describir algo que construir o arreglar con {button}, o pulsar {key}. Un agente libre la toma, y avanza sola " +
+    "por este tablero.",
   "Members of this project can write tasks; they show up here.":
     "Los miembros de este proyecto pueden escribir tareas; aparecen aquí.",
   "Cancel “{title}”?": "¿Cancelar «{title}»?",
@@ -267,7 +270,8 @@ export const TEXTS = {
   "{addProvider} or set {variable}, then agents can use {driver}.":
     "{addProvider} o definir {variable}; entonces los agentes pueden usar {driver}.",
   "{addProvider} or set {variable}, and run {command} where the agents run: then they can use Claude Code.":
-    "{addProvider} o definir {variable}, y ejecutar {command} donde corren los agentes: entonces pueden usar Claude Code.",
+    "{addProvider} o definir {variable}, y ejecutar {command} donde corren los agentes: entonces pueden usar " +
+    "Claude Code.",
   "Add a model provider": "Añadir un proveedor de modelos",
   "Ask an admin to add a model provider": "Pedir a un administrador que añada un proveedor de modelos",
   "No agent has a driver that works yet: run {command} where the agents run.":
