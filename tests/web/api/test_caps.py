@@ -15,7 +15,7 @@ from common.jobs import RELEASE_RUN, SCHEDULE_TASKS
 from common.models import Agent, Job, Project, Run, Task
 from common.models.spend import SpendCounter
 from common.names import new_id
-from common.services.spend.caps import cap_uses, caps_of_task, reached_cap
+from common.services.spend.caps import reached_cap
 from common.services.spend.model_calls import MadeCall, record_calls
 from common.states import Role
 from common.transaction import Transaction, snapshot, transactional
@@ -164,25 +164,6 @@ def test_a_platforms_cap_is_an_administrators(world: World) -> None:
 
     assert (shown["total"], shown["day"], shown["changedBy"]) == ({}, {"runs": 9}, "root")
     assert asking.state == ("in_progress", "queued")
-
-
-@pytest.mark.slow
-def test_a_run_is_given_the_minutes_that_are_left(world: World) -> None:
-    asking = Asking(world)
-    patch(world.client, f"tasks/{asking.task_id}", caps={"minutes": 30})
-    put(Run, asking.claimed["run"]["id"], started_at=now() - timedelta(minutes=20))
-    with snapshot() as read:
-        (use,) = cap_uses(read, caps_of_task(read, get(Task, asking.task_id)))
-    assert 20 <= use.used < 25
-    asking.finish("cancelled")
-    assert asking.state == ("backlog", None)
-
-    claim = asking.resume()
-
-    assert 5 < claim["limits"]["maxMinutes"] <= 10
-    put(Run, claim["run"]["id"], started_at=now() - timedelta(minutes=11))
-    asking.finish("failed", reason="The run took longer than 10 minutes.")
-    assert "of 30 minutes. A member can raise the task's cap" in parked(asking)[1]
 
 
 def test_no_run_begins_beyond_the_cap_of_runs(world: World) -> None:

@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
-
-from common.jobs import RESTORE_RUNTIME
 from common.models import Deployment, Job, Project
-from common.providers.forge import forge
-from common.providers.runtime import runtime
-from common.settings import settings, socket_path
 from common.states import Environment, Role
-from common.transaction import Transaction, transactional
-from common.values.app import App, Space, Spec, Version
-from tests.e2e.instance import wait_until
-from tests.providers.runtime_supervisor import Supervisor
-from tests.web.world import World, all_of, get, head_of, put, repository_of, run_jobs
+from tests.web.world import World, all_of, get, put
 
 OLD, NEW = "a" * 40, "b" * 40
 MISSING = "00000000-0000-7000-8000-000000000000"
@@ -119,28 +109,6 @@ def test_a_rollback_sent_twice_with_one_key_happens_once(world: World) -> None:
     assert len(all_of(Deployment, Deployment.rollback_of == live)) == 1
 
 
-@pytest.mark.slow
-def test_the_log_is_what_its_processes_wrote(plain_world: World) -> None:
-    project = plain_world.project(has_repository=True)
-    made = plain_world.deployment(project, Environment.STAGING, commit_sha=head_of(project))
-    data_dir = settings().store.data_dir
-    supervisor = Supervisor(settings().runtime.supervisor_dir, socket=socket_path(data_dir, "supervisor"))
-    try:
-        place = App(Space(project.namespace, project.id), "staging")
-        source = forge().read_source(repository_of(project))
-        command = "echo hello from the app; exec sleep 60"
-        runtime().ensure_app(place, Version(made, head_of(project), source, Spec(command)))
-
-        def is_logged() -> bool:
-            reply = plain_world.client.get(f"/api/deployments/{made}/logs")
-            assert reply.status_code == 200
-            return any("hello from the app" in line for line in reply.json["lines"])
-
-        wait_until("the app's line to be in the log", is_logged)
-    finally:
-        supervisor.stop()
-
-
 def visit(world: World, deployment_id: str) -> Any:
     return world.app_client().post(f"/api/deployments/{deployment_id}/visit")
 
@@ -155,14 +123,3 @@ def test_only_who_sees_the_project_visits_what_is_live(world: World) -> None:
     assert visit(world, MISSING).status_code == 404
     assert world.app.test_client().post(f"/api/deployments/{ended}/visit").status_code == 401
     assert world.client_of("somebody", Role.VIEWER).post(f"/api/deployments/{ended}/visit").status_code == 404
-
-
-@transactional
-def _ring(tx: Transaction) -> None:
-    tx.enqueue(RESTORE_RUNTIME, "platform", project_id=None)
-
-
-def restore() -> None:
-    """Have what runs compared with what should."""
-    _ring()
-    run_jobs(RESTORE_RUNTIME)

@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-from common.models import Run, Task, TaskCheck
-from common.names import new_id
-from common.transaction import Transaction, transactional
-from tests.web.world import SHA, World, events, get, put
+from common.models import Task
+from tests.web.api.refusals import refused_task
+from tests.web.world import World, events, get
 
 NAMES = ["AWS Access Key 0a1b2c3d4e", "Private Key 99887766aa"]
 LOG = f"{NAMES[0]}: app.py, line 3\n{NAMES[0]}: old/app.py, line 3\n{NAMES[1]}: id_rsa: of max, line 1"
 PATH = "/api/tasks/{}/accept-findings"
 
 
-@transactional
-def _refuse(tx: Transaction, task_id: str, project_id: str) -> None:
-    run = Run(
-        id=f"run-{task_id}"[:40], task_id=task_id, project_id=project_id, agent_id="agent-1", round=1, usage={},
-        state_="ended", outcome="completed", claimed_sha=SHA, token_digest=task_id,
-        created_at=tx.now(), seen_at=tx.now(),
-    )  # fmt: skip
-    tx.add(run)
-    tx.add(
-        TaskCheck(
-            id=new_id(), task_id=task_id, run_id=run.id, commit_sha=SHA, name="secrets", status="failed",
-            code="secrets_found", message="2 secrets were found: app.py", log=LOG, facts={"found": 2}, at=tx.now(),
-        )
-    )  # fmt: skip
-
-
 def refused(world: World) -> Task:
     """A task whose newest run was refused for two secrets."""
-    task = world.task(world.project(), state="in_progress")
-    put(Task, task.id, phase_="queued", round=2, refusals=1)
-    _refuse(task.id, task.project_id)
-    return task
+    about = {"name": "secrets", "code": "secrets_found", "message": "2 secrets were found: app.py"}
+    return refused_task(world, log=LOG, facts={"found": 2}, **about)
 
 
 def test_letting_all_findings_go_proves_the_commit_again(world: World) -> None:

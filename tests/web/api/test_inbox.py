@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
 from flask import Flask
-from playwright.sync_api import expect
 
 from common.models import Project, Task, TaskGroup
 from common.models.project import ProjectMember
-from common.services.tasks.inbox import ADDING
 from common.states import Role
 from common.transaction import Transaction, transactional
 from tests import builders
 from tests.web.made import a_question
-from tests.web.page_reader import PageReader
 from tests.web.world import World, put
 
 
@@ -95,19 +91,6 @@ def test_the_author_is_not_asked_to_approve_where_another_one_must(waiting: Worl
 
     assert _inbox(waiting, projectId=project.id) == []
     assert _inbox(waiting, "other", projectId=project.id) == [("review", "By max")]
-
-
-@pytest.mark.slow
-def test_the_page_names_a_task_that_waits_for_its_files(source_reader: PageReader, plain_world: World) -> None:
-    task = plain_world.task(plain_world.project(), "With a plan", awaits_files=True)
-    put(Task, task.id, created_at=task.created_at - ADDING)
-
-    source_reader.open("#/inbox")
-
-    item = source_reader.see("inbox-files").get_by_test_id("inbox-item")
-    expect(item).to_contain_text("With a plan")
-    item.click()
-    expect(source_reader.page).to_have_url(re.compile(f"/tasks/{task.id}"))
 
 
 @transactional

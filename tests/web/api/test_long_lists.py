@@ -69,7 +69,11 @@ def titles(client: FlaskClient, **asked: Any) -> list[str]:
 
 
 @pytest.mark.slow
-def test_pages_merge_the_projects_that_a_person_sees(app: Flask) -> None:
+@pytest.mark.parametrize("are_many", [False, True], ids=["few", "many"])
+def test_pages_merge_the_projects_that_a_person_sees(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, are_many: bool
+) -> None:
+    monkeypatch.setattr(paging, "MANY_PROJECTS", 2 if are_many else 100)
     mia = builders.a_user("mia")
     client = builders.client_of(app, mia)
     projects = [a_project(f"P{number}", is_restricted=number % 2 == 0) for number in range(9)]
@@ -91,31 +95,6 @@ def test_pages_merge_the_projects_that_a_person_sees(app: Flask) -> None:
     assert [task for page in by_offset for task in page] == tasks
     urgent = [task for page in pages_of(client, **listed, priority="medium") for task in page["tasks"]]
     assert urgent == [task for task in tasks if task["priority"] == "medium"] != []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("are_many", [False, True], ids=["few", "many"])
-@pytest.mark.parametrize("shares", [(1, 4, 30, 0)], ids=str)
-def test_pages_merge_projects_of_any_share_of_the_newest(
-    app: Flask, monkeypatch: pytest.MonkeyPatch, shares: Sequence[int], are_many: bool
-) -> None:
-    """Some have all of the newest tasks, some none at all; every third one is not seen."""
-    monkeypatch.setattr(paging, "MANY_PROJECTS", 2 if are_many else 100)
-    client = builders.client_of(app, builders.a_user("mia"))
-    admin = builders.client_of(app, builders.a_user("ada", Role.ADMIN))
-    projects = [a_project(f"P{number}", is_restricted=number % 3 == 2) for number in range(len(shares))]
-    for project, count in zip(projects, shares, strict=True):
-        put_tasks(project, ["A task"] * count)
-    seen = {project.id for project in projects if not project.is_restricted}
-    listed = read(admin, limit=200)["tasks"]
-    wanted = [task["id"] for task in listed if task["projectId"] in seen]
-
-    for limit in (1, 3, 20):
-        found = pages_of(client, limit=limit)
-        assert [task["id"] for page in found for task in page["tasks"]] == wanted
-        for offset in range(0, len(wanted), 7):
-            page = read(client, limit=limit, offset=offset)["tasks"]
-            assert [task["id"] for task in page] == wanted[offset : offset + limit]
 
 
 def test_a_total_over_all_projects_ends(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,35 +2,17 @@
 
 from __future__ import annotations
 
-from common.models import Run, Task, TaskCheck
-from common.names import new_id
-from common.transaction import Transaction, transactional
-from tests.web.world import SHA, World, events, get, put
+from common.models import Task
+from tests.web.api.refusals import refused_task
+from tests.web.world import World, events, get
 
 LOST = "skipped: page::test_title\ndoes not run: page::test_length"
 
 
-@transactional
-def _refuse(tx: Transaction, task_id: str, project_id: str, lost: str) -> None:
-    run = Run(
-        id=f"run-{task_id}"[:40], task_id=task_id, project_id=project_id, agent_id="agent-1", round=1, usage={},
-        state_="ended", outcome="completed", claimed_sha=SHA, token_digest=task_id,
-        created_at=tx.now(), seen_at=tx.now(),
-    )  # fmt: skip
-    check = TaskCheck(
-        id=new_id(), task_id=task_id, run_id=run.id, commit_sha=SHA, name="lost_tests", status="failed",
-        code="tests_lost", message="2 tests", log=lost, facts={"lost": 2}, at=tx.now(),
-    )  # fmt: skip
-    tx.add(run)
-    tx.add(check)
-
-
-def refused(world: World, lost: str = LOST) -> Task:
-    """A task whose newest run was refused for lost tests, two unless others are given."""
-    task = world.task(world.project(), state="in_progress")
-    put(Task, task.id, phase_="queued", round=2, refusals=1)
-    _refuse(task.id, task.project_id, lost)
-    return task
+def refused(world: World) -> Task:
+    """A task whose newest run was refused for two lost tests."""
+    about = {"name": "lost_tests", "code": "tests_lost", "message": "2 tests", "facts": {"lost": 2}}
+    return refused_task(world, log=LOST, **about)
 
 
 def test_letting_all_lost_tests_go_proves_the_commit_again(world: World) -> None:

@@ -2,38 +2,19 @@
 
 from __future__ import annotations
 
-from common.models import Run, Task, TaskCheck
-from common.names import new_id
+from common.models import Task
 from common.states import Role
-from common.transaction import Transaction, transactional
 from tests import builders
-from tests.web.world import SHA, World, get, put
+from tests.web.api.refusals import refused_task
+from tests.web.world import World, get, put
 
 WHY = "It greets as agreed"
 
 
-@transactional
-def _refuse(tx: Transaction, task_id: str, project_id: str) -> None:
-    run = Run(
-        id=f"run-{task_id}"[:40], task_id=task_id, project_id=project_id, agent_id="agent-1", round=1, usage={},
-        state_="ended", outcome="completed", claimed_sha=SHA, token_digest=task_id, created_at=tx.now(),
-        seen_at=tx.now(), finished_at=tx.now(),
-    )  # fmt: skip
-    check = TaskCheck(
-        id=new_id(), task_id=task_id, run_id=run.id, commit_sha=SHA, name="agent_review", status="failed",
-        code="review_requests_changes", message="Reviewed by codex: requests changes: Wrong.", log="Wrong.",
-        facts={}, at=tx.now(),
-    )  # fmt: skip
-    tx.add(run)
-    tx.add(check)
-
-
 def refused(world: World) -> Task:
     """A task whose newest run was refused by a review."""
-    task = world.task(world.project(), state="in_progress")
-    put(Task, task.id, phase_="queued", round=2, refusals=1)
-    _refuse(task.id, task.project_id)
-    return task
+    about = {"name": "agent_review", "code": "review_requests_changes", "log": "Wrong.", "facts": {}}
+    return refused_task(world, message="Reviewed by codex: requests changes: Wrong.", **about)
 
 
 def test_a_maintainer_goes_on_without_the_review(world: World) -> None:

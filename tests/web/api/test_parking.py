@@ -13,7 +13,6 @@ from flask.testing import FlaskClient
 from common.models import Agent, Run, Task
 from common.services.runs import run_end
 from common.services.spend.provider_limits import mark_limited
-from common.settings import settings
 from common.states import Role
 from common.transaction import Transaction, transactional
 from tests.web.world import World, events, get, put
@@ -100,15 +99,6 @@ def test_the_task_of_a_limited_run_is_parked(shop: Shop) -> None:
     assert get(Run, shop.run_id).is_cut_short is False
     (event,) = events("task:updated", task=shop.task_id, what='"parked"')
     assert '"phase"' in event.data
-
-
-def test_with_the_switch_off_the_run_ends_as_ever(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    shop.limit()
-    monkeypatch.setenv("AIWORKER_PARK_ON_LIMITS", "false")
-    settings.cache_clear()
-    shop.finish("failed")
-
-    assert shop.row().state == "failed"
 
 
 def test_a_limited_run_whose_agent_is_lost_is_parked_too(shop: Shop) -> None:

@@ -157,22 +157,6 @@ def test_a_read_only_field_is_refused(plain_maintainer: FlaskClient, name: str) 
     assert (reply.status_code, reply.json["details"]) == (400, {"field": name, "message": "Read-only field"})
 
 
-@pytest.mark.parametrize("name", ["importUrl", "starter", "defaultBranch"])
-def test_what_a_project_began_with_stays(plain_maintainer: FlaskClient, name: str) -> None:
-    reply = plain_maintainer.patch(f"/api/projects/{a_project().id}", json={name: WHOLE.get(name, "page")})
-
-    assert (reply.status_code, reply.json["details"]) == (400, {"field": name, "message": "Read-only field"})
-
-
-def test_an_operator_may_allow_a_private_host(plain_maintainer: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIWORKER_IMPORT_ALLOW", "git.internal:8080,127.0.0.1")
-    settings.cache_clear()
-
-    reply = plain_maintainer.post("/api/projects", json={"name": "Shop", "importUrl": "http://127.0.0.1/shop.git"})
-
-    assert reply.status_code == 201
-
-
 def test_no_variable_is_both_plain_and_secret(maintainer: FlaskClient) -> None:
     both = maintainer.post("/api/projects", json={"name": "A", "envVars": {"KEY": "1"}, "secretEnvVars": {"KEY": "2"}})
     project = a_project("B", env_vars={"PLAIN": "1"}, secret_env_vars={"SECRET": "2"})
@@ -220,25 +204,6 @@ def test_unreviewed_code_is_given_secrets_by_name_and_by_default_none(maintainer
     assert given(named) == (["ONE", "TWO"], ["TWO"])
     assert given(fewer) == (["ONE"], [])
     assert given(maintainer.get(path)) == (["ONE"], [])
-
-
-def test_a_change_is_kept_and_what_may_be_nothing_becomes_null(maintainer: FlaskClient) -> None:
-    project = a_project(port=80, max_parallel_tasks=2, start_command="x")
-    changes = {
-        "port": None,
-        "maxParallelTasks": None,
-        "startCommand": None,
-        "healthSeconds": {"staging": 5},
-        "name": "N",
-    }
-
-    reply = maintainer.patch(f"/api/projects/{project.id}", json=changes)
-
-    assert reply.status_code == 200
-    assert {name: reply.json["project"][name] for name in changes} == {
-        **changes, "healthSeconds": {"preview": 0, "staging": 5, "production": 30}
-    }  # fmt: skip
-    assert maintainer.get(f"/api/projects/{project.id}").json == reply.json
 
 
 def test_deleting_answers_with_its_job_and_again_with_the_same(maintainer: FlaskClient) -> None:

@@ -51,14 +51,6 @@ def test_an_answer_after_the_run_resumes_its_session_on_another_agent(asking: As
     assert asking.ask() == question  # the stored one, with its answer
 
 
-@pytest.mark.parametrize("text", ["\u200b \ufeff"])
-def test_a_question_without_text_is_refused_and_the_run_goes_on(asking: Asking, text: str) -> None:
-    reply = asking.run.post(f"{asking.path}/questions", json={"question": text})
-
-    assert (reply.status_code, reply.json["details"]["field"]) == (400, "question")
-    assert asking.state == ("in_progress", "working")
-
-
 def test_of_two_open_questions_the_last_answer_continues_the_task(asking: Asking) -> None:
     first, second = asking.ask("One?"), asking.ask("Two?")
     asking.finish("waiting")
@@ -97,20 +89,6 @@ def test_a_question_is_withdrawn_when_its_agent_finishes_without_the_answer(aski
     assert asking.state == ("in_progress", "verifying")
     assert asking.question(question)["status"] == "withdrawn"
     assert asking.answer(question) == 409
-
-
-def test_a_question_of_a_failed_run_is_withdrawn_and_may_be_asked_again(asking: Asking) -> None:
-    question = asking.ask()
-    asking.finish("failed", reason="It broke")
-    assert (asking.state, asking.question(question)["status"]) == (("failed", None), "withdrawn")
-    assert asking.world.client.post(f"/api/tasks/{asking.task_id}/retry").status_code == 200
-    asking.resume()
-
-    assert asking.ask() == question
-
-    assert (asking.state, asking.question(question)["status"]) == (("needs_input", None), "pending")
-    assert asking.answer(question) == 200
-    assert asking.state == ("in_progress", "working")
 
 
 # Those that do not block

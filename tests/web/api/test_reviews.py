@@ -38,21 +38,6 @@ def said(world: World, task: Task) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_comment_stands_on_a_range_of_either_side(world: World, task: Task) -> None:
-    place = {"path": "app.py", "line": 9, "startLine": 7, "side": "old", "commitSha": "b" * 40}
-    made = world.client.post(f"/api/tasks/{task.id}/comments", json={"body": "Why?", **place})
-    plain = world.client.post(f"/api/tasks/{task.id}/comments", json={"body": "Here", "path": "app.py", "line": 3})
-    put(Task, task.id, state_="production")
-    late = world.client.post(f"/api/tasks/{task.id}/comments", json={"body": "Late", "path": "a", "line": 1})
-
-    assert made.status_code == plain.status_code == late.status_code == 201
-    assert made.json["comment"].items() >= place.items()
-    assert plain.json["comment"].items() >= {"startLine": None, "side": "new", "commitSha": SHA}.items()
-    assert [(one["body"], one["startLine"], one["line"]) for one in said(world, task)] == [
-        ("Why?", 7, 9), ("Here", None, 3), ("Late", None, 1),
-    ]  # fmt: skip
-
-
 def test_a_draft_is_its_authors_until_it_is_submitted(world: World, task: Task) -> None:
     other = world.client_of("mel", Role.MAINTAINER)
     begun = events("task:updated")

@@ -150,25 +150,6 @@ def test_a_review_gives_the_summary_and_gives_up_open_questions(plain_at_work: A
     assert [question.state for question in all_of(Question)] == ["withdrawn"]
 
 
-WRONG_CALLS: list[tuple[str, dict[str, Any], str]] = [
-    ("ask_user_question", {}, '"question"'),
-    ("ask_user_question", {"question": "x", "options": "red"}, '"options"'),
-    ("report_progress", {"message": "x", "done": -1}, '"done"'),
-    ("propose_tasks", {"tasks": [{"description": "x"}]}, '"title"'),
-    ("request_review", {"summary": 1}, '"summary"'),
-    ("rm", {}, "ask_user_question"),
-]
-
-
-@pytest.mark.slow
-def test_a_wrong_call_says_what_is_wrong(plain_at_work: AtWork) -> None:
-    for tool, arguments, word in WRONG_CALLS:
-        reply = plain_at_work.call(tool, **arguments)
-        assert not reply.ok, tool
-        assert word in reply.text
-    assert all_of(Question) == []
-
-
 @pytest.mark.slow
 def test_a_run_that_is_over_is_dropped(plain_at_work: AtWork) -> None:
     plain_at_work.finish("failed")

@@ -95,16 +95,6 @@ def test_a_message_reaches_the_run_once_and_in_order(shop: Shop) -> None:
     assert [(one["text"], one["interrupts"]) for one in shop.fetch(after=first[-1]["seq"])] == [("one more", True)]
 
 
-def test_a_run_at_work_gets_the_changed_text_of_its_task_as_a_message(shop: Shop) -> None:
-    path = f"/api/tasks/{shop.task.id}"
-    assert shop.mia.patch(path, json={"labels": ["ui"], "title": shop.task.title}).status_code == 200
-    assert shop.fetch() == []
-    assert shop.mia.patch(path, json={"description": "Make it BLUE."}).status_code == 200
-    text = f"The task was changed. It now reads:\n\n# {shop.task.title}\n\nMake it BLUE."
-    assert [(one["text"], one["author"], one["interrupts"]) for one in shop.fetch()] == [(text, "mia", False)]
-    assert [(one["kind"], one["body"]) for one in shop.read()["comments"]] == [("message", text)]
-
-
 def test_a_message_wakes_the_run_that_waits_for_it(shop: Shop) -> None:
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(shop.fetch, wait=25)

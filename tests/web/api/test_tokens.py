@@ -14,9 +14,9 @@ from common.services.people import tokens
 from common.services.runs.agents import create_local_enrolment
 from common.states import Role
 from tests import builders
-from tests.web import world
+from tests.web import world as rows
 
-REGISTRATION = {"podName": "pod-1", "capabilities": [], "driver": "scripted", "version": "1.0", "slots": 1}
+POD = {"podName": "pod-1", "capabilities": [], "driver": "scripted", "version": "1.0", "slots": 1}
 
 
 def in_days(days: float) -> str:
@@ -42,21 +42,21 @@ def is_good(app: Flask, token: str) -> bool:
 
 
 def lets_in(app: Flask, token: str) -> bool:
-    return builders.client_with(app, token).post("/api/runner/register", json=REGISTRATION).status_code == 201
+    return builders.client_with(app, token).post("/api/runner/register", json=POD).status_code == 201
 
 
 def ids_of_tokens() -> set[str]:
-    return {row.id for kind in (ApiToken, EnrolmentToken) for row in world.all_of(kind)}
+    return {row.id for kind in (ApiToken, EnrolmentToken) for row in rows.all_of(kind)}
 
 
-def log_in(app: Flask, username: str) -> FlaskClient:
+def logged_in(app: Flask, username: str) -> FlaskClient:
     body = {"username": username, "password": builders.PASSWORD}
     reply = app.test_client().post("/api/auth/login", json=body)
     return builders.client_with(app, reply.json["accessToken"])
 
 
 def test_revoking_a_token_ends_all_that_were_made_with_it(app: Flask, admin_user: User) -> None:
-    ada = log_in(app, "ada")
+    ada = logged_in(app, "ada")
     first = make(ada)
     second = make(builders.client_with(app, first["token"]))
     third = make(builders.client_with(app, second["token"]))
@@ -72,7 +72,7 @@ def test_revoking_a_token_ends_all_that_were_made_with_it(app: Flask, admin_user
 
 
 def test_a_scoped_token_ends_only_itself_and_what_was_made_with_it(app: Flask, admin_user: User) -> None:
-    ada = log_in(app, "ada")
+    ada = logged_in(app, "ada")
     other, scoped = make(ada, "other", role="viewer"), make(ada, "scoped", role="viewer")
     by_scoped = builders.client_with(app, scoped["token"])
     child = make(by_scoped)
@@ -132,7 +132,7 @@ def test_an_enrolment_token_ends_with_its_makers_authority(
     app: Flask, admin: FlaskClient, change: dict[str, Any] | None
 ) -> None:
     user = builders.a_user("bob", Role.ADMIN)
-    made = enrol(log_in(app, "bob"))
+    made = enrol(logged_in(app, "bob"))
 
     address = f"/api/users/{user.id}"
     reply = admin.delete(address) if change is None else admin.patch(address, json=change)
@@ -145,11 +145,11 @@ def test_tokens_that_expired_long_ago_are_deleted_and_others_stay(app: Flask, ad
     ages = {"present": -1, "just expired": 1, "long expired": tokens.KEPT_DAYS + 1}
     kept = {name: (make(admin, name)["id"], enrol(admin)["id"]) for name in ages}
     without_end = make(admin, "without an end")["id"]
-    world.put(ApiToken, without_end, expires_at=None)
+    rows.put(ApiToken, without_end, expires_at=None)
     for name, days in ages.items():
         expired_at = datetime.now(UTC) - timedelta(days=days)
         for kind, row_id in zip((ApiToken, EnrolmentToken), kept[name], strict=True):
-            world.put(kind, row_id, expires_at=expired_at)
+            rows.put(kind, row_id, expires_at=expired_at)
 
     before = ids_of_tokens()
 

@@ -252,23 +252,6 @@ def test_processes_that_look_at_once_make_each_message_once(
     assert len(all_of(WebhookDelivery)) == 6
 
 
-def test_a_test_is_sent_once_and_says_how_it_ended(
-    plain_world: World, plain_admin: FlaskClient, receiver: WebhookReceiver
-) -> None:
-    refused = plain_admin.post("/api/webhook/test")
-    assert (refused.status_code, refused.json["details"]["field"]) == (409, "enabled")
-    patch(plain_admin, url=receiver.url)
-    receiver.status = 404
-    made = plain_admin.post("/api/webhook/test")
-    assert (made.status_code, made.json["webhookDelivery"]["state"]) == (202, "waiting")
-    run_jobs(SEND_WEBHOOK)
-
-    path = f"/api/webhook/deliveries/{made.json['webhookDelivery']['id']}"
-    ended = plain_admin.get(path).json["webhookDelivery"]
-    assert (ended["state"], ended["attempts"], ended["error"]) == ("given_up", 1, "it answered 404")
-    assert "this is a test of the webhook" in receiver.received[0].json["text"]
-
-
 def test_what_waits_is_given_up_when_the_webhook_is_switched_off_and_nothing_is_made_up_for(
     plain_world: World, plain_admin: FlaskClient, receiver: WebhookReceiver
 ) -> None:
