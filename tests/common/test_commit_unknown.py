@@ -43,21 +43,6 @@ def test_a_lost_answer_is_not_a_second_try(proxy: DatabaseProxy) -> None:
     assert (proxy.lost, _events()) == (["answer"], 1)
 
 
-def test_a_connection_that_is_lost_before_the_commit_is(proxy: DatabaseProxy) -> None:
-    lost: list[int] = []
-
-    @transactional
-    def record(tx: Transaction) -> None:
-        _record("p", "again")
-        if not lost:
-            lost.append(1)
-            tx.session.connection().connection.driver_connection._sock.shutdown(2)  # type: ignore[union-attr]
-
-    record()
-
-    assert (lost, _events()) == ([1], 1)
-
-
 @pytest.mark.parametrize(("lost", "tries"), [("answer", 1), ("request", 2)])
 def test_a_job_whose_commit_is_unknown_has_its_effect_once(proxy: DatabaseProxy, lost: str, tries: int) -> None:
     """Recorded: the job is no longer this worker's, and stays done. Not recorded: it is done again."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text
@@ -16,27 +15,6 @@ from common.models.journal import Mark
 from common.services.jobs import set_mark
 from common.transaction import Transaction, snapshot, transactional
 from tests.patience import PATIENCE_SECONDS
-from tests.servers import MariaDB, mariadb_server
-
-
-@pytest.fixture
-def server(tmp_path: Path) -> Iterator[MariaDB]:
-    """With the account `few`, which may have two connections."""
-    first = tmp_path / "init.sql"
-    statements = (
-        "create user 'aiw'@'%' identified by 'pw'",
-        "grant all on *.* to 'aiw'@'%'",
-        "create user 'few'@'%' identified by 'pw' with max_user_connections 2",
-        "grant select on *.* to 'few'@'%'",
-    )
-    first.write_text("".join(f"{statement};\n" for statement in statements))
-    with mariadb_server(f"--init-file={first}") as running:
-        yield running
-
-
-@transactional
-def _write(tx: Transaction) -> None:
-    tx.now()
 
 
 def test_a_statement_that_the_server_ends_is_busy(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -18,14 +17,12 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 
 from common import database
-from common.errors import Misconfigured
 from common.sealing import seal, unseal
 from common.services.health.schema import _alone, _config, is_current, migration_lock, upgrade
 from tests.databases import hurried, sqlite_url
 from tests.patience import PATIENCE_SECONDS
 from tests.servers import MariaDB
 
-PROOF = importlib.import_module("common.migrations.versions.0004_proof_and_approval")
 BEFORE = "0002"
 LISTS = {
     "secret_env_names",
@@ -36,23 +33,6 @@ LISTS = {
     "problems",
     "capabilities",
 }
-
-
-def migrate(engine: sa.Engine, revision: str) -> None:
-    config = _config()
-    with engine.connect() as connection:
-        config.attributes["connection"] = connection
-        is_up = revision != PROOF.down_revision or not sa.inspect(connection).has_table("projects")
-        (command.upgrade if is_up else command.downgrade)(config, revision)
-        connection.commit()
-
-
-def insert(engine: sa.Engine, table: str, **values: Any) -> None:
-    """A row of the schema as it is; what may not be empty and is not given gets something of its type."""
-    reflected = sa.Table(table, sa.MetaData(), autoload_with=engine)
-    filled = {column.name: _something(column) for column in reflected.columns if not column.nullable}
-    with engine.begin() as connection:
-        connection.execute(reflected.insert().values({**filled, **values}))
 
 
 def _something(column: sa.Column[Any]) -> Any:
@@ -185,18 +165,6 @@ def test_an_upgrade_waits_for_another_one(use_database: Callable[[str], None], m
         upgrading.result(PATIENCE_SECONDS)
 
     assert is_current()
-
-
-def test_a_table_of_another_program_is_no_part_of_the_schema(
-    use_database: Callable[[str], None], mariadb: MariaDB
-) -> None:
-    url = mariadb.new_database()
-    use_database(url)
-    with mariadb.connect(sa.make_url(url).database) as other, other.cursor() as cursor:
-        cursor.execute("CREATE TABLE users (id INTEGER)")
-
-    with pytest.raises(Misconfigured, match="users"):
-        upgrade()
 
 
 @contextlib.contextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from pathlib import Path
 
 from sqlalchemy import select
 
@@ -15,8 +14,6 @@ from common.models import Job
 from common.outbox import Outbox, acting, actor
 from common.transaction import Transaction, snapshot, transactional
 from tests.common.test_transaction import _events, _record
-
-ROOT = Path(__file__).parents[2]
 
 
 def test_many_threads_leave_no_gap_in_a_feed(on_database: str) -> None:

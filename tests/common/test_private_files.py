@@ -33,10 +33,6 @@ def test_a_short_key_is_refused(tmp_path: Path, key: bytes) -> None:
         from_env(environ)
 
 
-def _name(descriptor: int) -> str:
-    return Path(f"/proc/self/fd/{descriptor}").resolve().name
-
-
 def test_what_an_earlier_version_left_open_is_closed_by_any_process(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     (data_dir / "repositories" / "shop").mkdir(parents=True)

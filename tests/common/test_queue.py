@@ -162,26 +162,6 @@ def test_a_live_job_that_is_enqueued_again_runs_once_more(on_database: str, with
     assert len(ids()) == 2
 
 
-def test_a_job_that_is_parked_again_and_again_leaves_one_row(on_database: str) -> None:
-    """As what a sweep enqueues every few seconds, for as long as a provider refuses it."""
-
-    def parked(kind: jobs.Kind = jobs.TAKE_DOWN, subject_id: str = "one") -> str:
-        lease = _claim(_enqueue(kind, subject_id))
-        _do(VERBS["park"][2], lease)
-        return lease.job_id
-
-    done = _claim(_enqueue(jobs.TAKE_DOWN, "one"))
-    _do(VERBS["finish"][2], done)
-    others = {parked(jobs.TAKE_DOWN, "another"), parked(jobs.DEPLOY, "one"), done.job_id}
-
-    newest = [parked() for _ in range(3)][-1]
-
-    with snapshot() as read:
-        assert {job.id for job in read.all(select(Job))} == {*others, newest}
-    _do(lambda tx, _lease: tx.queue.retry(tx.get(Job, newest)), done)
-    assert _job(newest).state is JobState.QUEUED
-
-
 def test_a_projects_jobs_go_with_it(on_database: str) -> None:
     deletion = _claim(_enqueue(jobs.DELETE_PROJECT, PROJECT))
     queued, closing = _enqueue(jobs.VERIFY_RUN, "r"), _enqueue(jobs.CLOSE_RUN, "r")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,12 +15,6 @@ def _afresh() -> Iterator[None]:
     settings.cache_clear()
     yield
     settings.cache_clear()
-
-
-def waits(thread: threading.Thread) -> bool:
-    """Whether the thread is inside `cache_clear`."""
-    frame = sys._current_frames().get(thread.ident or 0)
-    return frame is not None and frame.f_code.co_name == "cache_clear"
 
 
 def test_settings_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:

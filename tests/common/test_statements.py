@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
-from sqlalchemy import Select, Update, bindparam, case, literal, select, update
+from sqlalchemy import Select, Update, case, select, update
 
-from common import database
 from common.models import Feed, Mark
 from common.models.insertion import insert_values
-from common.settings import settings
-from common.statements import ListStatement, Places, Statement, UnionStatement
+from common.statements import ListStatement, Places
 from common.transaction import Transaction, snapshot, transactional
-from tests.sent_statements import statements
-
-ONE = Statement(lambda: select(literal(1)))
 
 
 def _named(ids: Sequence[Places]) -> Select[str, int]:
@@ -57,27 +52,6 @@ def test_a_list_of_any_length_finds_each_of_its_rows_once(asked: int) -> None:
 
 
 @pytest.mark.usefixtures("on_database")
-@pytest.mark.parametrize("parts", [1, 3])
-def test_each_part_of_a_union_has_its_own_values_and_those_of_all(parts: int) -> None:
-    ids = _feeds(9)
-    newest = (
-        select(Feed.id)
-        .where(Feed.seq == 7, Feed.id >= bindparam("first"))
-        .order_by(Feed.id)
-        .limit(bindparam("most"))
-        .subquery()
-    )
-    union = UnionStatement(select(*newest.columns))
-    asked: list[dict[str, object]] = [{"first": ids[3 * part], "most": part} for part in range(parts)]
-
-    with statements() as sent, snapshot() as read:
-        rows = union.rows(read.session.connection(), asked)
-
-    assert sorted(rows) == [(ids[3 * part + place],) for part in range(parts) for place in range(part)]
-    assert len(sent) == 1
-
-
-@pytest.mark.usefixtures("on_database")
 def test_each_row_of_a_list_changes_its_own() -> None:
     ids, asked = _feeds(5), 3
 
@@ -85,17 +59,6 @@ def test_each_row_of_a_list_changes_its_own() -> None:
     with snapshot() as read:
         kept = set(read.session.scalars(select(Feed.id)))
     assert kept == {f"{one}-new" for one in ids[:asked]} | set(ids[asked:])
-
-
-@pytest.fixture
-def nowhere(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The settings name a database server that refuses connections. Without a key they would ask it for users."""
-    monkeypatch.setenv("AIWORKER_SECRET_KEY", "a secret key that only tests use, 32 characters and more")
-    monkeypatch.setenv("AIWORKER_DATABASE_URL", "mysql+pymysql://aiworker@127.0.0.1:1/aiworker")
-    settings.cache_clear()
-    yield
-    database.dispose_engines()
-    settings.cache_clear()
 
 
 @pytest.mark.parametrize("value", [[], {"a": []}, "", 0, False], ids=repr)

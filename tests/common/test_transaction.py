@@ -64,31 +64,6 @@ def test_an_inner_function_joins_the_open_transaction(on_database: str) -> None:
     assert [row.seq for row in _events("p")] == [1, 2]
 
 
-def test_what_another_transaction_inserted_since_it_was_looked_for_is_found(
-    use_database: object, mariadb_database_url: str
-) -> None:
-    """Not on SQLite, where one transaction at a time writes."""
-    use_database(mariadb_database_url)  # type: ignore[operator]
-    found: list[Feed | None] = []
-
-    @transactional
-    def insert(tx: Transaction) -> None:
-        tx.add(Feed(id="q"))
-
-    @transactional
-    def insert_if_missing(tx: Transaction) -> None:
-        found.append(tx.find(select(Feed).where(Feed.id == "q")))
-        if len(found) == 1:
-            pool.submit(insert).result()
-        if found[-1] is None:
-            tx.add(Feed(id="q"))
-
-    with ThreadPoolExecutor(1) as pool:
-        insert_if_missing()
-
-    assert [row is None for row in found] == [True, False]
-
-
 def test_what_another_transaction_deleted_since_it_was_looked_for_is_missing(
     use_database: object, mariadb_database_url: str
 ) -> None:

@@ -11,7 +11,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-import requests
 
 from common.errors import ProviderUnavailable
 from common.machine.certificates import bundle, chosen_bundle
@@ -19,7 +18,6 @@ from common.machine.children import base_environment
 from common.providers.forge.gitea.client import Client
 from common.providers.outgoing_webhook import send
 from common.providers.runtime.ingress_health import IngressRoute, wrong_answer
-from common.trust import tls_words, trusting_session
 from common.values.notice import Dispatch
 from tests.tls import Certificate, make_certificate, tls_in_front_of
 from web.cli.api_error import ApiError
@@ -59,18 +57,6 @@ def place(tmp_path: Path, no_named_certificates: None) -> Iterator[Place]:
         with tls_in_front_of(server.server_port, own) as port:
             yield Place(f"https://127.0.0.1:{port}", server.server_port, own)
         server.shutdown()
-
-
-def _status(url: str) -> int:
-    with trusting_session() as session:
-        session.trust_env = False
-        return session.get(url, timeout=30).status_code
-
-
-def _problem(url: str) -> str:
-    with pytest.raises(requests.exceptions.SSLError) as raised:
-        _status(url)
-    return tls_words(raised.value, url)
 
 
 def test_the_clients_of_gitea_the_platform_and_the_ingress_trust_it(

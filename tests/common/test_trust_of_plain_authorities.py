@@ -30,10 +30,6 @@ def own(tmp_path: Path, no_named_certificates: None) -> Certificate:
     return make_certificate_of_plain_authority(tmp_path)
 
 
-def _port(double: ClusterDouble) -> int:
-    return int(double.url.rpartition(":")[2])
-
-
 def test_a_cluster_with_such_an_authority_answers(own: Certificate, tmp_path: Path) -> None:
     with ClusterDouble() as double, double.secure_kubeconfig(tmp_path, own) as kubeconfig:
         cluster = connect(kubeconfig)

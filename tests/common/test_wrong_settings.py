@@ -78,13 +78,6 @@ def test_what_can_not_be_meant_is_refused_by_name(name: str, value: str, told: s
     assert refused(name, value, tmp_path).startswith(told)
 
 
-@pytest.mark.parametrize("value", ["rediss://:secret@[::1]:6379/0?ssl_cert_reqs=none", "unix:///run/redis.sock"])
-def test_a_redis_url_is_taken(value: str, tmp_path: Path) -> None:
-    environ = {**SECRET, "AIWORKER_DATA_DIR": str(tmp_path), "REDIS_URL": value}
-
-    assert from_env(environ).store.redis_url == value
-
-
 @pytest.mark.parametrize(
     "value",
     [

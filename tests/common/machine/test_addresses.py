@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import ipaddress
-
 import pytest
 
-from common.machine.addresses import addresses_of, is_own_address
+from common.machine.addresses import is_own_address
 
 
 @pytest.mark.parametrize(
@@ -24,10 +22,3 @@ from common.machine.addresses import addresses_of, is_own_address
 )
 def test_what_means_the_very_machine_is_known(host: str, is_own: bool) -> None:
     assert is_own_address(host) is is_own
-
-
-def test_an_address_means_itself_and_a_name_of_nobody_nothing() -> None:
-    assert addresses_of("192.0.2.1") == [ipaddress.ip_address("192.0.2.1")]
-    assert addresses_of("fe80::1%lo") == [ipaddress.ip_address("fe80::1")]
-    assert addresses_of("nobody.invalid") == []
-    assert addresses_of("a" * 300) == []

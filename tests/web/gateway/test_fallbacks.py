@@ -154,19 +154,6 @@ def test_the_fallbacks_model_is_asked_for(plain_agent: RunningAgent, second: Ups
     assert plain_agent.calls()[-1].model == "another-model"
 
 
-def test_if_both_are_limited_the_run_waits_for_the_earlier(agent: RunningAgent, second: Upstream) -> None:
-    with_fallback(agent, second)
-    second.script = limited({"retry-after": "3000"})
-
-    reply = agent.call(SONNET, name="first")
-
-    assert reply.status_code == 400
-    run = run_of(agent)
-    assert run.limited_until is not None
-    assert run.limited_until < datetime.now(UTC) + timedelta(seconds=121)
-    assert run.limit_reason == "first: Slow down; second: Slow down"
-
-
 def test_a_fallback_that_does_not_offer_the_model_is_left_out(plain_agent: RunningAgent, second: Upstream) -> None:
     plain_agent.provider("second", api="anthropic", base_url=second.url, models=["claude-haiku-4-5"])
     plain_agent.provider("first", api="anthropic", fallback="second")

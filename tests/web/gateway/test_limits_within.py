@@ -101,16 +101,6 @@ def test_an_answer_that_is_none_passes_unchanged_where_there_is_a_fallback(
     assert statuses(plain_agent) == [("first", 200, format_.count.output)]
 
 
-@pytest.mark.parametrize("error", [{"type": "api_error", "message": "Oh"}, "Oh"])
-def test_another_error_passes(plain_agent: RunningAgent, second: Upstream, error: object) -> None:
-    with_fallback(plain_agent, second, FORMATS["anthropic"])
-    said = [*BEFORE["anthropic"], *events({"type": "error", "error": error}, named=True)]
-    plain_agent.upstream.script = stream(*said)
-
-    assert plain_agent.call(FORMATS["anthropic"], name="first").data == b"".join(said)
-    assert second.asked == []
-
-
 def test_if_both_are_limited_the_run_waits(agent: RunningAgent, second: Upstream) -> None:
     format_ = FORMATS["responses"]
     with_fallback(agent, second, format_)

@@ -159,15 +159,6 @@ def test_a_query_that_would_hide_the_usage_of_gemini_is_left_out(
     assert plain_agent.upstream.asked[0].target == f"/{path}{passed}"
 
 
-def test_own_prices_come_before_the_price_list(plain_agent: RunningAgent) -> None:
-    plain_agent.provider("anthropic", prices={"claude-sonnet-4-5": {"input": 1, "output": 2, "cached": 0.5}})
-    plain_agent.upstream.script = Script(FORMATS["anthropic"].stream, content_type=SSE)
-
-    plain_agent.call(FORMATS["anthropic"])
-
-    assert plain_agent.calls()[0].cost_usd == pytest.approx((120 + 30 + 4000 * 0.5 + 77 * 2) / 1_000_000)
-
-
 @pytest.mark.parametrize(
     "body",
     [

@@ -17,7 +17,6 @@ from tests.web.gateway.upstream import Script
 from tests.web.made import end
 from web.gateway import accesses
 from web.gateway.model_apis import error_message
-from web.gateway.upstream import own_via
 
 SSE = "text/event-stream"
 SONNET = FORMATS["anthropic"]
@@ -125,14 +124,6 @@ def test_a_provider_that_is_down_is_a_502(plain_agent: RunningAgent, format_: Fo
     assert "can't be reached (" in str(error_message(reply.data))
     (call,) = plain_agent.calls()
     assert (call.status, call.first_byte_ms) == (0, None)
-
-
-def test_a_gateway_that_calls_itself_is_noticed(plain_agent: RunningAgent) -> None:
-    plain_agent.provider("anthropic")
-
-    reply = plain_agent.call(SONNET, headers={"Via": f"1.1 proxy, {own_via()}"})
-
-    assert reply.status_code == 508
 
 
 def test_half_a_stream_ends_without_the_mark_of_the_end(plain_agent: RunningAgent) -> None:

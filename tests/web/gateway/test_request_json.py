@@ -6,8 +6,6 @@ import pytest
 
 from web.gateway.request_json import is_for_background, model_of, with_model
 
-MIB = 2**20
-
 
 @pytest.mark.parametrize(
     ("body", "model"),

@@ -95,20 +95,3 @@ def test_samplings_that_the_whole_does_not_contain_are_added_to_it(iterations: o
     message = {"type": "message_delta", "usage": used}
 
     assert _read(b"data: " + json.dumps(message).encode() + b"\n\n") == expected
-
-
-@pytest.mark.parametrize(
-    ("total", "output"),
-    [(2220, 1941), (285, 6)],
-    ids=["reasoning beside", "the sum"],
-)
-def test_the_output_contains_reasoning_that_only_the_total_does(total: int | None, output: int) -> None:
-    """api.x.ai, and Gemini behind OpenAI's API, name in `completion_tokens` what can be seen alone."""
-    used = {"prompt_tokens": 279, "prompt_tokens_details": {"cached_tokens": 70}, "completion_tokens": 6}
-    content = b"data: " + json.dumps({"usage": {**used, "total_tokens": total}}).encode() + b"\n"
-
-    assert _read(content, "chat") == TokenCount(209, 70, 0, output)
-
-
-def _chunk(text: str) -> dict[str, object]:
-    return {"id": "chatcmpl-" + "x" * 30, "model": "gpt-5", "choices": [{"delta": {"content": text}}]}

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import re
-import socket
-from pathlib import Path
 
 import pytest
 from flask import Flask
@@ -24,7 +21,6 @@ from common.errors import (
     Unauthenticated,
 )
 from tests.web.conftest import AppOn
-from tests.web.world import served
 from web.http.auth import public
 from web.http.errors import Faults, TooManyRequests
 
@@ -153,46 +149,6 @@ def test_no_page_of_another_site_may_read_a_reply(plain_member: FlaskClient) -> 
     assert reply.headers["X-Content-Type-Options"] == "nosniff"
     assert reply.headers["Cache-Control"] == "no-store"
     assert "default-src 'none'" in reply.headers["Content-Security-Policy"]
-
-
-MALFORMED = {
-    b"NONSENSE": 400,
-    b"GET /api/health/live HTTP/9.9": 400,
-    b"GET /api/health/live HTTP/1.1\r\nHost: a\r\nHost: b": 400,
-    b"GET /api/health/live HTTP/1.1\r\nHost: a\r\nExpect: tea": 417,
-    b"POST /api/tasks HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked, tea": 501,
-    b"GET /%s HTTP/1.1" % (b"a" * 5000): 414,
-}
-
-
-@pytest.mark.usefixtures("plain_app")
-def test_a_request_that_the_server_can_not_read_is_refused_in_the_form_of_every_error(tmp_path: Path) -> None:
-    path = tmp_path / "log"
-    with path.open("wb") as log, served(log) as url:
-        for head, status in MALFORMED.items():
-            reply, content = _answered(url, head)
-            said = json.loads(content)
-            request_id = reply.headers["X-Request-ID"]
-            assert (reply.status, reply.headers["Content-Type"]) == (status, "application/json"), head
-            assert said["error"] == ("Validation error" if status == 400 else "Request refused")
-            assert said["details"]["field"] == "request"
-            assert said["details"]["message"].startswith("The request could not be read: ")
-            (line,) = [line for line in path.read_text().splitlines() if f'"{request_id}"' in line]
-            assert json.loads(line)["event"] == "a request could not be read"
-
-        reply, content = _answered(url, b"GET / HTTP/1.1\r\nHost: a\r\nCookie: " + b"a" * 66_000)
-    assert (reply.status, reply.headers["Clear-Site-Data"]) == (431, '"cookies"')
-    assert b"Load the page again" in content
-    assert reply.headers["X-Request-ID"] in path.read_text()
-
-
-def _answered(url: str, head: bytes) -> tuple[http.client.HTTPResponse, bytes]:
-    """The reply to a request with this head, and its content."""
-    with socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), 60) as connection:
-        connection.sendall(head + b"\r\n\r\n")
-        reply = http.client.HTTPResponse(connection)
-        reply.begin()
-        return reply, reply.read()
 
 
 def test_a_body_over_the_cap_is_a_413(plain_member: FlaskClient) -> None:

@@ -9,8 +9,6 @@ from flask import Flask
 
 from web.http.field_words import EVERYWHERE, family, written_words
 
-NAMES = ("path", "line", "startLine")
-
 
 @pytest.fixture
 def described(plain_app: Flask) -> list[tuple[str, str, dict[str, Any]]]:

@@ -60,8 +60,6 @@ def test_slow_heads_are_cut_off_and_nothing_else_is(plain_app: Flask, monkeypatc
             b"Content-Length: %d\r\n\r\n" % len(body)
         )
         upload.sendall(body[:10])
-        pipelined = socket.create_connection(("127.0.0.1", port), 60)
-
         with connect(f"ws://127.0.0.1:{port}/ws", open_timeout=60) as live:
             live.send(json.dumps({"event": "auth", "data": {"token": token}}))
             assert '"auth:ok"' in str(live.recv(timeout=60))
@@ -76,18 +74,6 @@ def test_slow_heads_are_cut_off_and_nothing_else_is(plain_app: Flask, monkeypatc
         assert idle.getresponse().read() == b'{"status":"ok"}'
         upload.sendall(body[10:])
         assert b" 401 " in upload.makefile("rb").readline()
-        pipelined.sendall(b"GET /api/health/live HTTP/1.1\r\nHost: localhost\r\n\r\n" * 3)
-        assert _read_until(pipelined, b'{"status":"ok"}', 3)
-        for connection in (*slow, upload, pipelined):
+        for connection in (*slow, upload):
             connection.close()
         idle.close()
-
-
-def _read_until(connection: socket.socket, part: bytes, times: int) -> bool:
-    read = b""
-    while read.count(part) < times:
-        more = connection.recv(65536)
-        if not more:
-            return False
-        read += more
-    return True

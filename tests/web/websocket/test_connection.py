@@ -20,7 +20,6 @@ from web.websocket.connection import (
 from web.websocket.poll import Poll
 
 CLOSING = bytes([0x88, 0x80, 0, 0, 0, 0])
-HELLO = bytes([0x81, 0x85, 0, 0, 0, 0]) + b"hello"
 FRAME = frames.build_text("x" * 10_000)
 
 

@@ -171,29 +171,6 @@ def admin(server: Server) -> Person:
 
 
 @pytest.mark.slow
-def test_who_does_not_read_is_cut_off_and_delays_nobody(server: Server, admin: Person) -> None:
-    project_id = new_project(admin)
-    with (
-        Client(server.url, admin.token, max_queue=(1, 1)) as sleeper,
-        Client(server.url, admin.token, max_queue=None) as reader,
-    ):
-        start = reader.ask("subscribe", projectId=project_id)["data"]["seq"]
-        sleeper.ask("subscribe", projectId=project_id)
-        sent = 0
-        while sent < 2_000:
-            write_events(project_id, 100, size=10_000)
-            sent += 100
-            assert reader.seqs(project_id, start + sent) == list(range(start + sent - 99, start + sent + 1))
-        got: list[int] = []
-        with contextlib.suppress(ConnectionClosed):
-            while len(got) < sent:
-                got.append(sleeper.receive()["seq"])
-
-    assert got == list(range(start + 1, start + 1 + len(got)))
-    assert 0 < len(got) < sent
-
-
-@pytest.mark.slow
 def test_a_server_that_stops_says_goodbye_and_is_gone(server: Server, admin: Person) -> None:
     poll = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_SECONDS)
     poll.request("GET", "/poll/agent:one")

@@ -7,9 +7,6 @@ import struct
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from websockets.frames import Frame as TheirFrame
-from websockets.frames import Opcode
-from websockets.streams import StreamReader
 
 from web.websocket import frames
 from web.websocket.frames import Frame, Refused
@@ -39,18 +36,6 @@ def test_a_frame_is_taken_only_when_it_is_whole(payload: bytes, more: bytes) -> 
 
     assert frames.take(buffer) == Frame(frames.TEXT, True, payload)
     assert buffer == more
-
-
-@pytest.mark.parametrize("size", [0, 126, 65_536])
-def test_another_library_reads_what_is_built(size: int) -> None:
-    reader = StreamReader()
-    reader.feed_data(frames.build_text("é" * (size // 2) + "x" * (size % 2)))
-    reading = TheirFrame.parse(reader.read_exact, mask=False)
-    with pytest.raises(StopIteration) as read:
-        next(reading)
-
-    assert read.value.value.opcode == Opcode.TEXT
-    assert len(read.value.value.data) == size
 
 
 @pytest.mark.parametrize(

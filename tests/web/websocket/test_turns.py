@@ -28,13 +28,3 @@ def test_everybody_gets_the_frames_of_their_groups_in_order(new_pair: Callable[[
     assert received(boths) == frame("a1") + frame("b1") + frame("a2") + frame("both") + frame("b2")
     assert received(alones) == frame("alone")
     assert received(nones) == b""
-
-
-def test_what_waits_of_an_earlier_turn_comes_first(new_pair: Callable[[], Pair]) -> None:
-    one, ones = new_pair()
-    one.queue(frame("answer"))
-    turn = Turn()
-    turn.add("a", lambda: [one], frame("event"))
-    turn.end()
-
-    assert received(ones) == frame("answer") + frame("event")
