@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,14 +15,17 @@ from sqlalchemy import text
 from common import database
 from common.jobs import PROVISION_PROJECT
 from common.models import Project
-from common.providers.forge import forge
+from common.providers.forge import forge, local_forge
 from common.providers.runtime.places import PRODUCTION, STAGING, Hosts
+from common.services.projects import variables
+from common.services.projects.provisioning import renew_repository_urls
 from common.services.projects.variables import secrets_of
 from common.settings import settings
 from common.states import Role
 from common.values.app import App, Space
 from common.values.starters import STARTERS
 from tests import builders
+from tests.providers.git_tree import WorkTree
 from tests.web.made import a_project
 from tests.web.world import World, events, get, head_of, repository_of, run_jobs
 
@@ -344,3 +349,120 @@ def test_samples_are_for_those_who_may_create_projects(app: Flask) -> None:
 
     assert member.post("/api/projects/sample").status_code == 403
     assert member.get("/api/projects").json["projects"] == []
+
+
+PUBLIC = "https://aiworker.example"
+
+
+@pytest.fixture
+def moved(maintainer: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """A project that was made before the platform got another public URL."""
+    project = maintainer.post("/api/projects", json={"name": "Shop"}).json["project"]
+    monkeypatch.setenv("AIWORKER_PUBLIC_URL", PUBLIC)
+    settings.cache_clear()
+    yield project
+    monkeypatch.undo()
+    settings.cache_clear()
+
+
+def test_a_start_with_another_public_url_renews_them(maintainer: FlaskClient, moved: dict[str, str]) -> None:
+    assert not moved["giteaRepoUrl"].startswith(PUBLIC)
+    address = f"/api/projects/{moved['id']}"
+    etag = maintainer.get(address).headers["ETag"]
+
+    renew_repository_urls()
+    renew_repository_urls()
+
+    read = maintainer.get(address, headers={"If-None-Match": etag})
+    assert read.json["project"]["giteaRepoUrl"] == f"{PUBLIC}/git/aiworker/shop"
+    told = maintainer.get(f"/api/events?projectId={moved['id']}&type=project:status_changed").json["events"]
+    assert [one["data"].get("changed") for one in told] == [None, ["giteaRepoUrl"]]
+
+
+ANOTHER = "another secret key, of 32 characters and more"
+SAID = {
+    "field": "secretKey",
+    "message": "stored secrets were sealed with another AIWORKER_SECRET_KEY; the operator has to set that one: "
+    "aiworker doctor says how",
+}
+
+
+@pytest.fixture
+def ada(app: Flask) -> FlaskClient:
+    return builders.client_of(app, builders.a_user("ada", Role.ADMIN))
+
+
+@pytest.fixture
+def shop(ada: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> Project:
+    """A project with a variable, whose key was replaced since."""
+    made = a_project(name="shop", env_vars={"PLAIN": "x"}, secret_env_vars={"KEY": "a secret value"})
+    monkeypatch.setenv("AIWORKER_SECRET_KEY", ANOTHER)
+    settings.cache_clear()
+    variables._cached_mask.cache_clear()
+    return made
+
+
+def test_a_change_of_some_secret_variables_is_refused_for_now_with_the_remedy(ada: FlaskClient, shop: Project) -> None:
+    reply = ada.patch(f"/api/projects/{shop.id}", json={"secretEnvVarChanges": {"OTHER": "x"}, "description": "new"})
+
+    assert reply.status_code == 503
+    assert set(reply.json) == {"error", "details", "requestId"}
+    assert (reply.json["error"], reply.json["details"]) == ("Service unavailable", SAID)
+    assert int(reply.headers["Retry-After"]) > 0
+    kept = get(Project, shop.id)
+    assert (kept.description, kept.secret_env_sealed) == (shop.description, shop.secret_env_sealed)
+
+
+def test_a_project_that_can_not_be_read_is_listed_without_its_variables(
+    app: Flask, ada: FlaskClient, shop: Project
+) -> None:
+    other = ada.post("/api/projects", json={"name": "other", "envVars": {"PLAIN": "x"}}).json["project"]
+    vera = builders.client_of(app, builders.a_user("vera", Role.VIEWER))
+
+    for client, value in ((ada, "x"), (vera, "***")):
+        listed = client.get("/api/projects").json["projects"]
+        assert [(one["id"], one["envVars"]) for one in listed] == [(other["id"], {"PLAIN": value}), (shop.id, None)]
+    read = ada.get(f"/api/projects/{shop.id}").json["project"]
+    assert (read["envVars"], read["secretEnvVars"]) == (None, ["KEY"])
+
+
+FILES = {"ci/deploy.sh": "x", "ci/a/b.sh": "x", "src/ci/x.sh": "x", "docs/a.md": "x"}
+
+
+def test_the_files_that_a_pattern_matches_today_are_shown(plain_world: World, tmp_path: Path) -> None:
+    project = plain_world.project(has_repository=True, forbidden_paths=["ci/**", "*.pem"])
+    tree = WorkTree(tmp_path / "tree", str(local_forge().repository_path(repository_of(project))))
+    tree.commit(FILES, on="main")
+    tree.push("main")
+    viewer = builders.client_of(plain_world.app, builders.a_user("vic", Role.VIEWER))
+    path = f"/api/projects/{project.id}/forbidden-paths"
+
+    own = viewer.get(path).json
+    tried = viewer.get(path, query_string={"pattern": "**/ci/**"}).json
+
+    assert own == {
+        "headSha": head_of(project),
+        "patterns": [
+            {"pattern": "ci/**", "files": ["ci/a/b.sh", "ci/deploy.sh"], "total": 2},
+            {"pattern": "*.pem", "files": [], "total": 0},
+        ],
+        "truncated": False,
+    }
+    assert [(one["pattern"], one["total"]) for one in tried["patterns"]] == [("**/ci/**", 3)]
+
+
+def test_a_pattern_that_can_not_hold_is_refused_by_name(plain_world: World) -> None:
+    project = plain_world.project()
+
+    reply = plain_world.client.get(f"/api/projects/{project.id}/forbidden-paths?pattern=!keep")
+    changed = plain_world.client.patch(f"/api/projects/{project.id}", json={"forbiddenPaths": ["ci/**", "x[a"]})
+
+    assert (reply.status_code, reply.json["details"]["field"]) == (400, "pattern")
+    assert (changed.status_code, changed.json["details"]["field"]) == (400, "forbiddenPaths.1")
+
+
+def test_a_foreign_project_does_not_exist(plain_world: World) -> None:
+    hidden = plain_world.project("Hidden", is_restricted=True)
+    stranger = builders.client_of(plain_world.app, builders.a_user("mia", Role.MEMBER))
+
+    assert stranger.get(f"/api/projects/{hidden.id}/forbidden-paths").status_code == 404

@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
+from common.models import EventRow, Job, Task
+from common.models.project import Project
 from common.names import new_id, task_branch
+from common.providers.forge import local_forge
 from common.states import Role, TaskState
+from common.values.repository import Repository
 from tests import builders
+from tests.patience import PATIENCE_SECONDS
+from tests.providers.git_tree import WorkTree
 from tests.web.made import MISSING_ID, SHA, a_live_run, a_project, a_task, ready_task, set_state
+from tests.web.world import all_of
 
 LISTED = {
     "id", "projectId", "title", "description", "state", "priority", "assignedAgentId", "branchName", "prNumber",
@@ -195,3 +207,110 @@ def test_a_run_is_read_with_what_its_agent_wrote(member: FlaskClient) -> None:
     assert member.get(f"/api/runs/{run.id}/transcript").json == {"entries": [], "next": 0, "live": True}
     assert member.get(f"/api/runs/{run.id}/transcript?after=x").status_code == 400
     assert member.get(f"/api/tasks/{task.id}").json["task"]["runs"] == [read]
+
+
+def _updates() -> list[list[str]]:
+    return [json.loads(row.data)["data"]["changed"] for row in all_of(EventRow, EventRow.name == "task:updated")]
+
+
+def test_who_does_a_task_can_be_changed(member: FlaskClient) -> None:
+    task = a_task(a_project())
+    changes = {"driver": "codex", "model": "small", "requiredCapabilities": ["node"]}
+
+    reply = member.patch(f"/api/tasks/{task.id}", json=changes)
+
+    assert {name: reply.json["task"][name] for name in changes} == changes
+    assert [sorted(one) for one in _updates()] == [["driver", "model", "requiredCapabilities"]]
+    assert len(all_of(Job, Job.kind == "task.schedule")) == 1
+    reply = member.patch(f"/api/tasks/{task.id}", json={"driver": None, "model": None})
+    assert (reply.json["task"]["driver"], reply.json["task"]["model"]) == (None, None)
+    for wrong in ({"driver": "nobody"}, {"model": "a\nb"}, {"requiredCapabilities": None}, {"dependsOn": None}):
+        reply = member.patch(f"/api/tasks/{task.id}", json=wrong)
+        assert (reply.status_code, reply.json["details"]["field"]) == (400, next(iter(wrong)))
+
+
+def test_what_a_task_depends_on_can_be_changed(member: FlaskClient) -> None:
+    project = a_project()
+    first, second, third, task = [a_task(project) for _ in range(4)]
+
+    def depend(one: Task, *others: Task) -> Any:
+        return member.patch(f"/api/tasks/{one.id}", json={"dependsOn": [other.id for other in others]})
+
+    def needed(one: Task) -> list[str]:
+        return sorted(member.get(f"/api/tasks/{one.id}").json["task"]["dependsOn"])
+
+    assert depend(first, second, second, third).status_code == 200
+    assert needed(first) == sorted([second.id, third.id])
+    # Also on one that was written later.
+    assert depend(second, task).status_code == 200
+    assert depend(first, second).status_code == 200
+    assert needed(first) == [second.id]
+    assert _updates() == [["dependsOn"]] * 3
+    assert depend(first, second).status_code == 200
+    assert len(_updates()) == 3
+
+    refused = [depend(task, task), depend(task, first), depend(task, third, second)]
+    assert [(reply.status_code, reply.json["details"]["field"]) for reply in refused] == [(400, "dependsOn")] * 3
+    assert "so neither would ever start" in refused[1].json["details"]["message"]
+    assert needed(task) == []
+    elsewhere = a_task(a_project("Blog"))
+    assert depend(task, elsewhere).json["details"]["message"] == f"There is no task {elsewhere.id} in this project"
+    assert depend(first).status_code == 200
+    assert needed(first) == []
+
+
+def test_of_two_changes_at_once_only_one_completes_a_circle(app: Flask, member: FlaskClient) -> None:
+    project = a_project()
+    first, second = a_task(project), a_task(project)
+    clients = [builders.client_of(app, builders.a_user(name)) for name in ("ann", "ben")]
+    start = threading.Barrier(2)
+
+    def depend(number: int) -> int:
+        one, other = (first, second) if number else (second, first)
+        start.wait(PATIENCE_SECONDS)
+        return clients[number].patch(f"/api/tasks/{one.id}", json={"dependsOn": [other.id]}).status_code
+
+    with ThreadPoolExecutor(2) as pool:
+        statuses = sorted(pool.map(depend, range(2)))
+
+    assert statuses == [200, 400]
+
+
+@pytest.fixture
+def forge_of_app(plain_app: Flask) -> Iterator[None]:
+    """The local forge, on this test's data."""
+    local_forge.cache_clear()
+    yield
+    local_forge.cache_clear()
+
+
+def _repository(project: Project) -> Path:
+    where = Repository(project.repository_owner, project.slug, project.id)
+    local_forge().ensure_repository(where, default_branch="main", description="", import_url=None)
+    return local_forge().repository_path(where)
+
+
+@pytest.mark.usefixtures("forge_of_app")
+def test_a_diff_is_what_the_branch_changes(plain_member: FlaskClient, tmp_path: Path) -> None:
+    project = a_project()
+    task = a_task(project)
+    path = f"/api/tasks/{task.id}/diff"
+    nothing = {"baseSha": None, "headSha": None, "files": [], "patch": "", "truncated": False}
+    assert plain_member.get(path).json == nothing
+    tree = WorkTree(tmp_path / "tree", str(_repository(project)))
+    assert plain_member.get(path).json == nothing
+    base = tree.commit({"a.txt": "one\n"}, on="main")
+    first = tree.commit({"a.txt": "two\n", "b.txt": "new\n"}, on=task.branch_name)
+    tree.push("main", task.branch_name)
+
+    diff = plain_member.get(path).json
+
+    assert (diff["baseSha"], diff["headSha"], diff["truncated"]) == (base, first, False)
+    assert [(file["path"], file["status"], file["additions"]) for file in diff["files"]] == [
+        ("a.txt", "modified", 1), ("b.txt", "added", 1)
+    ]  # fmt: skip
+    assert "+two\n" in diff["patch"]
+    tree.commit({"c.txt": "later\n"}, on=task.branch_name)
+    tree.push(task.branch_name)
+    set_state(task, TaskState.READY_TO_TEST, head_sha=first)
+    assert plain_member.get(path).json["headSha"] == first
