@@ -40,7 +40,7 @@ def test_output_and_errors_come_apart_and_the_end_of_the_errors_is_kept(tmp_path
     ("trap", "grace_seconds", "code"),
     [
         ("trap 'exit 9' INT", 30.0, 9),
-        ("trap '' INT; trap 'exit 8' TERM", 10.0, 8),
+        ("trap '' INT; trap 'exit 8' TERM", 2.0, 8),
         ("trap '' INT TERM", 0.3, 128 + signal.SIGKILL),
     ],
 )

@@ -78,12 +78,3 @@ def test_files_are_as_they_were_committed_whatever_its_attributes_say(
 
     assert (code / ".gitattributes").read_text() == f"{attributes}\n"
     assert [(code / folder / "check.sh").read_text() for folder in (".", "in")] == [committed, committed]
-
-
-def test_what_is_fetched_is_there_as_a_whole_or_not_at_all(tmp_path: Path, repository: Repository, mark: Path) -> None:
-    """A fetch that is killed must not leave a commit without its files, so nothing is unpacked into loose objects."""
-    check_out(tmp_path, repository, repository.commit_all())
-
-    objects = tmp_path / "mirrors" / "project-1.git" / "objects"
-    assert [path.name for path in objects.iterdir() if len(path.name) == 2] == []
-    assert list((objects / "pack").glob("*.pack"))

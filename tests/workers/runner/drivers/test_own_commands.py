@@ -121,12 +121,6 @@ def test_a_command_gets_its_prompt_where_its_template_says(tmp_path: Path) -> No
     assert neither.texts[2] == "in: do it"
 
 
-def test_a_command_fails_by_its_exit_code(tmp_path: Path) -> None:
-    ran = run_program(CommandDriver(), _work(tmp_path, "x", ("sh", "-c", "echo out; echo why >&2; exit 3")))
-    assert ran.classified is not None
-    assert (ran.classified.ending, ran.classified.reason) == (Ending.BROKEN, "The command exited with 3: why.")
-
-
 @pytest.mark.parametrize(
     ("driver", "setting"), [(AcpDriver(), "AIWORKER_AGENT_ACP_COMMAND"), (CommandDriver(), "AIWORKER_AGENT_COMMAND")]
 )
