@@ -17,7 +17,6 @@ from tests.patience import PATIENCE_SECONDS
 
 Json = Any
 
-"""A limit for what has failed: a real coding CLI takes a minute on a busy machine."""
 TRIES = 4
 """Of a read that is answered with 503: on a busy machine git can take longer than the 5 s of an answer."""
 

@@ -15,7 +15,7 @@ import psutil
 from common.machine.children import PARENT_DEATH_COMMAND
 from tests.e2e.instance import ROOT, Instance, wait_until
 from tests.e2e.story import Story
-from tests.processes import lives, words
+from tests.processes import lives
 
 LISTENING = "0A"
 """The state of such a socket in the kernel's tables."""
@@ -55,32 +55,11 @@ class Traces:
         self._instance = instance
         self.runtime = instance.folder / "data" / "runtime"
 
-    def freeze(self) -> None:
-        """Stop the process that starts the others again, and leave it there."""
-        self._instance.family()[0].suspend()
-
-    def kill(self, *programs: str) -> None:
-        """kill -9 of every process of it that has one of these as its name or among its arguments."""
-        doomed = [process for process in self.processes() if not set(programs).isdisjoint(words(process))]
-        assert len(doomed) >= len(programs), doomed
-        for process in doomed:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        # Frozen, their parent can't collect them: they stay as zombies.
-        wait_until("their end", lambda: not any(lives(process.pid) for process in doomed))
-
     def processes(self) -> list[psutil.Process]:
         """The living ones that it started, and all others that run in its folder or name it in their arguments."""
         started = self._instance.family()
         found = [process for process in psutil.process_iter() if process in started or self._is_named_by(process)]
         return [process for process in found if lives(process.pid)]
-
-    def orphans(self) -> list[psutil.Process]:
-        """Those that are nobody's any more."""
-        found = self.processes()
-        # Looked for last: what has just been started is ours, too.
-        ours = set(psutil.Process().children(recursive=True))
-        return [process for process in found if process not in ours and lives(process.pid)]
 
     def deployed(self) -> dict[Path, set[int]]:
         """Every checkout in which something runs, with the ports that listen there."""
