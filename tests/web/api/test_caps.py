@@ -11,8 +11,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from common.jobs import RELEASE_RUN, SCHEDULE_TASKS
-from common.models import Agent, Job, Project, Run, Task
+from common.jobs import SCHEDULE_TASKS
+from common.models import Agent, Project, Run, Task
 from common.models.spend import SpendCounter
 from common.names import new_id
 from common.services.spend.caps import reached_cap
@@ -289,18 +289,3 @@ def test_a_machine_that_was_off_uses_up_no_minutes(world: World) -> None:
     assert {key: round(value) for key, value in counted.items() if key[1]} == {
         ("task", True): 600, ("project", True): 600, ("platform", True): 600,
     }  # fmt: skip
-
-
-def test_a_run_that_somebody_ends_while_its_machine_is_off_uses_up_no_night(world: World) -> None:
-    asking = Asking(world)
-    run_id = over_night(asking)
-
-    assert world.client.post(f"/api/tasks/{asking.task_id}/take-over").status_code == 200
-    for job in all_of(Job, Job.kind == RELEASE_RUN.name):
-        put(Job, job.id, next_at=job.created_at)
-    run_jobs(RELEASE_RUN)
-
-    assert get(Run, run_id).outcome == "cancelled"
-    assert minutes_of_task(asking) == 11
-    (counted,) = all_of(SpendCounter, SpendCounter.scope == "task", SpendCounter.period == "all")
-    assert round(counted.seconds) == 660

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import text
 
 from common.database import engine
-from common.models import Deployment, Job, Project, TaskGroup
+from common.models import Deployment, Job, Project
 from common.sealing import seal
 from common.services.delivery.deployments import version_of
 from common.services.projects.variables import mask_of_deployment
@@ -16,7 +16,6 @@ from common.states import Environment, Role
 from common.transaction import snapshot
 from common.values.app import Health, Spec, Version
 from common.values.barrier import Barrier
-from common.values.build_results import BuildResults, TrialRun
 from common.values.variable_set import Variables
 from tests.web.world import World, all_of, get, put
 
@@ -36,19 +35,6 @@ def production(world: World, project: Project, *commits: str) -> list[str]:
 
 def roll_back(world: World, deployment_id: str, **body: Any) -> Any:
     return world.app_client().post(f"/api/deployments/{deployment_id}/rollback", json=body)
-
-
-def test_a_deployment_is_shown_without_what_it_does_not_have(world: World) -> None:
-    project = world.project()
-    (made,) = production(world, project, OLD)
-    put(Deployment, made, url="http://localhost:4000")
-
-    shown = world.client.get(f"/api/deployments/{made}").json["deployment"]
-
-    assert (shown["environment"], shown["status"], shown["commitSha"]) == ("production", "completed", OLD)
-    assert (shown["projectId"], shown["branch"], shown["url"]) == (project.id, "main", "http://localhost:4000")
-    assert {"startedAt", "finishedAt"} <= set(shown)
-    assert not {"taskId", "taskGroupId", "rollbackOf", "error", "specSealed"} & set(shown)
 
 
 def test_lists_are_filtered_newest_first_and_count_what_may_be_seen(world: World) -> None:
@@ -161,12 +147,3 @@ def test_a_deployment_is_told_to_the_runtime_and_masked_as_it_was_made(world: Wo
     assert deployment.barrier == Barrier("Migration 12", ("1" * 40,))
     with snapshot() as read:
         assert mask_of_deployment(read, deployment)("it said canary-7f3a91") == "it said ***"
-
-
-def test_a_group_keeps_the_runs_that_it_has_seen(world: World) -> None:
-    project = world.project()
-    group_id = world.group(project, world.approved(project))["id"]
-    assert get(TaskGroup, group_id).build == BuildResults()
-    write("task_groups", group_id, "build", json.dumps({"command": "d", "runs": [[1, False], [0, True]]}))
-
-    assert get(TaskGroup, group_id).build == BuildResults("d", (TrialRun(1, False), TrialRun(0, True)))

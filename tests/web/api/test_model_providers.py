@@ -142,25 +142,6 @@ def test_the_environments_providers_are_there_at_once(
         assert "change the variables of anthropic there" in reply.json["details"]["message"]
 
 
-def test_a_stored_provider_takes_the_place_of_the_environments(
-    app_on: AppOn, sqlite_database_url: str, environment: pytest.MonkeyPatch
-) -> None:
-    admin = _admin(app_on, sqlite_database_url)
-    made = _create(admin, key="sk-stored")
-
-    assert {one["name"]: one["enabled"] for one in _listed(admin)} == {"main": True, "anthropic": False, "openai": True}
-    with snapshot() as read:
-        found = find_usable(read, "anthropic")
-    assert found is not None
-    assert (found.name, found.key) == ("main", "sk-stored")
-
-    admin.patch(f"/api/model-providers/{made['id']}", json={"enabled": False})
-    with snapshot() as read:
-        found = find_usable(read, "anthropic")
-    assert found is not None
-    assert (found.name, found.key) == ("anthropic", KEY)
-
-
 def test_a_run_gets_an_address_for_each_api(app: Flask, admin: FlaskClient) -> None:
     run = a_live_run(a_task(a_project()))
     with snapshot() as read:

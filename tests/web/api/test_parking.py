@@ -114,16 +114,6 @@ def _lose(tx: Transaction, run_id: str) -> None:
     assert run_end.lose_runs(tx, [run_id], "its agent is silent") == 1
 
 
-def test_a_task_that_waits_for_a_person_is_not_parked(shop: Shop) -> None:
-    asked = shop.run.post(f"/api/runner/runs/{shop.run_id}/questions", json={"question": "Which one?"}).json["question"]
-    shop.limit()
-    shop.finish("failed")
-
-    assert (shop.row().state, shop.row().phase, shop.read()["parked"]) == ("needs_input", None, None)
-    shop.post("respond", questionId=asked["id"], response="The first")
-    assert shop.row().phase == "queued"
-
-
 # Going on
 
 

@@ -7,7 +7,6 @@ import json
 from flask import Flask
 from flask.testing import FlaskClient
 
-from common.names import new_id
 from common.states import Role
 from tests import builders
 from tests.web.made import MISSING_ID, a_project
@@ -67,19 +66,6 @@ def test_who_restricts_a_project_stays_its_maintainer(app: Flask, admin: FlaskCl
     assert again.data == made.data
     assert admin.post("/api/projects", json={"name": "Theirs", "restricted": True}).status_code == 201
     assert len(events("project:member_changed")) == 5
-
-
-def test_a_member_is_no_administrator_and_somebody_who_exists(maintainer: FlaskClient) -> None:
-    project = a_project()
-    user = builders.a_user("mia")
-
-    for role in ("admin", "owner"):
-        refused = maintainer.put(f"/api/projects/{project.id}/members/{user.id}", json={"role": role})
-        assert refused.status_code == 400
-        assert refused.json["details"] == {"field": "role", "message": "Must be one of: viewer, member, maintainer"}
-    nobody = maintainer.put(f"/api/projects/{project.id}/members/{new_id()}", json={"role": "viewer"})
-
-    assert nobody.status_code == 404
 
 
 def test_only_maintainers_see_what_variables_hold(member: FlaskClient, maintainer: FlaskClient) -> None:

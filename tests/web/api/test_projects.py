@@ -344,13 +344,6 @@ def test_a_sample_is_a_project_with_three_tasks(world: World) -> None:
     assert files_of(get(Project, project["id"])) == dict(STARTERS["sample"].files)
 
 
-def test_samples_are_for_those_who_may_create_projects(app: Flask) -> None:
-    member: FlaskClient = builders.client_of(app, builders.a_user("mia", Role.MEMBER))
-
-    assert member.post("/api/projects/sample").status_code == 403
-    assert member.get("/api/projects").json["projects"] == []
-
-
 PUBLIC = "https://aiworker.example"
 
 
@@ -459,10 +452,3 @@ def test_a_pattern_that_can_not_hold_is_refused_by_name(plain_world: World) -> N
 
     assert (reply.status_code, reply.json["details"]["field"]) == (400, "pattern")
     assert (changed.status_code, changed.json["details"]["field"]) == (400, "forbiddenPaths.1")
-
-
-def test_a_foreign_project_does_not_exist(plain_world: World) -> None:
-    hidden = plain_world.project("Hidden", is_restricted=True)
-    stranger = builders.client_of(plain_world.app, builders.a_user("mia", Role.MEMBER))
-
-    assert stranger.get(f"/api/projects/{hidden.id}/forbidden-paths").status_code == 404

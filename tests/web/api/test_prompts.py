@@ -122,12 +122,6 @@ def test_a_resumed_session_is_told_the_rejection_and_nothing_else(world: World) 
     assert agent.post("/api/runner/claim", json={}).json == second
 
 
-CHANGED = (
-    "# The task was changed\n\nPeople changed the task after you were told of it. It is now as follows. Where that "
-    "differs from what you know, this\ntext counts.\n\n"
-)
-
-
 def test_an_answer_that_the_run_got_itself_is_not_repeated(world: World) -> None:
     world.task(world.project(has_repository=True))
     agent, _agent_id = world.agent()
@@ -145,23 +139,6 @@ def test_an_answer_that_the_run_got_itself_is_not_repeated(world: World) -> None
     assert [item["body"] for item in second["feedback"]] == ["You asked: Which size?\nThe answer: large"]
     assert "blue" in second["freshPrompt"]
     assert "large" in second["freshPrompt"]
-
-
-def test_a_run_that_was_cut_short_goes_on_where_it_stopped(world: World) -> None:
-    task = world.task(world.project(has_repository=True))
-    tasks.comment_on_task(task.id, NewComment("Mind this"), by=world.max)
-    agent, _agent_id = world.agent()
-    run, first = world.claim(agent)
-    keep_session(run, first)
-    body = {"outcome": "cancelled", "summary": "", "reason": "The agent stops.", "cutShort": True}
-    run.post(f"{path_of(first)}/finish", json=body)
-    other, _other_id = world.agent()
-
-    _run, second = world.claim(other)
-
-    assert second["prompt"].startswith("Your last turn ended before the task was done.")
-    assert second["feedback"] == []
-    assert "Mind this" in second["freshPrompt"]
 
 
 def test_failed_checks_come_with_the_end_of_their_log(world: World) -> None:

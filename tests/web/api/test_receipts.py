@@ -136,12 +136,3 @@ def _rename(tx: Transaction, receipt: Receipt, sha: str) -> None:
     row = tx.session.get(Receipt, (receipt.project_id, receipt.number))
     assert row is not None
     row.commit_sha = sha
-
-
-def test_the_public_key_is_served(line: ProductionLine) -> None:
-    live = line.deliver()
-    key = line.world.client.get("/api/receipts/key").json["key"]
-
-    assert key["publicKey"] == public_key()
-    envelope = json.loads(receipts_of(line, live.commit_sha)[0]["envelope"])
-    assert [signature["keyid"] for signature in envelope["signatures"]] == [key["id"]]

@@ -102,19 +102,6 @@ def test_a_rejection_takes_the_draft_along(world: World, task: Task) -> None:
 
 
 @pytest.mark.slow
-def test_an_approval_is_for_the_commit_that_was_shown(world: World, task: Task) -> None:
-    world.client.post(at(task, "/comments"), json={"body": "Nice", "path": "app.py", "line": 1})
-    moved = world.client.post(at(task, "/submit"), json={"verdict": "approve", "commitSha": "b" * 40})
-    assert (moved.status_code, moved.json["details"]["field"]) == (409, "commitSha")
-    assert (said(world, task), len(pending(world.client, task))) == ([], 1)
-
-    done = world.client.post(at(task, "/submit"), json={"verdict": "approve", "body": "Good", "commitSha": SHA})
-
-    assert (done.json["task"]["state"], done.json["task"]["approvedSha"]) == ("approved", SHA)
-    assert [one["body"] for one in said(world, task)] == ["Good", "Nice"]
-
-
-@pytest.mark.slow
 def test_lines_of_a_file_are_read_at_a_commit_of_the_task(world: World, tmp_path: Path) -> None:
     project = world.project(has_repository=True)
     task = world.task(project)

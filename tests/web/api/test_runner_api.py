@@ -11,7 +11,6 @@ from flask.testing import FlaskClient
 
 from common.jobs import PREPARE_RUN, SCHEDULE_TASKS
 from common.models import Agent, Project, Question, Run, Task
-from common.models.journal import IdempotencyKey
 from common.services.tasks import tasks
 from common.states import Role
 from tests import builders
@@ -33,17 +32,6 @@ def start(world: World, **values: Any) -> tuple[FlaskClient, FlaskClient, dict[s
 
 def path_of(claim: dict[str, Any]) -> str:
     return f"/api/runner/runs/{claim['run']['id']}"
-
-
-def test_a_registration_without_a_required_field_names_it(world: World) -> None:
-    from_nobody = world.app.test_client().post("/api/runner/register", json=REGISTRATION)
-    assert from_nobody.status_code == 401
-
-    enrolment = world.client_of("ada", Role.ADMIN).post("/api/agents/enrolment-tokens", json={})
-    holder = builders.client_with(world.app, enrolment.json["enrolmentToken"]["token"])
-    body = {name: value for name, value in REGISTRATION.items() if name != "podName"}
-    reply = holder.post("/api/runner/register", json=body)
-    assert (reply.status_code, reply.json["details"]) == (400, {"field": "podName", "message": "Required"})
 
 
 def test_a_claim_holds_all_that_the_runner_needs(world: World) -> None:
@@ -272,23 +260,6 @@ def test_a_question_with_a_key_gets_the_first_answer_again(world: World) -> None
     assert len(all_of(Question)) == 1
     assert run.post(path, json={"question": "Which size?"}, headers=KEY).status_code == 422
     assert run.post(path, json={"question": "Which color?"}).status_code == 200
-
-
-def test_a_claim_and_a_report_with_a_key_are_answered_alike_again(world: World) -> None:
-    agent, run, claim = start(world)
-    agent.post("/api/runner/heartbeat", json={"runIds": [claim["run"]["id"]]})
-    twice(agent, "/api/runner/claim?wait=1", {}, 204)
-    world.task(world.project("Other", has_repository=True))
-    token = agent.environ_base["HTTP_AUTHORIZATION"].partition(" ")[2]
-
-    report = {"outcome": "failed", "summary": "no"}
-    ended = twice(run, f"{path_of(claim)}/finish", report, 200, **{AGENT_TOKEN: token})
-
-    assert ended["run"]["outcome"] == "failed"
-    # An agent and a run have keys of their own.
-    assert {row.caller for row in all_of(IdempotencyKey)} == {
-        f"agent:{claim['run'].get('agentId') or ended['run']['agentId']}", f"run:{claim['run']['id']}",
-    }  # fmt: skip
 
 
 @pytest.mark.slow

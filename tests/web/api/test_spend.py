@@ -65,25 +65,6 @@ def test_calls_are_summed_by_what_is_asked_for(viewer: FlaskClient, shop: Task) 
     assert _groups(viewer, f"by=model&projectId={other.project_id}") == {"claude-x": (1130, 2.0)}
 
 
-@pytest.mark.slow
-def test_a_group_says_all_about_its_calls(viewer: FlaskClient, shop: Task) -> None:
-    record_calls([
-        a_call(shop), a_call(shop, cost_usd=None), a_call(shop, error="refused", count=TokenCount(), cost_usd=0.0),
-    ])  # fmt: skip
-
-    reply = viewer.get(f"/api/spend?by=project&{MARCH}").json
-
-    (group,) = reply["groups"]
-    assert group == {
-        "key": shop.project_id, "label": "Shop", "calls": 3, "failedCalls": 1, "unpricedCalls": 1, "inputTokens": 200,
-        "cachedTokens": 2000, "cacheWriteTokens": 20, "outputTokens": 40, "tokens": 2260, "costUsd": 0.5, "runs": 3,
-        "tasks": 1, "minutes": 1.5,
-    }  # fmt: skip
-    assert reply["total"] == {**group, "key": "total", "label": "Total"}
-    assert (reply["by"], reply["isCut"]) == ("project", False)
-    assert (reply["from"], reply["to"]) == ("2026-03-01T00:00:00.000000Z", "2026-04-01T00:00:00.000000Z")
-
-
 def test_a_call_that_is_recorded_again_is_not_counted_again(app: Flask, viewer: FlaskClient, shop: Task) -> None:
     run = a_live_run(shop)
     call = a_call(shop, run)

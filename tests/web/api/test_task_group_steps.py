@@ -50,17 +50,6 @@ def test_staging_is_accepted_until_it_is_there(world: World, state: str) -> None
     assert world.client.get(f"/api/jobs/{reply.json['job']['id']}").json["job"]["kind"] == wanted[1]
 
 
-def test_retrying_a_failed_group_merges_it_anew(world: World) -> None:
-    project = world.project()
-    group_id = world.group(project, world.approved(project))["id"]
-    put(TaskGroup, group_id, state_="failed", error="the runtime refused")
-    failed = world.client.get(f"/api/task-groups/{group_id}").json["taskGroup"]
-    assert (failed["checks"][0]["status"], failed["error"]) == ("failed", "the runtime refused")
-
-    again = world.post_group(group_id, "retry").json["taskGroup"]
-    assert (again["status"], again["error"], again["checks"][0]["status"]) == ("merging", None, "running")
-
-
 def test_production_takes_the_commit_that_runs_on_staging(world: World) -> None:
     project = world.project(has_repository=True)
     group_id = world.staged(project, base_sha=head_of(project))

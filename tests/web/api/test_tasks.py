@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 
 from common.models import EventRow, Job, Task
 from common.models.project import Project
-from common.names import new_id, task_branch
+from common.names import task_branch
 from common.providers.forge import local_forge
 from common.states import Role, TaskState
 from common.values.repository import Repository
@@ -84,28 +84,6 @@ def test_a_wrong_field_is_named(plain_member: FlaskClient) -> None:
         assert reply.status_code == 400, (value, reply.json)
         assert reply.json["details"]["field"].split(".")[0] == name
     assert plain_member.get("/api/tasks").json["total"] == 0
-
-
-def test_what_is_required_read_only_or_unknown_is_named(plain_member: FlaskClient) -> None:
-    empty = plain_member.post("/api/tasks")
-    assert empty.json["errors"] == [{"field": name, "message": "Required"} for name in ("projectId", "title")]
-    for name in READ_ONLY:
-        reply = plain_member.post("/api/tasks", json={"projectId": new_id(), "title": "x", name: "backlog"})
-        assert (reply.status_code, reply.json["details"]) == (400, {"field": name, "message": "Read-only field"})
-    unknown = plain_member.post("/api/tasks", json={"projectId": new_id(), "title": "x", "colour": 1})
-    assert unknown.json["details"] == {"field": "colour", "message": "Unknown field"}
-
-
-def test_a_task_is_changed_by_what_the_body_names(member: FlaskClient) -> None:
-    task = a_task(a_project())
-    changes = {"title": "New", "description": "d", "priority": "urgent", "notes": "n", "labels": ["a", "b"]}
-
-    reply = member.patch(f"/api/tasks/{task.id}", json=changes)
-
-    assert {name: reply.json["task"][name] for name in changes} == changes
-    assert reply.json["task"]["branchName"] == task.branch_name
-    for name in ("projectId", "awaitsFiles"):
-        assert member.patch(f"/api/tasks/{task.id}", json={name: None}).json["details"]["message"] == "Read-only field"
 
 
 def test_a_state_is_changed_by_the_act_that_leads_there(maintainer: FlaskClient) -> None:

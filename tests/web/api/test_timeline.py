@@ -2,22 +2,10 @@
 
 from __future__ import annotations
 
-import pytest
-from playwright.sync_api import expect
-
 from common.events import TaskUpdated
 from common.models import Task
 from common.transaction import Transaction, transactional
-from tests.web.live_feed import LiveFeed
-from tests.web.page_reader import PageReader
 from tests.web.world import World
-
-PAGE = 500
-
-
-@pytest.fixture
-def reader(source_reader: PageReader) -> PageReader:
-    return source_reader
 
 
 @transactional
@@ -42,26 +30,3 @@ def test_the_newest_events_of_a_task_are_read_first_and_the_others_before_them(w
     assert len(first["events"]) == 4
     assert rest["events"][-1]["event"] == "task:created"
     assert world.client.get(path, query_string={"order": "latest"}).status_code == 400
-
-
-@pytest.mark.slow
-def test_the_page_shows_the_newest_first_and_loads_the_others_on_demand(reader: PageReader, plain_world: World) -> None:
-    task = plain_world.task(plain_world.project())
-    change(task, 2 * PAGE, "notes")
-    feed = LiveFeed(reader.page)
-    reader.open(f"#/projects/{task.project_id}/tasks/{task.id}/details")
-    timeline = reader.page.locator(".timeline")
-    rows, more = timeline.locator("li"), timeline.get_by_test_id("load-more")
-    expect(rows).to_have_count(PAGE)
-    expect(timeline).not_to_contain_text("created the task")
-
-    change(task, 1, "title")
-    feed.tell("task:updated", task.project_id, feed.SEQ + 1, taskId=task.id, changed=["title"])
-    expect(rows).to_have_count(PAGE + 1)
-    more.click()
-    expect(rows).to_have_count(2 * PAGE + 1)
-    more.click()
-
-    expect(rows).to_have_count(2 * PAGE + 2)
-    expect(more).to_have_count(0)
-    expect(rows.last).to_contain_text("created the task")

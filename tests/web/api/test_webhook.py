@@ -252,27 +252,6 @@ def test_processes_that_look_at_once_make_each_message_once(
     assert len(all_of(WebhookDelivery)) == 6
 
 
-def test_what_waits_is_given_up_when_the_webhook_is_switched_off_and_nothing_is_made_up_for(
-    plain_world: World, plain_admin: FlaskClient, receiver: WebhookReceiver
-) -> None:
-    project = plain_world.project()
-    patch(plain_admin, url=receiver.url)
-    reach(plain_world.task(project, state="in_progress").id, "make_ready")
-    collect_notices()
-    assert patch(plain_admin, enabled=False)["webhook"]["url"] == receiver.url
-    run_jobs(SEND_WEBHOOK)
-    reach(plain_world.task(project, state="in_progress").id, "make_ready")
-    assert collect_notices() == 0
-    patch(plain_admin, enabled=True)
-    assert collect_notices() == 0
-
-    assert receiver.received == []
-    assert [one["error"] for one in deliveries(plain_admin)] == [delivering.SWITCHED_OFF]
-    later = plain_world.project("Later")
-    reach(plain_world.task(later, state="in_progress").id, "make_ready")
-    assert collect_notices() == 1
-
-
 @pytest.mark.slow
 def test_the_settings_are_an_administrators_and_the_secret_is_never_shown(
     world: World, admin: FlaskClient, receiver: WebhookReceiver
