@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import json
 import re
 from collections.abc import Iterator
@@ -94,30 +93,24 @@ def stop_clock(page: Page) -> None:
 
 
 class Person:
-    """url: the instance's. has_phone: a narrow screen, which is touched. problems: what the page did that it must not;
-    empty is good. follows: the ids of the projects whose events the page's socket brings.
+    """url: the instance's. problems: what the page did that it must not; empty is good.
+
+    follows: the ids of the projects whose events the page's socket brings.
     """
 
-    def __init__(self, browser: Browser, url: str, *, has_phone: bool = False) -> None:
+    def __init__(self, browser: Browser, url: str) -> None:
         self.url = url
         self.problems: list[str] = []
         self.follows: set[str] = set()
         self._host = urlsplit(url).netloc
-        width, height = (390, 800) if has_phone else (1280, 800)
-        self._context = browser.new_context(
-            viewport={"width": width, "height": height}, has_touch=has_phone, is_mobile=has_phone
-        )
+        self._context = browser.new_context(viewport={"width": 1280, "height": 800})
         self._context.set_default_timeout(PATIENCE_MS)
         self._context.add_init_script(_REPORT_VIOLATIONS + _NOTE_POINTING + KEEP_MESSAGES)
         self.page: Page = self._context.new_page()
-        self._watch(self.page)
-
-    def _watch(self, page: Page) -> None:
-        self.page = page
-        page.on("console", self._heard)
-        page.on("pageerror", lambda error: self.problems.append(f"uncaught: {error}"))
-        page.on("request", self._asked)
-        page.on("websocket", self._connected)
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", lambda error: self.problems.append(f"uncaught: {error}"))
+        self.page.on("request", self._asked)
+        self.page.on("websocket", self._connected)
 
     def open(self) -> None:
         self.page.goto(self.url)
@@ -169,15 +162,6 @@ class Person:
             return opened.value.locator("body").inner_text().strip()
         finally:
             opened.value.close()
-
-    def second_window(self) -> Person:
-        """Another window of the same browser, at the same place."""
-        other = copy.copy(self)
-        other.problems = []
-        other.follows = set()
-        other._watch(self._context.new_page())
-        other.page.goto(self.page.url)
-        return other
 
     def account(self) -> str:
         """What is on the page now, what was last pressed on it, and its problems: for the report of a failed test."""

@@ -8,17 +8,14 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from flask.testing import FlaskClient
 
 from common.models.journal import Mark
-from common.providers.runtime import runtime
 from common.settings import settings
 from common.transaction import Transaction, transactional
 from common.values.confinement import Confinement
-from tests.patience import PATIENCE_SECONDS
 from tests.web.conftest import AppOn
 from web import health as examined
-from web.health import Examination, Part, backends
+from web.health import Examination, Part
 
 
 @pytest.fixture(autouse=True)
@@ -64,35 +61,12 @@ def test_without_redis_the_platform_is_down(
     assert app.test_client().get("/api/health/live").status_code == 200
 
 
-def test_a_process_without_redis_serves_and_is_ready(
-    plain_app: Flask, plain_admin: FlaskClient, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """Redis makes work faster, and nothing is lost without it: a load balancer must not send people away."""
-    monkeypatch.setenv("AIWORKER_REDIS_URL", f"unix://{tmp_path}/nothing.sock")
-    settings.cache_clear()
-
-    assert plain_admin.post("/api/projects", json={"name": "Shop"}).status_code == 201
-    assert plain_app.test_client().get("/api/health/ready").status_code == 200
-
-
 def test_a_process_without_the_database_is_not_ready(plain_app: Flask) -> None:
     plain_app.extensions["examinations"] = {"readiness": Examination((_part("mysql", _gone),))}
 
     ready = plain_app.test_client().get("/api/health/ready")
 
     assert (ready.status_code, ready.headers["Retry-After"]) == (503, "2")
-
-
-def test_a_process_with_its_schema_is_ready(app: Flask) -> None:
-    assert app.test_client().get("/api/health/ready").json == {"status": "ok"}
-
-
-def test_whether_a_process_is_ready_is_not_asked_of_the_runtime(app: Flask) -> None:
-    runtime.cache_clear()
-
-    app.test_client().get("/api/health/ready")
-
-    assert runtime.cache_info().currsize == 0
 
 
 def _part(name: str, ask: object) -> Part:
@@ -151,10 +125,6 @@ def test_a_late_sweep_is_a_degradation(plain_app: Flask) -> None:
     assert (found.status, found.is_sweep_late) == ("degraded", True)
 
 
-def test_a_new_instance_is_not_late(plain_app: Flask) -> None:
-    assert examine(_part("mysql", _fine), _part("redis", _fine)).status == "ok"
-
-
 def test_a_part_that_hangs_is_given_up_and_not_asked_again(swept: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(examined, "ANSWER_SECONDS", 1.0)
     monkeypatch.setattr(examined, "GOOD_FOR_SECONDS", 0.0)
@@ -177,21 +147,3 @@ def test_a_part_that_hangs_is_given_up_and_not_asked_again(swept: Flask, monkeyp
     finally:
         end.set()
         examination.close()
-
-
-def test_many_who_ask_at_once_cost_one_look(swept: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(examined, "GOOD_FOR_SECONDS", 60.0)
-    asked: list[int] = []
-    examination = Examination((_part("mysql", lambda: asked.append(1)), _part("redis", _fine)))
-    threads = [threading.Thread(target=examination.health) for _number in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE_SECONDS)
-    examination.close()
-
-    assert asked == [1]
-
-
-def test_backends_say_what_serves(plain_app: Flask) -> None:
-    assert backends() == {"mysql": "sqlite", "redis": "redis", "gitea": "local", "kubernetes": "local"}

@@ -10,7 +10,6 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from common import database
-from common.jobs import Queue
 from common.services.spend.model_calls import record_calls
 from common.services.spend.today import MOST_SERIES
 from common.settings import settings
@@ -67,25 +66,6 @@ def test_tasks_that_an_agent_could_begin_are_counted(app: Flask, admin: FlaskCli
     assert read(viewer)["aiworker_tasks_waiting",] == 1, "the project has as many under way as it may"
 
 
-def test_what_the_disk_has_to_keep_free_is_told(
-    app: Flask, viewer: FlaskClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By default it depends on the disk's size, which a rule can't know."""
-    monkeypatch.setenv("AIWORKER_DISK_RESERVE_BYTES", "123456")
-    settings.cache_clear()
-
-    found = read(viewer)
-
-    assert found["aiworker_disk_reserve_bytes",] == 123456
-    assert found["aiworker_disk_free_bytes",] > 123456
-
-
-def test_that_no_job_has_failed_is_told_of_each_queue(app: Flask, viewer: FlaskClient) -> None:
-    """So that a rule can tell the first failure from failures that were there before it looked."""
-    found = read(viewer)
-    assert [found["aiworker_jobs", queue, "failed"] for queue in Queue] == [0, 0, 0]
-
-
 def test_it_answers_without_its_database(
     app_on: AppOn, sqlite_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -102,19 +82,6 @@ def test_it_answers_without_its_database(
     # What this process counted itself, such as calls of models in other tests, needs no database.
     counted = {sample: value for sample, value in told.items() if sample[0].startswith("aiworker_model_")}
     assert read(client) == {**counted, ("aiworker_database_up",): 0}
-
-
-def test_a_scraper_with_a_token_hears_that_the_database_is_away(
-    app: Flask, admin: FlaskClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is asked whose the token is; without a token, as ever, nothing is told."""
-    assert read(admin)["aiworker_database_up",] == 1
-    monkeypatch.setenv("AIWORKER_DATABASE_URL", f"mysql+pymysql://nobody@127.0.0.1:{free_port()}/gone")
-    settings.cache_clear()
-    database.dispose_engines()
-
-    assert read(admin) == {("aiworker_database_up",): 0}
-    assert app.test_client().get("/metrics").status_code == 401
 
 
 def test_a_viewer_counts_only_the_projects_that_exist_for_them(admin: FlaskClient, viewer: FlaskClient) -> None:
@@ -169,22 +136,6 @@ def test_models_of_any_name_make_no_series_without_end(app: Flask, admin: FlaskC
     assert len(found) == MOST_SERIES + 1
     assert found["aiworker_spend_today_tokens", "other", "other", "other"] == 30
     assert sum(found.values()) == len(calls)
-
-
-def test_methods_of_any_name_make_no_series_without_end(plain_app: Flask, plain_admin: FlaskClient) -> None:
-    anybody = plain_app.test_client()
-    for number in range(20):
-        for path in ("/api/tasks", "/nothing/is/here"):
-            assert anybody.open(path, method=f"PROBE{number}").status_code in {404, 405}
-
-    counted = [
-        (sample.labels["method"], sample.value)
-        for family in text_string_to_metric_families(plain_admin.get("/metrics").text)
-        for sample in family.samples
-        if sample.name == "flask_http_request_total" and sample.labels["method"] not in {"GET", "POST"}
-    ]
-    assert {method for method, _count in counted} == {"other"}
-    assert sum(count for _method, count in counted) == 40
 
 
 @pytest.mark.usefixtures("within_a_day")
