@@ -71,6 +71,8 @@ DATABASE = "AIWORKER_DATABASE_URL"
         ("AIWORKER_OUTGOING_ALLOW", "ada@a", "AIWORKER_OUTGOING_ALLOW: 'ada@a' is not a host such as "),
         ("AIWORKER_RUNTIME_HOST", "http://apps", "AIWORKER_RUNTIME_HOST=http://apps is not a host such as "),
         ("AIWORKER_RUNTIME_BIND", "apps:80", "AIWORKER_RUNTIME_BIND=apps:80 is not a host such as "),
+        ("AIWORKER_RUNTIME_PORTS", "8199-8100", "AIWORKER_RUNTIME_PORTS=8199-8100 is not a range of ports "),
+        ("AIWORKER_RUNTIME_PORTS", "80-8100", "AIWORKER_RUNTIME_PORTS=80-8100 is not a range of ports "),
         ("AIWORKER_FORGE_OWNER", "a/b", "AIWORKER_FORGE_OWNER=a/b is not 1 to 40 small letters, digits and hyphens"),
     ],
 )

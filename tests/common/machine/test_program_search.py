@@ -46,17 +46,3 @@ def test_one_on_the_path_is_asked_and_sees_no_secret(tmp_path: Path, monkeypatch
 
     assert find_program(WANTED, folder=None).says == f"version 2.1.0 at {path}"
     assert "canary" not in (tmp_path / "bin" / "said").read_text()
-
-
-@pytest.mark.parametrize(
-    ("script", "says"),
-    [
-        ("echo 2.0.9", "is version 2.0.9; 2.1.0 or newer is needed: install toy"),
-        ("echo hello", "does not say a version (hello); install: install toy"),
-    ],
-)
-def test_one_that_will_not_do_is_said(script: str, says: str, tmp_path: Path) -> None:
-    _program(tmp_path / "bin" / "toy", script)
-    found = find_program(WANTED, folder=None)
-    assert not found.is_usable
-    assert found.says.endswith(says)

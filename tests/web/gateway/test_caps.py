@@ -69,18 +69,16 @@ def test_a_run_stops_within_one_call_after_its_cap(agent: RunningAgent) -> None:
     )
 
 
-@pytest.mark.parametrize("caps", [{"tokens": 10**6}, {}], ids=["a cap", "no cap"])
-def test_a_compressed_request_is_refused_under_a_cap(plain_agent: RunningAgent, caps: dict[str, int]) -> None:
+def test_a_compressed_request_is_refused_under_a_cap(plain_agent: RunningAgent) -> None:
     """A megabyte of text may be packed into a kilobyte, of which its tokens would be estimated."""
-    put(Task, plain_agent.task.id, caps=caps)
+    put(Task, plain_agent.task.id, caps={"tokens": 10**6})
     _answering(plain_agent)
     packed = replace(SONNET, request=gzip.compress(SONNET.request))
 
     reply = plain_agent.call(packed, headers={"Content-Encoding": "gzip"})
 
-    assert reply.status_code == (400 if caps else 200)
-    assert ("leave out `Content-Encoding`" in reply.text) == bool(caps)
-    assert len(plain_agent.upstream.asked) == (0 if caps else 1)
+    assert (reply.status_code, "leave out `Content-Encoding`" in reply.text) == (400, True)
+    assert plain_agent.upstream.asked == []
 
 
 def test_a_context_that_the_provider_keeps_is_refused_under_a_cap(plain_agent: RunningAgent) -> None:
@@ -230,3 +228,12 @@ def test_an_answer_in_the_background_is_refused(plain_agent: RunningAgent, body:
     assert reply.status_code == 400
     assert says in str(error_message(reply.data))
     assert plain_agent.upstream.asked == []
+
+
+@pytest.mark.parametrize("limits", [{"maxTokens": 2 * OF_ONE_CALL}, {"maxCostUsd": 0.005}], ids=["tokens", "money"])
+def test_a_run_stops_within_one_call_after_its_own_limit(agent: RunningAgent, limits: dict[str, float]) -> None:
+    put(Project, agent.task.project_id, limits=limits)
+    _answering(agent)
+
+    assert "The run has " in _calls_until_refused(agent)
+    assert len(agent.upstream.asked) == 2

@@ -124,16 +124,15 @@ def test_with_the_switch_off_the_refusal_passes(plain_agent: RunningAgent, monke
 # With a fallback
 
 
-@every_format
-def test_the_fallback_takes_the_call_at_once(plain_agent: RunningAgent, second: Upstream, format_: Format) -> None:
-    with_fallback(plain_agent, second, format_)
+def test_the_fallback_takes_the_call_at_once(plain_agent: RunningAgent, second: Upstream) -> None:
+    with_fallback(plain_agent, second)
 
-    replies = [plain_agent.call(format_, name="first") for _ in range(2)]
+    replies = [plain_agent.call(SONNET, name="first") for _ in range(2)]
 
     assert [reply.status_code for reply in replies] == [200, 200]
-    assert replies[0].data == b"".join(format_.stream)
+    assert replies[0].data == b"".join(SONNET.stream)
     assert len(plain_agent.upstream.asked) == 1, "it is known to be limited"
-    assert [asked.body for asked in second.asked] == [format_.request] * 2
+    assert [asked.body for asked in second.asked] == [SONNET.request] * 2
     calls = [(call.provider, call.status) for call in plain_agent.calls()]
     assert calls == [("first", 429), ("second", 200), ("second", 200)]
     assert run_of(plain_agent).limited_until is None

@@ -143,6 +143,3 @@ def test_a_key_in_the_error_is_not_kept(plain_agent: RunningAgent) -> None:
     plain_agent.call(FORMATS["chat"])
 
     assert "x*** must" in str(run_of(plain_agent).limit_reason)
-
-
-# In the gateway's own process
