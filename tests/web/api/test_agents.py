@@ -19,32 +19,6 @@ MISSING = "agent-000000000000"
 
 
 @pytest.mark.slow
-def test_an_agent_is_listed_as_the_founding_document_shows(world: World) -> None:
-    _client, agent_id = world.agent(podName="claude-agent-abc123", capabilities=["javascript", "react", "node"])
-
-    listed = world.client.get("/api/agents").json
-
-    assert listed["total"] == 1
-    (agent,) = listed["agents"]
-    assert agent.pop("lastHeartbeat").endswith("Z")
-    assert agent == {
-        "id": agent_id,
-        "podName": "claude-agent-abc123",
-        "status": "idle",
-        "currentTaskId": None,
-        "capabilities": ["javascript", "react", "node"],
-        "tasksCompleted": 0,
-        "driver": "scripted",
-        "drivers": ["scripted"],
-        "findings": [],
-        "error": None,
-        "sandbox": None,
-        "version": "1.0",
-        "slots": 1,
-    }
-
-
-@pytest.mark.slow
 def test_a_busy_agent_names_its_task_to_those_who_may_see_it(world: World) -> None:
     project = world.project(has_repository=True)
     task = world.task(project)

@@ -6,8 +6,6 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import pytest
-
 from common.models import Project
 from common.models.account import User
 from common.services.tasks import auto_quarantine, flaky_tests
@@ -15,7 +13,7 @@ from common.states import Role
 from common.transaction import Transaction, transactional
 from common.values.test_report import TestCase, TestReport, TestResult
 from tests import builders
-from tests.web.world import World, all_of, events, put
+from tests.web.world import World, events, put
 
 LUCK, COIN = "tests.page::test_luck", "tests.page::test_coin"
 RULE = {"commits": 3, "days": 7, "owner": "maxim"}
@@ -118,29 +116,6 @@ def test_the_rule_stops_when_its_owner_may_not_maintain_the_project_any_more(wor
     assert world.client.patch(path, json={"autoQuarantine": RULE}).status_code == 200
     flakes(project, "e")
     assert inside(world, project) == [LUCK]
-
-
-@pytest.mark.parametrize(
-    ("rule", "field"),
-    [
-        ({**RULE, "commits": 1}, "commits"), ({**RULE, "days": 91}, "days"), ({**RULE, "owner": "mia"}, "owner"),
-    ],
-)  # fmt: skip
-def test_a_rule_that_is_none_is_refused_and_nothing_is_written(
-    plain_world: World, rule: dict[str, object], field: str
-) -> None:
-    builders.a_user("mia", Role.MEMBER)
-    project = plain_world.project(auto_quarantine=RULE)
-    path = f"/api/projects/{project.id}"
-
-    said = plain_world.client.patch(path, json={"autoQuarantine": rule, "description": "new"})
-
-    assert (said.status_code, said.json["details"]["field"]) == (400, f"autoQuarantine.{field}")
-    kept = plain_world.client.get(path).json["project"]
-    assert (kept["autoQuarantine"], kept["description"]) == (RULE, "")
-    made = plain_world.client.post("/api/projects", json={"name": "Other", "autoQuarantine": rule})
-    assert (made.status_code, made.json["details"]["field"]) == (400, f"autoQuarantine.{field}")
-    assert len(all_of(Project)) == 1
 
 
 def test_a_quarantine_by_the_rule_needs_its_owner_until_somebody_decides(world: World) -> None:

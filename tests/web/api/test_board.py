@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-import pytest
 from flask import Flask
 
 from common.models import Project, Run, Task
@@ -14,7 +13,6 @@ from common.models.task import TaskCheck
 from common.names import new_id
 from common.states import Role
 from common.transaction import Transaction, transactional
-from tests.sent_statements import statements
 from tests.web.made import a_live_run, a_question
 from tests.web.world import World, put
 
@@ -130,36 +128,3 @@ def _check(
 
 def _found(world: World, **asked: str) -> set[str]:
     return {task["title"] for task in world.client.get("/api/tasks", query_string=asked).json["tasks"]}
-
-
-def _total(world: World, project: Project, **query: Any) -> int:
-    reply = world.client.get("/api/tasks", query_string={"projectId": project.id, "limit": 1, **query})
-    assert reply.status_code == 200, reply.json
-    total: int = reply.json["total"]
-    return total
-
-
-def _columns(world: World, project: Project) -> dict[str, int]:
-    columns = world.client.get("/api/board", query_string={"projectId": project.id}).json["columns"]
-    return {column["state"]: column["total"] for column in columns if column["total"]}
-
-
-def _counting(sent: list[str]) -> list[str]:
-    return [sql for sql in sent if "count(*)" in sql]
-
-
-@pytest.mark.slow
-def test_a_total_follows_what_happens_without_counting_again(world: World) -> None:
-    project = world.project()
-    first = world.task(project)
-    world.task(project)
-    assert (_total(world, project), _columns(world, project)) == (2, {"backlog": 2})
-
-    world.task(project)
-    assert world.client.post(f"/api/tasks/{first.id}/cancel").status_code == 200
-    with statements() as sent:
-        totals = [_total(world, project, **query) for query in ({}, {"state": "backlog"}, {"state": "cancelled"})]
-        board = _columns(world, project)
-
-    assert (totals, board) == ([3, 2, 1], {"backlog": 2, "cancelled": 1})
-    assert _counting(sent) == []

@@ -97,21 +97,3 @@ def test_what_keeps_a_healthy_version_from_being_started_again_takes_no_version_
 
     # What then dies by itself goes back.
     assert line.die() is not None
-
-
-@pytest.mark.slow
-def test_a_rollback_by_the_platform_says_so_and_why(line: ProductionLine) -> None:
-    good, bad = line.deliver(), line.deliver()
-    messages()
-    back = line.die()
-    assert back is not None
-
-    assert recorded("deploy:failing", "deploy:rollback_requested") == [
-        ("deploy:failing", "platform", {"deploymentId": bad.id, "environment": "production", "error": REASON}),
-        ("deploy:rollback_requested", "platform",
-         {"deploymentId": back.id, "environment": "production", "rollbackOf": bad.id, "commitSha": good.commit_sha,
-          "reason": REASON}),
-    ]  # fmt: skip
-    told = [(one["event"], one["detail"], one["deploymentId"]) for one in messages()]
-    assert told == [("deploy:failing", REASON, bad.id), ("deploy:rollback_requested", REASON, back.id)]
-    assert waiting(line) == []

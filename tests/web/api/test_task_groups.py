@@ -8,8 +8,6 @@ from common.models import Job, Project, TaskGroup
 from common.states import Role
 from tests.web.world import World, all_of, at_once, events, put
 
-VERBS = ("deploy-staging", "deploy-production", "cancel", "remove", "retry")
-
 
 def test_a_group_is_made_as_the_founding_document_shows(world: World) -> None:
     project = world.project()

@@ -38,8 +38,6 @@ WRONG: list[tuple[str, Any]] = [
     ("limits", []), ("limits", {"maxTokens": "5"}), ("limits", {"more": 1}),
 ]  # fmt: skip
 
-READ_ONLY = ("id", "state", "phase", "round", "assignedAgentId", "branchName", "headSha", "prNumber", "createdAt")
-
 
 @pytest.fixture
 def plain_maintainer(plain_app: Flask) -> FlaskClient:
