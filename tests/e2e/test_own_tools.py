@@ -1,21 +1,16 @@
-"""What an operator's own tools are told of: traces, errors of every process, and what needs a person."""
+"""What an operator's own tools are told of: a trace of a task, and no error."""
 
 from __future__ import annotations
 
-import socket
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import dataclass
 
 import pytest
 
-from common.settings import socket_path
 from tests.doubles.otlp_receiver import OtlpReceiver
 from tests.doubles.sentry_receiver import SentryReceiver
 from tests.e2e.client import Client
 from tests.e2e.instance import Instance, running, wait_until
-from tests.patience import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -29,13 +24,6 @@ CHAIN = [
     "aiworker-worker: job run.verify",
     "aiworker-worker: job task.publish",
 ]
-JOB_OF_A_PUSH = """
-    INSERT INTO jobs (id, kind, subject_id, project_id, live_key, state, generation, next_at, attempts, fence, waits,
-        created_at)
-    SELECT 'pushed', 'project.watch_repository', id, id, 'project.watch_repository:' || id, 'queued', 1, created_at,
-        0, 0, 0, created_at FROM projects WHERE id = ?
-"""
-"""It reads the project whose id is given."""
 
 
 @dataclass(frozen=True)
@@ -92,29 +80,3 @@ def test_a_trace_goes_from_the_request_over_its_jobs_to_the_run_and_what_follows
 
 def _state(client: Client, task_id: str) -> str:
     return str(client.get(f"/tasks/{task_id}")["task"]["state"])
-
-
-def test_errors_of_web_workers_and_the_supervisor_are_reported(watched: Watched) -> None:
-    client, errors = watched.client, watched.errors
-    data_dir = watched.instance.folder / "data"
-    project = client.post("/projects", {"name": "Broken", "starter": "page"}, 201)["project"]
-    path = f"/projects/{project['id']}"
-    wait_until("the project", lambda: client.get(path)["project"]["status"] == "active")
-    with closing(sqlite3.connect(data_dir / "aiworker.db", timeout=PATIENCE_SECONDS)) as database, database:
-        database.execute("UPDATE projects SET egress_hosts = '{', services = '{' WHERE id = ?", (project["id"],))
-        database.execute(JOB_OF_A_PUSH, (project["id"],))
-    client.get(path, 500)
-    with socket.socket(socket.AF_UNIX) as supervisor:
-        supervisor.settimeout(30)
-        supervisor.connect(str(socket_path(data_dir, "supervisor")))
-        # More than its reader of JSON can take.
-        supervisor.sendall(b"[" * 200_000 + b"\n")
-        assert supervisor.recv(1) == b""
-
-    wait_until("the reports", lambda: bool(errors.of("web") and errors.of("supervisor")))
-    (of_web,) = errors.of("web")
-    assert of_web["exception"]["values"][-1]["type"] == "JSONDecodeError"
-    assert of_web["tags"]["request_id"].startswith("req-")
-    assert errors.of("supervisor")[0]["exception"]["values"][-1]["type"] == "RecursionError"
-    wait_until("the worker's report", lambda: bool(errors.of("worker")))
-    assert errors.of("worker")[0]["tags"]["job"]

@@ -96,22 +96,6 @@ def test_after_a_change_of_the_key_the_old_one_is_given(
     assert run("audit", "verify", "--key", str(old)).exit_code == 0
 
 
-def test_a_seal_that_was_noted_has_to_be_there_still(line: ProductionLine) -> None:
-    audit.seal_events()
-    newest = next(one["newestSeal"] for one in _feeds() if one["feed"] == line.project.id)
-    noted = f"{line.project.id}:{newest['number']}:{newest['sha256']}"
-    assert f", newest seal {noted}" in run("audit", "verify", "--seal", noted).output
-
-    other = f"{line.project.id}:{newest['number']}:{'0' * 64}"
-    said = run("audit", "verify", "--seal", noted, "--seal", other)
-
-    assert said.exit_code == 1
-    assert f"fail  {line.project.id}: seal {newest['number']} is not the one that was noted, {'0' * 64}" in said.output
-    wrong = run("audit", "verify", "--seal", "12")
-    assert wrong.exit_code == 2
-    assert "12 is not FEED:NUMBER:SHA256" in wrong.output
-
-
 def _feeds() -> list[dict[str, Any]]:
     said = run("--json", "audit", "verify")
     assert said.exit_code == 0

@@ -11,7 +11,6 @@ import redis
 from common.findings import Finding
 from common.settings import settings
 from tests.servers import redis_server
-from web.doctor.checks import examine as examine_all
 from web.doctor.redis_server import examine_redis
 
 Examine = Callable[..., list[Finding]]
@@ -69,26 +68,6 @@ def test_one_that_throws_away_messages_is_named(server: redis.Redis, examine: Ex
 
     assert found[0] == "warn"
     assert found[1].startswith("maxmemory-policy is allkeys-lru")
-
-
-@pytest.mark.usefixtures("examine")
-def test_one_that_wants_another_password_says_so(
-    server: redis.Redis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = server.connection_pool.connection_kwargs["path"]
-    server.config_set("requirepass", "right")
-    monkeypatch.setenv("AIWORKER_DATA_DIR", str(tmp_path / "none"))
-    monkeypatch.setenv("AIWORKER_SECRET_KEY", "k" * 32)
-    for user in ("", ":wrong@"):
-        monkeypatch.setenv("AIWORKER_REDIS_URL", f"unix://{user}{path}")
-        settings.cache_clear()
-
-        (found,) = [one for one in examine_all() if one.part == "redis"]
-
-        assert (found.status, found.says) == (
-            "fail",
-            "Redis refuses the login; set AIWORKER_REDIS_URL with its password, such as redis://:PASSWORD@HOST:6379/0",
-        )
 
 
 def test_a_replica_is_refused(server: redis.Redis, examine: Examine) -> None:

@@ -82,7 +82,6 @@ RUNS = (
     Run("docs/command.md", TYPED_PAGES),
     Run("docs/install-kubernetes.md", "tests/deploy/test_page_on_cluster.py"),
     Run("docs/quickstart.md", TYPED_PAGES),
-    Run("docs/receipts.md", "tests/web/documentation/test_receipts_page.py"),
     Run("docs/troubleshooting.md", "tests/web/doctor/test_doctor_key.py", having="secret_key"),
 )
 """Every other script is read command by command, test_snippets.py; its calls are sent, test_documented_calls.py."""

@@ -87,22 +87,3 @@ def test_installing_writes_the_unit_and_a_file_for_settings(tmp_path: Path, monk
     assert not unit.exists()
     assert kept.exists()
     assert "There is no" in run(cli, ["service", "remove", "--user"]).output
-
-
-def test_it_is_enabled_and_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A systemctl of the test's own writes down what it is asked."""
-    asked = tmp_path / "asked"
-    systemctl = tmp_path / "bin" / "systemctl"
-    systemctl.parent.mkdir()
-    systemctl.write_text(f'#!/bin/sh\necho "$@" >>{asked}\n')
-    systemctl.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{systemctl.parent}:{os.environ['PATH']}")
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
-
-    todo = service_unit.install(Service(tmp_path / "data", None), starts=True)
-    service_unit.remove(Service(tmp_path / "data", None))
-
-    assert asked.read_text().splitlines() == [
-        "--user daemon-reload", "--user enable --now aiworker", "--user disable --now aiworker", "--user daemon-reload",
-    ]  # fmt: skip
-    assert [line.split()[0] for line in todo] == ["loginctl"]
