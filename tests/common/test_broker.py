@@ -104,3 +104,27 @@ def test_a_job_whose_worker_died_is_rung_when_its_lease_ends(client: redis.Redis
     assert swept_before_the_lease_ends() == 0
     wait_until("the job to be rung", lambda: job_id in rung(jobs.SCHEDULE_TASKS.queue))
     assert rows.claim_job(job_id) is not None
+
+
+def test_a_queue_that_nobody_reads_is_rung_no_fuller(client: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The messages would fill Redis, which would then take none for any queue."""
+    monkeypatch.setattr(rows, "MOST_SWEPT", 3)
+
+    @transactional
+    def enqueue_slow(tx: Transaction, count: int) -> None:
+        for number in range(count):
+            tx.enqueue(jobs.WATCH_REPOSITORY, f"project-{number}", project_id=None)
+
+    enqueue_slow(4)
+    assert announcer().flush(PATIENCE_SECONDS)
+    for _sweep in range(5):
+        rows.sweep_jobs()
+        assert announcer().flush(PATIENCE_SECONDS)
+    assert len(rung(jobs.WATCH_REPOSITORY.queue)) == 4
+
+    quick = _enqueue()
+    assert announcer().flush(PATIENCE_SECONDS)
+    client.flushall()
+    assert rows.sweep_jobs() == 5
+    wait_until("the jobs to be rung", lambda: len(rung(jobs.WATCH_REPOSITORY.queue)) == 4)
+    assert rung(jobs.SCHEDULE_TASKS.queue) == [quick]

@@ -69,3 +69,14 @@ def test_a_host_in_place_of_a_network_is_refused_by_name(name: str) -> None:
 def test_an_unknown_driver_of_agents_is_refused_by_name(value: str) -> None:
     with pytest.raises(Misconfigured, match=r"^AIWORKER_AGENTS_DRIVER: '.*' is not one of claude, .*scripted"):
         from_env(KUBERNETES | AGENTS | {"AIWORKER_AGENTS_DRIVER": value})
+
+
+@pytest.mark.parametrize(
+    ("cpu", "memory", "most"),
+    [("4", None, 20), (None, "1Gi", 10), (None, "4Gi", 2), (None, "64Gi", 1), ("100m", None, 20)],
+)
+def test_projects_with_larger_previews_have_fewer(cpu: str | None, memory: str | None, most: int) -> None:
+    chosen = from_env(KUBERNETES).runtime.kubernetes
+
+    assert chosen is not None
+    assert chosen.most_previews(cpu, memory) == most

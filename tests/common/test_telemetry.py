@@ -10,7 +10,7 @@ import pytest
 
 from common.errors import Misconfigured
 from common.settings.telemetry import TelemetrySettings
-from common.tracing import trace_parent, under
+from common.tracing import span, trace_headers, trace_parent, trace_variables, under
 from tests.doubles.sentry_receiver import SentryReceiver
 from tests.servers import ROOT
 
@@ -107,3 +107,14 @@ def test_a_logged_exception_is_reported_without_keys_and_values(tmp_path: object
         assert not {"server_name", "user", "request", "modules", "extra"} & set(event)
     assert KEY.encode() not in b"".join(receiver.raw)
     assert KEY not in printed
+
+
+def test_a_trace_is_passed_on_where_nothing_is_exported() -> None:
+    """An agent without an address of its own does not cut the trace of its platform."""
+    with span("nothing") as nothing:
+        nothing.note("a", 1)
+        nothing.fail("Nothing")
+        assert trace_parent() is None
+    with under(PARENT), span("nothing"):
+        assert (trace_headers(), trace_variables()) == ({"traceparent": PARENT}, {"TRACEPARENT": PARENT})
+    assert (trace_parent(), trace_headers(), trace_variables()) == (None, {}, {})

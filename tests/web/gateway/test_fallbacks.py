@@ -11,11 +11,13 @@ import pytest
 from werkzeug.test import TestResponse
 
 from common.models.run import Run
+from common.services.spend.provider_limits import mark_limited
 from common.settings import settings
 from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import RunningAgent
 from tests.web.gateway.upstream import Script, Upstream
-from tests.web.world import get
+from tests.web.made import a_live_run, end
+from tests.web.world import get, put
 from web.gateway.limit_book import MOST_IN_A_ROW, book
 from web.gateway.model_apis import error_message
 
@@ -161,3 +163,18 @@ def test_a_fallback_that_does_not_offer_the_model_is_left_out(plain_agent: Runni
     assert [plain_agent.call(SONNET, name="first").status_code for _ in range(2)] == [400, 400]
 
     assert second.asked == []
+
+
+def test_the_guess_doubles_with_each_run_that_got_nothing_done(plain_agent: RunningAgent) -> None:
+    run = plain_agent.run
+    guesses = []
+    for _ in range(7):
+        until = mark_limited(run.id, None, "anthropic: Overloaded")
+        guesses.append(round((until - get(Run, run.id).created_at) / timedelta(minutes=1)))
+        end(run)
+        run = a_live_run(plain_agent.task)
+
+    assert guesses == [1, 2, 4, 8, 16, 30, 30]
+    put(Run, run.id, usage={"outputTokens": 7, "calls": 1})
+    until = mark_limited(run.id, None, "anthropic: Overloaded")
+    assert until < datetime.now(UTC) + timedelta(minutes=2)
