@@ -81,28 +81,3 @@ def test_each_kind_of_entry_is_shown_as_what_it_is(reader: Person, talk: Talk) -
     assert hostile.locator("img, script, [onerror], a[href]").count() == 0
     assert "owned" not in reader.page.title()
     assert reader.problems == []
-
-
-def test_what_an_agent_says_appears_at_once_and_in_its_place(reader: Person, talk: Talk) -> None:
-    talk.say({"kind": "text", "message": "First"})
-    talk.look(reader)
-    expect(rows(reader)).to_have_count(1)
-
-    talk.say(
-        {"kind": "tool", "message": "", "callId": "one", "details": {"name": "Bash", "input": {"command": "sleep 9"}}},
-        {"kind": "plan", "message": "", "details": {"steps": [{"text": "Wait", "done": False}]}},
-    )
-    call = rows(reader, kind="tool")
-    expect(call.locator("summary")).to_contain_text("Running")
-    expect(reader.see("transcript-plan").locator("li")).to_have_text(["Wait (to do)"])
-    talk.say(
-        {"kind": "result", "message": "slept", "callId": "one", "details": {"ok": True, "exitCode": 0}},
-        {"kind": "plan", "message": "", "details": {"steps": [{"text": "Wait", "done": True}]}},
-        {"kind": "text", "message": "Last"},
-    )
-    expect(call.locator("summary")).to_contain_text("Done")
-    expect(reader.see("transcript-plan").locator("li")).to_have_text(["Wait (done)"])
-    expect(rows(reader)).to_have_count(3)
-    seqs = [int(str(row.get_attribute("data-seq"))) for row in rows(reader).all()]
-    assert seqs == sorted(set(seqs))
-    assert reader.problems == []

@@ -81,14 +81,14 @@ class PageReader:
     def hear(self, event: str, project_id: str, **data: Any) -> None:
         """The page is told this as by its socket's notices."""
         message = {"event": event, "projectId": project_id, "data": data}
-        tell = "async message => (await import('/static/app/views/frame/task-notices.mjs')).notice(message)"
+        tell = "async message => (await import('/static/app/views/frame/task-notices.mjs')).showNotice(message)"
         self.page.evaluate(tell, message)
 
     def hear_of_state(self, project_id: str, task_id: str, state: str) -> None:
         """The board is told of a task's new state as by its socket."""
         data = {"taskId": task_id, "newState": state}
         message = {"event": "task:status_changed", "projectId": project_id, "data": data}
-        act = "async message => (await import('/static/app/state/board-tasks.mjs')).heardOfTask(message, () => {})"
+        act = "async message => (await import('/static/app/state/board-tasks.mjs')).applyTaskEvent(message, () => {})"
         self.page.evaluate(act, message)
 
     def settle(self) -> None:

@@ -108,7 +108,7 @@ def placeholders(text: str) -> set[str]:
 
 
 def said(word: str) -> str:
-    """How `say` of words.mjs writes a word of the API."""
+    """How `labelOf` of words.mjs writes a word of the API."""
     return re.sub(r"[_:-]", " ", word).capitalize()
 
 

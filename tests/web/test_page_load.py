@@ -11,7 +11,6 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from common.settings import settings
 from web.page import page
 
 MOST_BYTES = 150_000
@@ -85,26 +84,3 @@ def test_what_accepts_gzip_gets_it(client: FlaskClient, accepted: str) -> None:
     assert "Content-Encoding" not in plain.headers
     assert plain.headers["Vary"] == packed.headers["Vary"] == "Accept-Encoding"
     assert plain.headers["ETag"] != packed.headers["ETag"]
-
-
-@pytest.mark.parametrize("accepted", ["", "identity", "br", "gzip;q=0"])
-def test_what_does_not_accept_gzip_gets_the_file_as_it_is(client: FlaskClient, accepted: str) -> None:
-    for address in ["/", *_first_load(client)]:
-        reply = client.get(address, headers={"Accept-Encoding": accepted})
-        assert reply.status_code == 200
-        assert "Content-Encoding" not in reply.headers
-
-
-def test_who_works_on_the_page_gets_the_sources(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    bundled = client.get("/")
-    monkeypatch.setenv("AIWORKER_PAGE_SOURCES", "1")
-    settings.cache_clear()
-    try:
-        plain = client.get("/")
-    finally:
-        monkeypatch.undo()
-        settings.cache_clear()
-
-    assert 'src="/static/app/main.mjs"' in plain.text
-    assert "bundled/" not in plain.text
-    assert "/static/app/" not in bundled.text

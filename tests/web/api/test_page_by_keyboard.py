@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Route, expect
+from playwright.sync_api import expect
 
 from common.states import Role
 from tests.web.page_reader import PageReader
@@ -13,41 +13,11 @@ from tests.web.world import World
 
 pytestmark = pytest.mark.slow
 
-_TWO_FRAMES = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
-
 
 @pytest.fixture
 def ada(at_the_page: Callable[[str, Role], PageReader]) -> PageReader:
     """An administrator."""
     return at_the_page("ada", Role.ADMIN)
-
-
-def _answer_late(reader: PageReader, address: str, meanwhile: Callable[[], None]) -> None:
-    """Changes at this address are answered when the browser has drawn that it waits, and after `meanwhile`."""
-
-    def late(route: Route) -> None:
-        if route.request.method != "GET":
-            reader.page.evaluate(_TWO_FRAMES)
-            meanwhile()
-        route.fallback()
-
-    reader.page.route(address, late)
-
-
-def _nothing() -> None:
-    pass
-
-
-def test_a_button_keeps_the_focus_over_what_it_does(ada: PageReader) -> None:
-    _answer_late(ada, "**/api/agents/enrolment-tokens", _nothing)
-    ada.open("#/admin")
-    button = ada.see("enrolment-new")
-    button.focus()
-
-    ada.page.keyboard.press("Enter")
-
-    expect(ada.see("secret")).to_be_visible()
-    expect(button).to_be_focused()
 
 
 def test_a_field_is_described_by_its_hint_and_by_what_is_wrong(ada: PageReader, plain_world: World) -> None:

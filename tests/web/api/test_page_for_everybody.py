@@ -18,7 +18,7 @@ from tests.png import solid
 from tests.web.api.test_project_tests import note_tests
 from tests.web.made import a_live_run, a_picture, a_proposal, a_question
 from tests.web.page_reader import PageReader
-from tests.web.world import World, get, head_of, put
+from tests.web.world import World, head_of, put
 
 pytestmark = pytest.mark.slow
 
@@ -223,33 +223,3 @@ def test_a_session_elsewhere_is_ended_from_the_account(ada: PageReader, plain_wo
     ada.see("sessions-end-confirm").click()
     expect(ada.see("session")).to_have_count(1)
     expect(ada.see("session")).to_contain_text("This one")
-
-
-def test_what_was_done_in_a_hurry_is_undone(ada: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    task = plain_world.task(project, "Greet", labels=["ui"])
-    page = ada.page
-    ada.open(f"#/projects/{project.id}/tasks?priority=medium")
-
-    ada.see("view-name").fill("Middling")
-    ada.see("view-name").press("Enter")
-    page.get_by_role("button", name="Forget the view Middling").click()
-    expect(ada.see("saved-view")).to_have_count(0)
-    ada.see("undo").click()
-    expect(ada.see("saved-view")).to_have_text("Middling")
-
-    ada.open(f"#/projects/{project.id}/tasks")
-    ada.see("card-select").check()
-    page.get_by_placeholder("Add a label").fill("later")
-    page.get_by_placeholder("Add a label").press("Enter")
-    expect(ada.see("task-card")).to_contain_text("later")
-    ada.see("undo").click()
-    expect(ada.see("task-card")).not_to_contain_text("later")
-    assert get(Task, task.id).labels == ["ui"]
-
-    page.keyboard.press("c")
-    ada.see("task-title").fill("Half a thought")
-    ada.see("task-discard").click()
-    expect(ada.see("task-title")).to_have_count(0)
-    ada.see("undo").click()
-    expect(ada.see("task-title")).to_have_value("Half a thought")

@@ -6,9 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from common.models import Project, Task
-from common.states import Priority, Role
+from common.states import Priority
 from tests.builders import log_in
-from tests.web.made import a_question
 from tests.web.page_reader import PageReader
 from tests.web.world import SHA, World, get, put
 
@@ -24,10 +23,10 @@ PATCH = """diff --git a/x.py b/x.py
 """
 FILE = {"path": "x.py", "oldPath": None, "status": "modified", "additions": 1, "deletions": 1}
 DIFF = {"headSha": SHA, "baseSha": OTHER_SHA, "truncated": False, "patch": PATCH, "files": [FILE]}
-END_SESSION = "async () => (await import('/static/app/server/session.mjs')).forget()"
+END_SESSION = "async () => (await import('/static/app/server/session.mjs')).clearTokens()"
 """What the page does once its tokens are refused."""
 KEPT = "() => Object.values(sessionStorage)"
-SIGN_IN = "async tokens => (await import('/static/app/server/session.mjs')).keep(tokens)"
+SIGN_IN = "async tokens => (await import('/static/app/server/session.mjs')).storeTokens(tokens)"
 
 
 @pytest.fixture
@@ -88,24 +87,6 @@ def test_settings_that_are_not_saved_outlive_the_session_but_no_secret_does(
     reader.page.reload()
     expect(description).to_have_value("A museum.")
     expect(reader.see("draft-kept")).to_have_count(0)
-
-
-def test_an_answer_that_came_too_late_is_not_lost(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    task = plain_world.task(project)
-    question = a_question(task)
-    reader.open(f"#/projects/{project.id}/tasks/{task.id}")
-    reader.see("question-answer").fill("A long answer, with reasons.")
-    answer = {"questionId": question.id, "response": "Warm"}
-    mia = plain_world.client_of("mia", Role.MEMBER)
-    assert mia.post(f"/api/tasks/{task.id}/respond", json=answer).status_code == 200
-
-    reader.see("question-submit").click()
-
-    expect(reader.see("toast")).to_contain_text("Your answer came too late")
-    expect(reader.see("answer-unsent").get_by_role("textbox")).to_have_value("A long answer, with reasons.")
-    reader.see("answer-discard").click()
-    expect(reader.see("answer-unsent")).to_have_count(0)
 
 
 def test_who_signs_out_leaves_no_comment_on_a_line_behind(reader: PageReader, plain_world: World) -> None:

@@ -17,11 +17,11 @@ PLAIN = "http://aiworker.example:9"
 """Plain HTTP from another machine, where browsers have no locks between tabs."""
 _BEGIN = """async () => {
   const { refresh } = await import('/static/app/server/api.mjs');
-  const { current } = await import('/static/app/server/session.mjs');
-  window.renewed = refresh(current().accessToken).then(() => 'renewed', (error) => error.message);
+  const { currentTokens } = await import('/static/app/server/session.mjs');
+  window.renewed = refresh(currentTokens().accessToken).then(() => 'renewed', (error) => error.message);
 }"""
 
-_SIGN_IN = "async tokens => (await import('/static/app/server/session.mjs')).keep(tokens)"
+_SIGN_IN = "async tokens => (await import('/static/app/server/session.mjs')).storeTokens(tokens)"
 
 
 def tab(reader: PageReader) -> Page:
@@ -32,7 +32,7 @@ def tab(reader: PageReader) -> Page:
 
 
 def kept(page: Page) -> Any:
-    return page.evaluate("async () => (await import('/static/app/server/session.mjs')).current()")
+    return page.evaluate("async () => (await import('/static/app/server/session.mjs')).currentTokens()")
 
 
 def test_tabs_over_plain_http_renew_their_login_one_after_the_other(source_reader: PageReader) -> None:

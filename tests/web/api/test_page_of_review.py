@@ -81,42 +81,6 @@ def test_a_commit_is_approved_only_once_it_is_shown(reader: PageReader, plain_wo
     assert approval.value.post_data_json == {"commitSha": NEWER}
 
 
-def test_a_comment_that_is_being_written_stays_with_the_version_that_it_is_about(
-    reader: PageReader, plain_world: World
-) -> None:
-    project = plain_world.project()
-    task = plain_world.task(project, "Greet", state="ready_to_test")
-    put(Task, task.id, head_sha=OLDER, branch_name="task/greet")
-    feed = LiveFeed(reader.page)
-    diffs = [a_diff(NEWER, "b = 'newer'"), a_diff(OLDER, "b = 'older'")]
-    reader.page.route(f"**/api/tasks/{task.id}/diff", lambda route: route.fulfill(json=diffs.pop()))
-    reader.open(f"#/projects/{project.id}/tasks/{task.id}/review")
-    reader.page.locator("td.nums[tabindex]").last.click()
-    written = reader.see("diff-comment")
-    written.fill("Older is wrong")
-    put(Task, task.id, head_sha=NEWER)
-    feed.tell("task:updated", project.id, feed.SEQ + 1, taskId=task.id, changed=["headSha"])
-    expect(reader.see("task-diff")).to_contain_text("newer")
-
-    expect(written).to_have_value("Older is wrong")
-    expect(written).to_be_focused()
-    expect(reader.page.locator(".note.others").get_by_test_id("diff-comment")).to_have_count(1)
-    expect(reader.page.locator(".note.others")).to_contain_text("line 2, another version")
-    expect(reader.see("diff-suggest")).to_have_count(0)
-    # The same line of the newer version has a comment of its own.
-    reader.page.locator("td.nums[tabindex]").last.click()
-    expect(written).to_have_count(2)
-    written.last.fill("Newer is right")
-    for _one in range(2):
-        reader.see("diff-comment-add").first.click()
-    expect(reader.see("diff-comment")).to_have_count(0)
-
-    comments = plain_world.client.get(f"/api/tasks/{task.id}/review").json["review"]["comments"]
-    assert {(one["body"], one["line"], one["commitSha"]) for one in comments} == {
-        ("Older is wrong", 2, OLDER), ("Newer is right", 2, NEWER),
-    }  # fmt: skip
-
-
 def test_a_commit_that_the_page_has_not_heard_of_is_not_approved(reader: PageReader, plain_world: World) -> None:
     task = _in_review(reader, plain_world, "b = 2")
     expect(reader.see("task-diff")).to_contain_text("b = 2")

@@ -143,17 +143,5 @@ def test_a_members_role_is_changed_where_it_stands(at_the_page: Arrive, plain_wo
     expect(role).to_have_value("maintainer")
 
 
-def test_a_project_is_deleted_by_its_name_as_it_is_read(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project("Web  shop")
-    reader.open(f"#/projects/{project.id}/settings")
-    reader.see("project-delete").click()
-    confirm = reader.see("project-delete-confirm")
-    reader.see("confirm-word").fill("Web shop")
-    expect(confirm).to_be_enabled()
-
-    reader.see("confirm-word").fill("Webshop")
-    expect(confirm).to_be_disabled()
-
-
 def _save_elsewhere(world: World, project: Project, **values: object) -> None:
     assert world.client.patch(f"/api/projects/{project.id}", json=values).status_code == 200

@@ -50,40 +50,6 @@ def test_saving_the_webhook_sends_only_what_was_changed(ada: PageReader, plain_w
     expect(ada.page.locator(".field.wrong")).to_contain_text("Somebody else saved: https://chat.example/theirs")
 
 
-def test_a_model_provider_that_is_not_saved_outlives_escape_but_its_key_does_not(
-    ada: PageReader, plain_world: World
-) -> None:
-    bob = plain_world.client_of("bob", Role.ADMIN)
-    ada.open("#/models")
-    ada.see("provider-new").click()
-    ada.see("provider-name").fill("local")
-    ada.see("provider-key").fill("hunter2")
-    prices = ada.see("provider-prices")
-    prices.fill("one 3 15\ntwo 1 5")
-    ada.page.keyboard.press("Escape")
-    expect(prices).to_have_count(0)
-
-    ada.page.reload()
-    ada.see("provider-new").click()
-    expect(prices).to_have_value("one 3 15\ntwo 1 5")
-    expect(ada.see("draft-kept")).to_be_visible()
-    expect(ada.see("provider-key")).to_have_value("")
-    assert "hunter2" not in ada.page.evaluate("() => JSON.stringify(Object.values(sessionStorage))")
-    ada.see("provider-key").fill("hunter2")
-    ada.see("provider-save").click()
-    expect(prices).to_have_count(0)
-
-    (made,) = bob.get("/api/model-providers").json["modelProviders"]
-    assert (made["name"], made["hasKey"], sorted(made["prices"])) == ("local", True, ["one", "two"])
-    # Another one begins with nothing, and Cancel drops what was written.
-    ada.see("provider-new").click()
-    expect(prices).to_have_value("")
-    prices.fill("three 1 5")
-    ada.page.get_by_role("button", name="Cancel").click()
-    ada.see("provider-new").click()
-    expect(prices).to_have_value("")
-
-
 def test_a_cap_of_the_platform_that_others_saved_is_told_before_it_is_replaced(
     ada: PageReader, plain_world: World
 ) -> None:

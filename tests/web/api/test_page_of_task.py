@@ -244,23 +244,6 @@ def test_a_page_shows_the_work_round_by_round(reader: PageReader, plain_world: W
     expect(reader.see("task-card")).to_have_count(1)
 
 
-def test_pictures_go_with_a_new_task(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    reader.open(f"#/projects/{project.id}/tasks")
-    reader.see("task-new").click()
-    reader.see("task-title").fill("With pictures")
-    paste(reader.see("task-description"))
-    paste(reader.see("task-description"))
-    expect(reader.see("task-file")).to_have_text([re.compile(r"^image\.png"), re.compile(r"^image-2\.png")])
-    # It may begin once both are there: nothing tells this page of one that comes later.
-    with reader.page.expect_response("**/resume"):
-        reader.see("task-create").click()
-
-    reader.see("task-card").click()
-    expect(reader.see("inline-picture")).to_have_count(2)
-    expect(reader.see("inline-picture").last).to_have_attribute("src", re.compile("^data:image/png"))
-
-
 def _beat(agent: FlaskClient) -> None:
     """As agents do all the time: who is silent for a minute, as long as a page may take, gets no run."""
     assert agent.post("/api/runner/heartbeat", json={"runIds": []}).status_code == 200

@@ -53,19 +53,6 @@ def test_another_driver_and_other_dependencies_are_chosen_where_the_task_is_edit
     assert (get(Task, task.id).driver, _needed(task)) == (None, {first.id})
 
 
-def test_a_circle_is_refused_beside_the_field(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    task = plain_world.task(project, "Lay the table")
-    plain_world.task(project, "Serve the soup", depends_on=[task.id])
-    dialog = _edit(reader, project, task)
-    dialog.get_by_text("More", exact=True).click()
-    dialog.get_by_label("Serve the soup").check()
-    dialog.get_by_role("button", name="Save").click()
-
-    expect(dialog.locator(".field.wrong")).to_contain_text("so neither would ever start")
-    assert _needed(task) == set()
-
-
 def test_the_limits_of_a_tasks_runs_are_chosen_where_it_is_edited(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project(limits={"maxMinutes": 45})
     task = plain_world.task(project, "Serve the soup")
