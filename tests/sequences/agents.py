@@ -37,7 +37,7 @@ def _report(stage: Stage, agent: ActingAgent, run_id: str, what: str, body: obje
 def register(stage: Stage) -> None:
     if len(stage.agents) >= MOST_AGENTS:
         raise NothingToDo
-    stage.new_agent(stage.random.randint(1, 2), drivers=stage.one([["scripted"], ["scripted", "acp"]]))
+    stage.new_agent(stage.random.randint(1, 2))
 
 
 def beat(stage: Stage, agent: ActingAgent | None = None) -> None:
@@ -70,7 +70,6 @@ def claim(stage: Stage, agent: ActingAgent | None = None) -> bool:
             task["id"],
             said["project"]["id"],
             task["branchName"],
-            review_of=said["clone"]["commit"] if run.get("purpose") == "review" else None,
         )
     return said is not None
 
@@ -103,23 +102,8 @@ def push_as(stage: Stage, run: HeldRun) -> str | None:
 def complete(stage: Stage) -> None:
     """Usually with the head that it has just pushed."""
     agent, run_id, run = _at_work(stage)
-    if run.review_of is not None:
-        finish_review(stage, agent, run_id)
-        return
     sha = push_as(stage, run) if not run.has_pushed or stage.perhaps(0.8) else MISSING_SHA
     _report(stage, agent, run_id, "finish", {"outcome": "completed", "commitSha": sha, "summary": "done"})
-    agent.runs.pop(run_id, None)
-
-
-def finish_review(stage: Stage, agent: ActingAgent, run_id: str, verdict: str | None = None) -> None:
-    """Usually with a verdict."""
-    run = agent.runs[run_id]
-    if verdict or stage.perhaps(0.8):
-        body = {"verdict": verdict or stage.one(["approve", "request_changes"]), "summary": "So it is"}
-        _report(stage, agent, run_id, "review", body)
-    if run_id in agent.runs:
-        body = {"outcome": "completed", "commitSha": run.review_of, "summary": "done"}
-        _report(stage, agent, run_id, "finish", body)
     agent.runs.pop(run_id, None)
 
 
@@ -152,18 +136,6 @@ def ask_and_wait(stage: Stage) -> None:
     agent.runs.pop(run_id, None)
 
 
-def propose(stage: Stage) -> None:
-    agent, run_id, _run = _at_work(stage)
-    _report(stage, agent, run_id, "proposals", {"proposals": [{"title": f"Next {stage.number()}"}]})
-
-
-def use(stage: Stage) -> None:
-    agent, run_id, _run = _at_work(stage)
-    tokens = stage.random.randint(1, 1000)
-    usage = {"inputTokens": tokens, "outputTokens": tokens, "cachedTokens": 0, "costUsd": tokens / 1000}
-    _report(stage, agent, run_id, "usage", usage)
-
-
 def call_model(stage: Stage) -> None:
     """The gateway tells of a call, perhaps twice."""
     _hand, run_id, run = _at_work(stage)
@@ -175,11 +147,6 @@ def call_model(stage: Stage) -> None:
     stage.tell(f"run {run_id} calls a model: {call.cost_usd} USD")
     for _ in range(stage.random.randint(1, 2)):
         record_and_watch([call])
-
-
-def write_log(stage: Stage) -> None:
-    agent, run_id, _run = _at_work(stage)
-    _report(stage, agent, run_id, "logs", {"lines": [{"level": "info", "message": "at work"}]})
 
 
 def vanish(stage: Stage) -> None:
@@ -198,14 +165,6 @@ def come_back(stage: Stage) -> None:
     beat(stage, agent)
 
 
-def cannot_work(stage: Stage) -> None:
-    agent = stage.one(
-        agent for agent in stage.agents if agent.is_there and stage.all(Agent, Agent.id == agent.agent_id)
-    )
-    body = {"runIds": list(agent.runs), "error": stage.one(["the disk is full", None, None])}
-    stage.ask_as(agent.client, f"agent {agent.agent_id}", "POST", "/api/runner/heartbeat", body)
-
-
 def all_beat(stage: Stage) -> None:
     for agent in stage.agents:
         if agent.is_there:
@@ -214,6 +173,6 @@ def all_beat(stage: Stage) -> None:
 
 ACTS: dict[Act, int] = {
     register: 6, beat: 2, all_beat: 10, claim: 24, work_through: 16, push: 4, complete: 30, give_up: 3, ask: 3,
-    ask_and_wait: 2, propose: 1, use: 2, call_model: 5, write_log: 1, vanish: 2, come_back: 6, cannot_work: 1,
+    ask_and_wait: 2, call_model: 5, vanish: 2, come_back: 6,
 }  # fmt: skip
 """Each with its weight."""

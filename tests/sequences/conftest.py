@@ -13,17 +13,17 @@ from tests.workers.conftest import platform_on as platform_on
 from web.app import create_app
 from web.websocket.hub import end_hub
 
-Play = Callable[[str, int, int, float], None]
+Play = Callable[[str, int, int], None]
 
 
 @pytest.fixture
 def play_on(platform_on) -> Iterator[Play]:  # type: ignore[no-untyped-def]
     """Plays the story of a seed, of so many acts, on a database that has the schema. If it fails, it is printed."""
 
-    def run(database_url: str, seed: int, steps: int, at_once: float) -> None:
+    def run(database_url: str, seed: int, steps: int) -> None:
         stage = Stage(platform_on(database_url), create_app(), seed)
         try:
-            play(stage, steps, at_once=at_once)
+            play(stage, steps)
         except BaseException:
             print(f"The story of seed {seed}, to its bad end:", *stage.story, sep="\n")
             raise

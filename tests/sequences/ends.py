@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
 from sqlalchemy import select
@@ -21,23 +20,23 @@ from common.signing import public_key
 from common.states import GROUP_LIVE
 from common.transaction import snapshot
 from common.values.pull_request import PullState
-from tests.sequences import agents, machinery, people
-from tests.sequences.stage import ActingAgent, NothingToDo, Stage
-from tests.sequences.watcher import Watcher
+from tests.sequences import agents, machinery
+from tests.sequences.invariants import check
+from tests.sequences.stage import ActingAgent, Stage
 from workers import sweeps
 
 MOST_ROUNDS = 25
 OVER = {"production", "cancelled"}
 
 
-def end_well(stage: Stage, watcher: Watcher) -> None:
+def end_well(stage: Stage) -> None:
     """AssertionError if a task is stuck, or if something of a finished one still runs."""
     stage.tell("-- the end")
     _make_room(stage)
-    agent = stage.new_agent(slots=20, drivers=["scripted", "acp"])
+    agent = stage.new_agent(slots=20)
     for _ in range(MOST_ROUNDS):
         _round(stage, agent)
-        watcher.check()
+        check(stage)
         if not _open(stage):
             break
     else:
@@ -70,13 +69,11 @@ def _hopeless(stage: Stage) -> set[str]:
 
 def _make_room(stage: Stage) -> None:
     """Nothing that people have said keeps work from going on."""
-    with contextlib.suppress(NothingToDo):
-        people.give_role_back(stage)
     stage.ask("ada", "PATCH", "/api/caps", {"day": None, "total": None, "task": None})
     for project in stage.projects():
         body = {
-            "maxParallelTasks": None, "separateApprover": False, "restricted": False,
-            "caps": {"total": None, "task": None, "day": None}, "agentReview": None,
+            "maxParallelTasks": None, "separateApprover": False,
+            "caps": {"total": None, "task": None, "day": None},
         }  # fmt: skip
         if project.state_ == "active":
             assert stage.ask("ada", "PATCH", f"/api/projects/{project.id}", body) is not None
@@ -114,9 +111,6 @@ def _round(stage: Stage, agent: ActingAgent) -> None:
         agents.beat(stage, agent)
     agents.beat(stage, agent)
     for run_id, run in list(agent.runs.items()):
-        if run.review_of is not None:
-            agents.finish_review(stage, agent, run_id, "approve")
-            continue
         project = stage.platform.get(Project, run.project_id)
         sha = stage.push(project, run.branch, {f"end-{stage.number()}.txt": "1\n"}, onto=project.default_branch)
         path = f"/api/runner/runs/{run_id}/finish"

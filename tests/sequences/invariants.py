@@ -5,26 +5,20 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
 
 from sqlalchemy import select
 
-from common.models import (
-    Agent,
-    Deployment,
-    EventRow,
-    GroupMember,
-    Job,
-    Project,
-    Question,
-    Run,
-    Task,
-    TaskGroup,
-)
+from common.models import Agent, Deployment, EventRow, GroupMember, Job, Project, Question, Run, Task, TaskGroup
 from common.models.journal import Feed
 from common.models.spend import ModelCall, SpendCounter
 from common.models.task import TaskDependency
+from common.services.spend.spend_counters import end_of_work
 from common.states import GROUP_LIVE, RunState, TaskState
 from common.transaction import snapshot
+from tests.providers.git_tree import git
+from tests.sequences.stage import Stage
 
 Wrong = Iterator[str]
 
@@ -224,6 +218,10 @@ def events_tell_all(rows: Rows) -> Wrong:
             yield f"{one.id} is {one.state_}, and by the events {states.get(one.id)}"
 
 
+def _end_of(run: Run, finished_at: datetime) -> datetime:
+    return end_of_work(run.outcome, run.seen_at, finished_at, finished_at)
+
+
 def spending(rows: Rows) -> Wrong:
     used = {(one.scope, one.subject_id, one.period): one for one in rows.counters}
     for one in rows.counters:
@@ -234,7 +232,7 @@ def spending(rows: Rows) -> Wrong:
         of_task = used.get(("task", task.id, "all"))
         runs = len([run for run in begun if run.task_id == task.id])
         seconds = sum(
-            (run.finished_at - run.started_at).total_seconds()
+            max(0.0, (_end_of(run, run.finished_at) - run.started_at).total_seconds())
             for run in rows.runs
             if run.task_id == task.id and run.started_at is not None and run.finished_at is not None
         )
@@ -268,7 +266,6 @@ def jobs_are_alive(rows: Rows) -> Wrong:
 
 
 def no_job_fails(rows: Rows) -> Wrong:
-    """As long as everything that jobs need is there."""
     for job in rows.jobs:
         if job.error is not None and "killed" not in job.error and (job.state_ == "failed" or job.attempts):
             yield f"job {job.kind} of {job.subject_id} is {job.state_}: {job.error}"
@@ -315,5 +312,36 @@ def order_of_delivery(rows: Rows) -> Wrong:
 
 OF_ROWS = (
     tasks_and_their_runs, questions_and_their_tasks, approvals, runs_and_their_agents, groups_and_their_tasks, versions,
-    events_tell_all, spending, order_of_delivery, jobs_are_alive,
+    events_tell_all, spending, order_of_delivery, jobs_are_alive, no_job_fails,
 )  # fmt: skip
+
+
+def delivered_is_there(stage: Stage, rows: Rows) -> Wrong:
+    """By git: what is delivered is in the default branch, and what no rollback took back is in production."""
+    for project in rows.projects:
+        live = [one for one in rows.deployments if one.live_key == f"{project.id}:production"]
+        path = stage.repository_path(project)
+        for task in rows.tasks:
+            if task.project_id != project.id or task.state_ != "production":
+                continue
+            if not _holds(path, f"refs/heads/{project.default_branch}", task.approved_sha):
+                yield f"task {task.id} is delivered, and {task.approved_sha} is not in the default branch"
+            is_live = bool(live) and _holds(path, live[0].commit_sha, task.approved_sha)
+            if is_live != (task.rolled_back_at is None):
+                yield f"task {task.id} is live: {is_live}, rolled back: {task.rolled_back_at}"
+
+
+def _holds(path: Path, ref: str, commit: str | None) -> bool:
+    """Whether the history of `ref` holds the commit."""
+    return commit is not None and git("rev-list", "-1", f"{ref}..{commit}", at=path) == ""
+
+
+def check(stage: Stage) -> None:
+    """AssertionError with all that is wrong."""
+    rows = Rows()
+    is_quiet = not any(job.state_ in {"queued", "running"} for job in rows.jobs)
+    checks = [*OF_ROWS, *([nothing_hangs] if is_quiet else [])]
+    wrong = [f"{each.__name__}: {one}" for each in checks for one in each(rows)]
+    if is_quiet and stage.perhaps(0.3):
+        wrong += delivered_is_there(stage, rows)
+    assert not wrong, "\n".join(wrong)

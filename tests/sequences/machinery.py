@@ -10,11 +10,11 @@ from unittest import mock
 from sqlalchemy import select, update
 
 from common.database import UtcDateTime
-from common.models import Job, Mark, Task, TaskCheck
+from common.models import Job, Mark, Task
 from common.models.base import Base
 from common.services import jobs as rows
 from common.transaction import Transaction, snapshot, transactional
-from tests.sequences.stage import Act, NothingToDo, Stage
+from tests.sequences.stage import Act, Stage
 from workers import sweeps
 
 KILLED = "killed between act and record"
@@ -30,12 +30,6 @@ def do_a_waiting_job(stage: Stage) -> None:
     """One whose moment has come just now."""
     job = stage.one(stage.all(Job, Job.state_ == "queued"))
     make_due(job.id)
-    stage.run_job(job)
-
-
-def do_a_job_twice(stage: Stage) -> None:
-    job = stage.one(stage.platform.due())
-    stage.run_job(job)
     stage.run_job(job)
 
 
@@ -79,20 +73,6 @@ def lose_a_worker(stage: Stage) -> None:
     rows.claim_job(job.id)
 
 
-def lose_the_repository(stage: Stage) -> None:
-    """While some jobs run, the forge does not have the project's repository."""
-    project = stage.one(one for one in stage.projects() if one.state_ == "active")
-    due = stage.some(stage.platform.due(), 3)
-    if not due:
-        raise NothingToDo
-    stage.tell(f"the repository of {project.slug} is away")
-    stage.had_outage = True
-    with stage.platform.without_repository(project):
-        for job in due:
-            stage.run_job(job)
-    stage.tell("it is back")
-
-
 def restart_the_machine(stage: Stage) -> None:
     """Nothing that the platform started runs any more; then the supervisor is back."""
     stage.tell("the supervisor dies and starts again")
@@ -107,9 +87,9 @@ def work_quietly(stage: Stage) -> None:
 
 
 def settle(stage: Stage) -> None:
-    """Run jobs until none is left, but for proofs that wait for the verdict of an agent."""
+    """Run jobs until none is left."""
     take_over_leases(stage)
-    stage.platform.run_jobs(until=lambda: all(_waits_for_a_review(stage, job) for job in _queued(stage)))
+    stage.platform.run_jobs(until=lambda: not stage.all(Job, Job.state_ == "queued"))
 
 
 def take_over_leases(stage: Stage) -> None:
@@ -118,16 +98,6 @@ def take_over_leases(stage: Stage) -> None:
         now = read.now()
     for job in stage.all(Job, Job.state_ == "running", Job.lease_until < now):
         stage.run_job(job)
-
-
-def _queued(stage: Stage) -> list[Job]:
-    return stage.all(Job, Job.state_ == "queued")
-
-
-def _waits_for_a_review(stage: Stage, job: Job) -> bool:
-    running = (TaskCheck.run_id == job.subject_id, TaskCheck.name == "agent_review", TaskCheck.status == "running")
-    with snapshot() as read:
-        return job.kind == "run.verify" and read.find(select(TaskCheck).where(*running)) is not None
 
 
 def sweep(stage: Stage) -> None:
@@ -188,8 +158,8 @@ def shift(tx: Transaction, seconds: float, spared: set[str]) -> None:
 
 
 ACTS: dict[Act, int] = {
-    do_a_job: 14, do_a_waiting_job: 4, do_a_job_twice: 3, die_in_a_job: 3, lose_a_worker: 1, ring_an_old_job: 2,
-    do_due_jobs: 16, work_quietly: 12, sweep: 8, pass_time: 3, restart_the_machine: 1, lose_the_repository: 3,
+    do_a_job: 14, do_a_waiting_job: 4, die_in_a_job: 3, lose_a_worker: 1, ring_an_old_job: 2,
+    do_due_jobs: 16, work_quietly: 12, sweep: 8, pass_time: 3, restart_the_machine: 1,
     push_to_task: 2, push_to_default: 1,
 }  # fmt: skip
 """Each with its weight."""

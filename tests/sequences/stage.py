@@ -5,7 +5,6 @@ Everything that is decided by chance comes from one `Random`, and each act is no
 
 from __future__ import annotations
 
-import copy
 import itertools
 import json
 import subprocess
@@ -19,7 +18,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
 
-from common.models import Agent, Deployment, Job, Project, ProjectMember, Question, Run, Task, TaskGroup, User
+from common.models import Deployment, Job, Project, Question, Run, Task, TaskGroup
 from common.providers.forge import local_forge
 from common.services.runs.agents import create_local_enrolment
 from common.states import Role
@@ -44,14 +43,13 @@ Act = Callable[["Stage"], None]
 
 @dataclass
 class HeldRun:
-    """A run that an agent has claimed. client: with the run's own token. review_of: the commit; None: it is work."""
+    """A run that an agent has claimed. client: with the run's own token."""
 
     client: FlaskClient
     task_id: str
     project_id: str
     branch: str
     has_pushed: bool = False
-    review_of: str | None = None
 
 
 @dataclass
@@ -66,7 +64,7 @@ class ActingAgent:
 
 
 class Stage:
-    """people: by name. story: what was done, one line an act. had_outage: jobs may have failed since."""
+    """people: by name. story: what was done, one line an act."""
 
     def __init__(self, platform: Platform, app: Flask, seed: int) -> None:
         self.platform = platform
@@ -75,7 +73,6 @@ class Stage:
         self.random = Random(seed)
         self.story: list[str] = []
         self.agents: list[ActingAgent] = []
-        self.had_outage = False
         self._numbers = itertools.count(1)
         self.users = {
             name: builders.a_user(name, role)
@@ -129,7 +126,7 @@ class Stage:
         return self._ask(client, who, method, path, body, {})
 
     def _ask(self, client: FlaskClient, who: str, method: str, path: str, body: Any, headers: Mapping[str, str]) -> Any:
-        reply = self._again(client).open(path, method=method, json=body, headers=headers)
+        reply = client.open(path, method=method, json=body, headers=headers)
         content = reply.get_json(silent=True)
         if method != "GET":
             said = "" if reply.status_code < 300 else f": {json.dumps(content)[:200]}"
@@ -138,30 +135,6 @@ class Stage:
             f"{who} {method} {path} {body}: {reply.status_code} {content}"
         )
         return content if reply.status_code < 300 else None
-
-    def _again(self, client: FlaskClient) -> FlaskClient:
-        """Another one with the same token: one is not for several threads."""
-        return builders.client_with(self.app, client.environ_base["HTTP_AUTHORIZATION"].removeprefix("Bearer "))
-
-    def beside(self, chance: str) -> Stage:
-        """The same stage for what is done at the same time, with a chance of its own."""
-        other = copy.copy(self)
-        other.random = Random(chance)
-        return other
-
-    def role_of(self, name: str, project_id: str) -> Role | None:
-        """Somebody's role in the project; None if they may not see it."""
-        role = Role(self.user(name).role)
-        project = next((one for one in self.projects() if one.id == project_id), None)
-        if project is None or role is Role.ADMIN or not project.is_restricted:
-            return role
-        found = self.all_members(project_id).get(self.users[name].id)
-        return None if found is None else min(role, found)
-
-    def all_members(self, project_id: str) -> dict[str, Role]:
-        with snapshot() as read:
-            rows = read.all(select(ProjectMember).where(ProjectMember.project_id == project_id))
-            return {row.user_id: Role(row.role) for row in rows}
 
     def show(self, who: str, path: str) -> Any:
         """What somebody sees who may see it."""
@@ -209,13 +182,6 @@ class Stage:
 
     def deployments(self, *conditions: Any) -> list[Deployment]:
         return self.all(Deployment, *conditions)
-
-    def agent_rows(self) -> list[Agent]:
-        return self.all(Agent)
-
-    def user(self, name: str) -> User:
-        found: User = self.platform.get(User, self.users[name].id)
-        return found
 
     # The repository, as whoever pushes sees it
 
