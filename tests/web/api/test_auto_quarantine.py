@@ -135,3 +135,16 @@ def test_a_quarantine_by_the_rule_needs_its_owner_until_somebody_decides(world: 
     assert world.client.get("/api/inbox").json["items"] == []
     (test, _other) = found_of(world, project)["flaky"]
     assert test["quarantinedByRule"] is False
+
+
+def test_when_the_quarantine_is_full_nothing_is_added_and_the_page_says_so(world: World) -> None:
+    project = world.project(auto_quarantine=RULE, most_quarantined=1)
+    flakes(project, *"abc")
+    flakes(project, *"def", name=COIN)
+    found = found_of(world, project)
+    assert (inside(world, project), found["autoQuarantine"]["stopped"]) == ([LUCK], "full")
+
+    world.client.post(f"/api/projects/{project.id}/tests/release", json={"name": LUCK})
+    assert found_of(world, project)["autoQuarantine"]["stopped"] is None
+    flakes(project, "1", name=COIN)
+    assert inside(world, project) == [COIN]

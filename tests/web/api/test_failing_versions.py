@@ -10,13 +10,13 @@ import pytest
 from flask import Flask
 
 from common.jobs import RESTORE_RUNTIME
-from common.models import EventRow, WebhookDelivery
+from common.models import Deployment, EventRow, WebhookDelivery
 from common.services.delivery import restoring
 from common.services.outgoing.collecting import collect_notices
-from common.states import Role
+from common.states import Environment, Role
 from common.values.health_look import HealthState, Look
 from tests.web.api.production_line import ProductionLine, claimed, ring_restore
-from tests.web.world import World, all_of, forget_providers
+from tests.web.world import World, all_of, forget_providers, get
 
 REASON = "it keeps dying"
 
@@ -97,3 +97,25 @@ def test_what_keeps_a_healthy_version_from_being_started_again_takes_no_version_
 
     # What then dies by itself goes back.
     assert line.die() is not None
+
+
+def test_versions_of_many_projects_that_fail_together_are_not_rolled_back(plain_world: World) -> None:
+    live = []
+    for name in ("One", "Two", "Three"):
+        project = plain_world.project(name)
+        plain_world.deployment(
+            project, Environment.PRODUCTION, commit_sha="b" * 40, state="superseded", is_live=False
+        )  # fmt: skip
+        live.append(plain_world.deployment(project, Environment.PRODUCTION))
+
+    def fail(*ids: str) -> list[Deployment]:
+        ring_restore()
+        dying = [restoring.Dying(one, REASON, "keeps_dying") for one in ids]
+        restoring.record_restored(claimed(RESTORE_RUNTIME.name, "platform"), dying)
+        found: list[Deployment] = all_of(Deployment, Deployment.rollback_of.is_not(None))
+        return found
+
+    assert fail(*live) == []
+    assert [get(Deployment, one).error for one in live] == [f"{restoring.NOT_TO_BLAME}: {REASON}"] * 3
+
+    assert [rollback.rollback_of for rollback in fail(live[0])] == [live[0]]

@@ -136,3 +136,10 @@ def _rename(tx: Transaction, receipt: Receipt, sha: str) -> None:
     row = tx.session.get(Receipt, (receipt.project_id, receipt.number))
     assert row is not None
     row.commit_sha = sha
+
+
+def test_a_commit_is_found_by_its_first_digits(line: ProductionLine) -> None:
+    live = line.deliver()
+
+    assert receipts_of(line, live.commit_sha[:7]) == receipts_of(line, live.commit_sha)
+    assert receipts_of(line, live.commit_sha.upper()) == receipts_of(line, live.commit_sha)

@@ -17,6 +17,7 @@ from tests import builders
 from tests.web.made import a_project, a_task
 from tests.web.world import put
 from web.app import Application
+from web.http import repeats
 from web.http.repeats import Repeats, is_repeatable
 
 Reply = tuple[str, dict[str, str], bytes]
@@ -126,3 +127,15 @@ def keep(app: Flask, kept: Repeats, path: str, look: Callable[[], object], conte
         is_repeatable(content, look, 1)
         kept.keep(environ, "200 OK", [])
     return environ
+
+
+def test_the_oldest_replies_go_when_there_are_too_many(plain_app: Flask) -> None:
+    assert isinstance(plain_app, Application)
+    kept = Repeats(plain_app.counts)
+    third = b"x" * (repeats.MOST_BYTES // 3)
+    first, second, third_one = (keep(plain_app, kept, f"/{name}", lambda: 1, third) for name in "abc")
+
+    def is_kept(environ: dict[str, Any]) -> bool:
+        return kept.answer(environ, lambda *_start: None) is not None  # type: ignore[arg-type]
+
+    assert [is_kept(environ) for environ in (first, second, third_one)] == [False, True, True]
