@@ -159,29 +159,6 @@ def test_a_whole_task_is_done_by_hand(admin: Person, origin: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_viewer_is_offered_nothing_to_act_with(person: Person, api: Client) -> None:
-    project = api.post("/projects", {"name": "Looked at"}, 201)["project"]
-    task = api.post("/tasks", {"projectId": project["id"], "title": "Nobody's", "requiredCapabilities": ["none"]}, 201)
-    api.post("/users", {"username": "vera", "password": "a password of Vera's", "role": "viewer"}, 201)
-
-    person.log_in("vera", "a password of Vera's")
-    person.see("project-select").select_option(label="Looked at")
-    person.click("task-card", task_id=task["task"]["id"])
-
-    person.wait("task-state", state="backlog")
-    expect(person.page.locator(".panel").get_by_role("heading", name="Nobody's")).to_be_visible()
-    for act in ("project-new", "task-new", "task-edit", "task-cancel", "task-approve", "task-reject", "comment-body"):
-        expect(person.see(act)).to_have_count(0)
-    person.go("Groups")
-    expect(person.page.get_by_text("No groups yet")).to_be_visible()
-    expect(person.see("group-new")).to_have_count(0)
-    person.go("Project settings")
-    expect(person.page.get_by_text("Only maintainers change these")).to_be_visible()
-    expect(person.see("project-save")).to_have_count(0)
-    assert person.problems == []
-
-
-@pytest.mark.slow
 def test_a_person_sees_their_tokens_and_changes_their_password(person: Person, api: Client) -> None:
     api.post("/users", {"username": "paul", "password": "a password of Paul's", "role": "viewer"}, 201)
     person.log_in("paul", "a password of Paul's")

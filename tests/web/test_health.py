@@ -12,7 +12,6 @@ from flask import Flask
 from common.models.journal import Mark
 from common.settings import settings
 from common.transaction import Transaction, transactional
-from common.values.confinement import Confinement
 from tests.web.conftest import AppOn
 from web import health as examined
 from web.health import Examination, Part
@@ -107,14 +106,6 @@ def test_what_is_vital_decides_between_down_and_degraded(swept: Flask, lost: str
 
     assert found.status == status
     assert [name for name, word in found.services.items() if word == "disconnected"] == ([lost] if lost else [])
-
-
-def test_health_says_whether_programs_are_confined(swept: Flask) -> None:
-    confinement = Confinement(False, "bubblewrap is not installed")
-
-    assert examine(_part("kubernetes", lambda: confinement)).confinement == confinement
-    assert examine(_part("kubernetes", _fine)).confinement is None
-    assert examine(_part("kubernetes", _gone)).confinement is None
 
 
 def test_a_late_sweep_is_a_degradation(plain_app: Flask) -> None:

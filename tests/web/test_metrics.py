@@ -11,10 +11,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from common import database
 from common.services.spend.model_calls import record_calls
-from common.services.spend.today import MOST_SERIES
 from common.settings import settings
 from common.states import ProjectState, TaskState
-from common.values.model_provider import TokenCount
 from tests.ports import free_port
 from tests.web.api.test_spend import a_call
 from tests.web.conftest import AppOn
@@ -122,20 +120,6 @@ def test_what_today_cost_is_told_to_those_who_see_the_project(
     assert seen["aiworker_spend_today_usd", *in_open] == 0.5
     assert ("aiworker_spend_today_usd", *in_hidden) not in seen
     assert not any("of-yesterday" in sample for sample in everything)
-
-
-@pytest.mark.usefixtures("within_a_day")
-def test_models_of_any_name_make_no_series_without_end(app: Flask, admin: FlaskClient) -> None:
-    task = a_task(a_project("Shop"))
-    now, one_token = datetime.now(UTC), TokenCount(1, 0, 0, 0)
-    calls = [a_call(task, at=now, model=f"m{number}", count=one_token) for number in range(MOST_SERIES + 30)]
-    record_calls(calls)
-
-    found = {sample: value for sample, value in read(admin).items() if sample[0] == "aiworker_spend_today_tokens"}
-
-    assert len(found) == MOST_SERIES + 1
-    assert found["aiworker_spend_today_tokens", "other", "other", "other"] == 30
-    assert sum(found.values()) == len(calls)
 
 
 @pytest.mark.usefixtures("within_a_day")

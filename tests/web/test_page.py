@@ -75,15 +75,6 @@ def test_every_module_that_the_page_imports_is_served_as_a_script(sources: Flask
     assert {kind for _, kind, _ in modules} == {"text/javascript; charset=utf-8"}
 
 
-@pytest.mark.parametrize("address", ["/", "/api/docs"])
-def test_whatever_a_page_links_is_served(client: FlaskClient, address: str) -> None:
-    html = client.get(address).text
-    linked: list[str] = re.findall(r'(?:src|href)="(/static/[^"]+)"', html)
-
-    assert linked
-    assert {name: client.get(name).status_code for name in linked} == dict.fromkeys(linked, 200)
-
-
 def test_every_static_file_that_a_module_or_a_style_names_is_served(client: FlaskClient) -> None:
     named = {name for path in OURS for name in re.findall(r'"(/static/[^"]+)"', path.read_text("utf-8"))}
 

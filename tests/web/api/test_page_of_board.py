@@ -197,35 +197,6 @@ def test_a_card_is_dragged_only_where_a_person_may_move_its_task(reader: PageRea
     assert states == {"failed": "cancelled", "ready_to_test": "approved", "backlog": "backlog"}
 
 
-def test_the_browser_tells_of_what_is_new_only_when_it_was_asked_to(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    told = """
-    window.told = [];
-    document.hasFocus = () => false;
-    window.Notification = class {
-      static permission = 'default';
-      static async requestPermission() { this.permission = 'granted'; }
-      constructor(title, { body, tag }) { window.told.push([title, body, tag]); }
-    };
-    """
-    reader.page.add_init_script(told)
-    reader.open("#/inbox")
-    expect(reader.page.get_by_text("Nothing waits for you")).to_be_visible()
-    plain_world.task(project, "Unheard", state="failed")
-    reader.page.evaluate(LOAD_INBOX)
-    expect(reader.see("inbox-item")).to_have_count(1)
-    assert reader.page.evaluate("told") == []
-
-    reader.see("notifications").click()
-    expect(reader.see("notifications")).to_have_attribute("aria-pressed", "true")
-    asked = a_question(plain_world.task(project, "Greet"), "In which language?")
-    reader.page.evaluate(LOAD_INBOX)
-    reader.page.evaluate(LOAD_INBOX)
-
-    wanted = ["A question · Demo", "Greet\nIn which language?", f"question:{asked.id}"]
-    assert reader.page.evaluate("told") == [wanted]
-
-
 @transactional
 def _change_often(tx: Transaction, task_id: str) -> None:
     """A hundred events, in one transaction."""

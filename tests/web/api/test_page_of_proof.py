@@ -33,24 +33,6 @@ def test_a_maintainer_lets_lost_tests_go_with_one_click(reader: PageReader, plai
     assert get(Task, task.id).phase == "verifying"
 
 
-def test_a_member_lets_a_task_change_how_its_tests_run(reader: PageReader, plain_world: World) -> None:
-    task = refused(plain_world)
-    (check,) = all_of(TaskCheck, TaskCheck.task_id == task.id)
-    put(TaskCheck, check.id, name="test_setup", status="passed", code="test_setup_kept", message="It changes Makefile.")
-    reader.open(f"#/projects/{task.project_id}/tasks/{task.id}")
-
-    reader.see("task-check-line").get_by_test_id("let-change-setup").click()
-
-    expect(reader.page.get_by_text("From the next proof on")).to_be_visible()
-    expect(reader.see("let-change-setup")).to_have_count(0)
-    assert get(Task, task.id).may_change_test_setup
-
-    put(Task, task.id, may_change_test_setup=False, state_="in_progress", phase_="verifying")
-    reader.page.reload()
-    reader.see("task-check-line").get_by_test_id("let-change-setup").click()
-    expect(reader.page.get_by_text("Its tests begin anew")).to_be_visible()
-
-
 def test_a_maintainer_lets_findings_go_with_one_click(reader: PageReader, plain_world: World) -> None:
     task = findings_of_scan.refused(plain_world)
     reader.open(f"#/projects/{task.project_id}/tasks/{task.id}")

@@ -28,9 +28,6 @@ SAID = {
     "task 42 is in_progress; only ready_to_test can be approved": (
         "la tarea 42 está en estado «En curso»; solo se puede aprobar si está lista para probar"
     ),
-    "the deployment of 0123456789ab to production is in_progress; wait for it to end": (
-        "el despliegue de 0123456789ab en producción está en estado «En curso»; esperar a que termine"
-    ),
     # A sentence in a sentence.
     "given up after 3 lost runs; the last one: its agent sent no heartbeat for a minute": (
         "abandonada tras 3 ejecuciones perdidas; la última: su agente no ha dado señales durante un minuto"
@@ -38,21 +35,9 @@ SAID = {
     "The tests fail: it used 300 MiB of memory, its limit is 256 MiB.": (
         "Las pruebas fallan: usó 300 MiB de memoria; su límite es 256 MiB."
     ),
-    # One and many.
-    "One secret was found: AWS Access Key in app.py. One file was searched.": (
-        "Se encontró 1 secreto: Clave de acceso de AWS en app.py. Se buscó en un archivo."
-    ),
-    "2 dependencies with a known fault were found: CVE-1, CVE-2. Lock files changed: 1.": (
-        "Se encontraron 2 dependencias con un fallo conocido: CVE-1, CVE-2. Archivos de bloqueo cambiados: 1."
-    ),
     # Sentences in a row, one of them with a rest that begins with a space.
     "The tests fail: a.py::test_b and 2 more. 3 others fail on the commit below too.": (
         "Las pruebas fallan: a.py::test_b y 2 más. Otras 3 fallan también en el commit base."
-    ),
-    "The project has used 5 of 5 USD today (UTC). A maintainer can raise the project's daily cap: then the task goes "
-    "on, or it does so by itself on 2026-12-01 at 00:00 UTC.": (
-        "El proyecto ha usado hoy (UTC) 5 de 5 USD. Un mantenedor puede subir el límite diario para el proyecto: "
-        "entonces la tarea continúa, o lo hace sola el 2026-12-01 a las 00:00 UTC."
     ),
     # A phrase that was made a sentence.
     "Not reviewed: 3 reviews were lost, the last one because: its agent sent no heartbeat for a minute.": (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from playwright.sync_api import expect
 
@@ -11,19 +9,6 @@ from tests.web.page_reader import PageReader
 from tests.web.world import World
 
 pytestmark = pytest.mark.slow
-
-_PAGE = re.compile(rb"/Type\s*/Page\b")
-
-
-def test_all_of_a_board_is_printed(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    for number in range(60):
-        plain_world.task(project, f"Task {number}")
-    reader.open(f"#/projects/{project.id}/tasks")
-    expect(reader.page.locator(".loading")).to_have_count(0)
-    reader.settle()
-
-    assert len(_PAGE.findall(reader.page.pdf())) > 1
 
 
 def test_what_is_printed_is_dark_on_light_and_the_view_alone(reader: PageReader, plain_world: World) -> None:
