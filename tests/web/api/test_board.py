@@ -124,7 +124,3 @@ def _check(
     tx: Transaction, task: Task, run_id: str, name: str, status: str, log: str | None = None, at: datetime | None = None
 ) -> None:  # fmt: skip
     tx.add(TaskCheck(task_id=task.id, run_id=run_id, name=name, status=status, log=log, at=at or tx.now()))
-
-
-def _found(world: World, **asked: str) -> set[str]:
-    return {task["title"] for task in world.client.get("/api/tasks", query_string=asked).json["tasks"]}

@@ -12,7 +12,6 @@ from flask import Flask
 from common.models import Deployment, Task, TaskGroup
 from common.services.delivery import rollouts
 from common.states import Role
-from common.values.barrier import Barrier
 from tests.web.api.production_line import ProductionLine
 from tests.web.made import MISSING_ID
 from tests.web.world import World, all_of, forget_providers, get, put
@@ -96,10 +95,6 @@ def _rollbacks_ended(bad: Deployment, at: datetime) -> None:
         put(Deployment, rollback.id, finished_at=at)
 
 
-def _group(line: ProductionLine) -> dict[str, Any]:
-    return {"projectId": line.project.id, "taskIds": [line.task()], "targetBranch": "staging"}
-
-
 @pytest.mark.slow
 def test_a_plan_says_what_a_rollback_would_do_and_does_nothing(line: ProductionLine) -> None:
     client = line.world.client
@@ -150,10 +145,6 @@ def test_what_a_revert_took_out_stays_taken_back(plain_line: ProductionLine) -> 
     assert line.rolled_back(revert)
     line.roll_back(to=reverted)
     assert (line.rolled_back(wrong), line.rolled_back(revert)) == (True, False)
-
-
-def _mark(*blocked: Deployment) -> Barrier:
-    return Barrier("Migration 12 drops a column", tuple(one.commit_sha for one in blocked))
 
 
 def ask(line: ProductionLine, *task_ids: str, **values: Any) -> Any:

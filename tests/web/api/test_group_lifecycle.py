@@ -68,15 +68,6 @@ def give_up(line: ProductionLine, group_id: str) -> str:
     return lease.job_id
 
 
-def retry_job(line: ProductionLine, job_id: str) -> str:
-    """Why the job is not retried."""
-    reply = line.world.client.post(f"/api/jobs/{job_id}/retry")
-    assert reply.status_code == 409, reply.json
-    assert get(Job, job_id).state == "failed"
-    message: str = reply.json["details"]["message"]
-    return message
-
-
 @pytest.mark.slow
 def test_nothing_is_deployed_retried_or_rolled_back_in_a_project_that_is_being_deleted(line: ProductionLine) -> None:
     line.deliver()

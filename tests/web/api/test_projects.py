@@ -211,21 +211,6 @@ def test_unreviewed_code_is_given_secrets_by_name_and_by_default_none(maintainer
     assert given(maintainer.get(path)) == (["ONE"], [])
 
 
-def test_deleting_answers_with_its_job_and_again_with_the_same(maintainer: FlaskClient) -> None:
-    project = a_project()
-
-    first = maintainer.delete(f"/api/projects/{project.id}")
-    second = maintainer.delete(f"/api/projects/{project.id}")
-
-    assert (first.status_code, second.status_code) == (202, 202)
-    assert set(first.json["job"]) == {"id", "kind", "state"}
-    assert first.json["job"] == second.json["job"]
-    assert first.json["job"]["kind"] == "project.delete"
-    assert first.json["project"]["status"] == "deleting"
-    change = maintainer.patch(f"/api/projects/{project.id}", json={"name": "Other"})
-    assert (change.status_code, "deleting" in change.json["details"]["message"]) == (409, True)
-
-
 def test_statuses_can_be_required_where_a_ci_sets_them(
     plain_maintainer: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from common.models import Attachment, Comment, Run, Task
+from common.models import Attachment, Run, Task
 from common.services.tasks import questions, tasks
 from common.services.tasks.tasks import NewComment
 from common.services.tasks.verification import CheckResult, refuse
@@ -22,17 +22,6 @@ def attach(tx: Transaction, task_id: str) -> None:
         Attachment(
             task_id=task_id, name="screen.png", media_type="image/png", size_bytes=3, content=b"png", added_by="max",
             added_at=tx.now(),
-        )
-    )  # fmt: skip
-
-
-@transactional
-def deliver(tx: Transaction, task_id: str, run_id: str, text: str) -> None:
-    """A message that the run got while it worked."""
-    tx.add(
-        Comment(
-            task_id=task_id, kind="message", author="max", body=text, created_at=tx.now(), delivered_run_id=run_id,
-            delivered_at=tx.now(),
         )
     )  # fmt: skip
 

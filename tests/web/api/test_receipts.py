@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from common import envelopes
-from common.models import GroupTest, Receipt, Run, Task, TaskCheck
+from common.models import GroupTest, Run, Task, TaskCheck
 from common.names import new_id
 from common.signing import digest_of, public_key
 from common.transaction import Transaction, transactional
@@ -129,13 +129,6 @@ def test_a_rollback_has_a_receipt_that_says_what_was_taken_back(line: Production
     assert [(group["commitSha"], group["taskIds"]) for group in said["takenBack"]] == [(second.commit_sha, [task_id])]
     assert said["deployment"]["by"] == line.world.max.username
     assert said["previous"] == receipts_of(line, second.commit_sha)[0]["digest"]
-
-
-@transactional
-def _rename(tx: Transaction, receipt: Receipt, sha: str) -> None:
-    row = tx.session.get(Receipt, (receipt.project_id, receipt.number))
-    assert row is not None
-    row.commit_sha = sha
 
 
 def test_a_commit_is_found_by_its_first_digits(line: ProductionLine) -> None:

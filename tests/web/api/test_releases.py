@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,7 @@ from common.services.delivery.trial_log import purge_tests
 from common.states import Environment, Role
 from common.transaction import Transaction, transactional
 from common.values.health_look import HealthState, Look
-from tests.providers.git_tree import WorkTree, git
+from tests.providers.git_tree import git
 from tests.web import made
 from tests.web.api.production_line import ProductionLine
 from tests.web.world import World, all_of, forget_providers, get, put
@@ -26,12 +25,6 @@ from tests.web.world import World, all_of, forget_providers, get, put
 @pytest.fixture
 def line(app: Flask) -> Iterator[ProductionLine]:
     yield ProductionLine(World(app))
-    forget_providers()
-
-
-@pytest.fixture
-def plain_line(plain_app: Flask) -> Iterator[ProductionLine]:
-    yield ProductionLine(World(plain_app))
     forget_providers()
 
 
@@ -49,15 +42,6 @@ def plan_of(line: ProductionLine, group_id: str) -> dict[str, Any]:
 
 def missing(plan: dict[str, Any]) -> list[str]:
     return [each["kind"] for each in plan["missing"]]
-
-
-def changed(line: ProductionLine, group_id: str, files: dict[str, str], folder: Path) -> str:
-    """The group's tested commit is one on the default branch that adds these files."""
-    tree = WorkTree(folder, str(line.path))
-    commit = tree.commit(files, on="work", start=f"origin/{line.project.default_branch}")
-    tree.push("work")
-    put(TaskGroup, group_id, head_sha=commit, tested_sha=commit)
-    return commit
 
 
 @pytest.mark.slow

@@ -186,23 +186,6 @@ def test_a_run_can_not_call_itself_lost(world: World) -> None:
         assert (reply.status_code, reply.json["details"]["field"]) == (400, field)
 
 
-def test_after_the_end_every_report_is_a_409(world: World) -> None:
-    _agent, run, claim = start(world)
-    tasks.cancel_task(claim["task"]["id"], by=world.max)
-
-    path, usage = path_of(claim), {"inputTokens": 1, "outputTokens": 1, "cachedTokens": 0, "costUsd": 0}
-    replies = [
-        run.post(f"{path}/logs", json={"lines": [{"level": "info", "message": "late"}]}),
-        run.post(f"{path}/progress", json={"message": "late"}),
-        run.post(f"{path}/usage", json=usage),
-        run.post(f"{path}/questions", json={"question": "Late?"}),
-        run.put(f"{path}/session", data=b"late", content_type="application/octet-stream"),
-        run.get(f"{path}/session"),
-        run.post(f"{path}/finish", json={"outcome": "completed", "summary": "late"}),
-    ]
-    assert [reply.status_code for reply in replies] == [409] * len(replies)
-
-
 def test_a_heartbeat_is_told_to_drop_cancelled_and_unknown_runs(world: World) -> None:
     agent, _run, claim = start(world)
     run_id, unknown = claim["run"]["id"], "00000000-0000-7000-8000-000000000000"

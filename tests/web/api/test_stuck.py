@@ -10,7 +10,7 @@ from flask import Flask
 from common.models import Run, Task
 from common.models.task import Question
 from common.sealing import digest
-from common.services.runs.stuck import Step, record_and_watch
+from common.services.runs.stuck import record_and_watch
 from common.services.spend.model_tokens import find_access, new_model_token
 from common.values.model_provider import TokenCount
 from tests.web.api.asking import Asking
@@ -114,7 +114,3 @@ def test_the_same_failure_ten_times_in_a_row_stops_the_run(world: World) -> None
     assert asking.state == ("needs_input", None)
     assert asking.answer(question.id, "Install it first") == 200
     assert "Install it first" in asking.resume()["prompt"]
-
-
-def _steps(*entries: dict[str, Any]) -> list[Step]:
-    return [Step(one["kind"], one["level"], one["message"], one.get("callId"), one.get("details")) for one in entries]
