@@ -100,8 +100,6 @@ WRONG: list[tuple[str, Any]] = [
     ("agentReview", {"mode": "advisory"}), ("agentReview", {"mode": "blocking", "driver": "command"}),
 ]  # fmt: skip
 
-READ_ONLY = ("id", "giteaRepoUrl", "status", "createdBy")
-
 
 @pytest.fixture
 def plain_maintainer(plain_app: Flask) -> FlaskClient:
@@ -138,28 +136,24 @@ def test_every_field_is_kept_and_a_secret_is_shown_by_its_name_alone(admin: Flas
     assert b"canary" not in reply.data
 
 
-@pytest.mark.parametrize("name", WHOLE)
-def test_a_wrong_field_is_named(plain_maintainer: FlaskClient, name: str) -> None:
-    project = a_project()
-    values = [value for wrong, value in WRONG if wrong == name]
-    assert values, f"{name} is not in WRONG"
+def test_a_wrong_field_is_named(plain_maintainer: FlaskClient) -> None:
+    assert {name for name, _value in WRONG} == set(WHOLE)
+    path = f"/api/projects/{a_project().id}"
 
-    for value in values:
+    for name, value in WRONG:
         for reply in (
             plain_maintainer.post("/api/projects", json={"name": "Another", name: value}),
-            plain_maintainer.patch(f"/api/projects/{project.id}", json={name: value}),
+            plain_maintainer.patch(path, json={name: value}),
         ):
-            assert reply.status_code == 400, (value, reply.json)
-            assert reply.json["error"] == "Validation error"
+            assert (reply.status_code, reply.json["error"]) == (400, "Validation error"), (name, value, reply.json)
             assert reply.json["details"]["field"].split(".")[0] == name
             assert reply.json["details"]["message"]
 
 
-@pytest.mark.parametrize("name", READ_ONLY)
-def test_a_read_only_field_is_refused(plain_maintainer: FlaskClient, name: str) -> None:
-    reply = plain_maintainer.post("/api/projects", json={"name": "Another", name: "x"})
-
-    assert (reply.status_code, reply.json["details"]) == (400, {"field": name, "message": "Read-only field"})
+def test_a_read_only_field_is_refused(plain_maintainer: FlaskClient) -> None:
+    for name in ("id", "giteaRepoUrl", "status", "createdBy"):
+        reply = plain_maintainer.post("/api/projects", json={"name": "Another", name: "x"})
+        assert (reply.status_code, reply.json["details"]) == (400, {"field": name, "message": "Read-only field"})
 
 
 def test_no_variable_is_both_plain_and_secret(maintainer: FlaskClient) -> None:
