@@ -58,6 +58,7 @@ def test_a_turn_over_the_protocol_is_told_in_order(tmp_path: Path) -> None:
     assert ran.classified.ending is Ending.DONE
 
 
+@pytest.mark.slow
 def test_people_choose_where_several_options_of_a_permission_allow_it(tmp_path: Path) -> None:
     with RunTools(tmp_path / "t.sock", "Blue") as tools:
         work = replace(_work(tmp_path, "choose", TOY), tools=tool_server(tools.path))
@@ -72,6 +73,7 @@ def test_a_loaded_session_is_not_told_again(tmp_path: Path) -> None:
     assert _acp(tmp_path, "hello", resume="s-1").texts == ["I read: hello in workspace"]
 
 
+@pytest.mark.slow
 def test_a_crash_is_broken_and_a_refusal_has_its_time(tmp_path: Path) -> None:
     crashed = _acp(tmp_path, "crash").classified
     before = datetime.now(UTC)
@@ -87,6 +89,7 @@ def test_a_crash_is_broken_and_a_refusal_has_its_time(tmp_path: Path) -> None:
     assert before + timedelta(seconds=20) <= refused.until <= after + timedelta(seconds=20)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("order", ["message", "interrupt"])
 def test_orders_reach_the_agent(order: str, tmp_path: Path) -> None:
     driver, work = AcpDriver(), _work(tmp_path, "plan, wait" if order == "interrupt" else "plan", TOY)
