@@ -1,18 +1,18 @@
 // Starts the page: draws the shell once, everything else follows the signals.
 import { render } from "preact";
-import { beginScheme } from "./browser/color-scheme.mjs";
-import { refuseFiles } from "./browser/dropped-files.mjs";
-import { keepFocus } from "./browser/focus.mjs";
-import { showRefusedFields } from "./browser/invalid-fields.mjs";
+import { applyStoredScheme } from "./browser/color-scheme.mjs";
+import { ignoreDroppedFiles } from "./browser/dropped-files.mjs";
+import { restoreLostFocus } from "./browser/focus.mjs";
+import { unfoldInvalidFields } from "./browser/invalid-fields.mjs";
 import { html } from "./components/html.mjs";
 import { App } from "./views/frame/shell.mjs";
-import { beginLanguage } from "./words/language.mjs";
+import { startLanguage } from "./words/language.mjs";
 
-beginScheme();
-refuseFiles();
-showRefusedFields();
-keepFocus();
-beginLanguage().then(() => {
+applyStoredScheme();
+ignoreDroppedFiles();
+unfoldInvalidFields();
+restoreLostFocus();
+startLanguage().then(() => {
   const root = document.getElementById("app");
   root.replaceChildren();
   render(html`<${App} />`, root);

@@ -1,6 +1,6 @@
 // Copying a text. Browsers without a clipboard, or on plain http, have none to offer.
 import { t } from "../words/language.mjs";
-import { told, warned } from "./toasts.mjs";
+import { toastSuccess, toastWarning } from "./toasts.mjs";
 
 export const canCopy = Boolean(navigator.clipboard);
 
@@ -9,7 +9,7 @@ export async function copyText(text, said = t("Copied.")) {
   try {
     await navigator.clipboard.writeText(text);
   } catch {
-    return warned(t("The browser does not allow copying. Select the text and copy it by hand."));
+    return toastWarning(t("The browser does not allow copying. Select the text and copy it by hand."));
   }
-  told(said);
+  toastSuccess(said);
 }

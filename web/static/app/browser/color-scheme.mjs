@@ -17,7 +17,7 @@ const show = (name) => {
   document.documentElement.dataset.scheme = name;
 };
 
-export function beginScheme() {
+export function applyStoredScheme() {
   const kept = localStorage.getItem(KEY);
   show(SCHEMES.some(([name]) => name === kept) ? kept : "system");
 }

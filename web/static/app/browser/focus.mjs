@@ -3,7 +3,7 @@
 import { useLayoutEffect, useRef } from "preact/hooks";
 
 // Gives the focus back after an act. isBusy: whether it is under way. Returns what is called when it begins.
-export function useHeldFocus(isBusy) {
+export function useRestoredFocus(isBusy) {
   const held = useRef(null);
   useLayoutEffect(() => {
     if (isBusy) return;
@@ -66,7 +66,7 @@ function mend() {
 }
 
 // Keeps the focus on the page when the button that was pressed, or the row that it was in, goes away.
-export function keepFocus() {
+export function restoreLostFocus() {
   let waits = false;
   // After what the views do themselves: a dialog gives the focus back, a form is put into another one's place.
   const soon = () => {

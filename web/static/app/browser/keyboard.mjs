@@ -7,14 +7,14 @@ import { go, route, to } from "./routes.mjs";
 // What stands over the page: "palette", "keys" or null.
 export const overlay = signal(null);
 // On which project's board the form for a new task is open: its id, or null.
-export const writing = signal(null);
+export const newTaskProject = signal(null);
 
 // Opens that form, where the board is.
-export function writeTask(projectId) {
+export function openNewTask(projectId) {
   // With a tab it is a task's own page, and not the board.
   const { view, projectId: shown, tab } = route.value;
   if (view !== "tasks" || shown !== projectId || tab) go(to.project(projectId));
-  writing.value = projectId;
+  newTaskProject.value = projectId;
 }
 
 const EVERYWHERE = [
@@ -26,10 +26,10 @@ const EVERYWHERE = [
 
 // The lists of the views that are open: [key, text].
 const listed = signal([]);
-export const keyLists = () => [...listed.value, EVERYWHERE];
+export const shortcutLists = () => [...listed.value, EVERYWHERE];
 
 // While a view is open, its keys are in the list. keys: [key, text]; a text is marked, and translated when it is shown.
-export function useKeyList(keys) {
+export function useShortcutList(keys) {
   useEffect(() => {
     listed.value = [...listed.value, keys];
     return () => {
@@ -40,7 +40,7 @@ export function useKeyList(keys) {
 
 // Whether a key pressed here is a letter of a text, or meant for a dialog.
 export const isTyping = ({ target }) => Boolean(target.closest("input,textarea,select,dialog,[contenteditable]"));
-export const isPlain = (event) => !event.ctrlKey && !event.metaKey && !event.altKey;
+export const hasNoModifier = (event) => !event.ctrlKey && !event.metaKey && !event.altKey;
 
 function search(event) {
   const field = document.querySelector("input[type=search]");
@@ -64,13 +64,13 @@ export function useKeyDown(act, { isOn = true, isFirst = false } = {}) {
 }
 
 // The keys that work on every view.
-export function useKeysOfPage() {
+export function usePageShortcuts() {
   useKeyDown((event) => {
     const isPalette = event.key?.toLowerCase() === "k" && (event.ctrlKey || event.metaKey);
     if (isPalette && !event.altKey && !event.shiftKey) {
       event.preventDefault();
       overlay.value = overlay.value === "palette" ? null : "palette";
-    } else if (isPlain(event) && !isTyping(event)) {
+    } else if (hasNoModifier(event) && !isTyping(event)) {
       if (event.key === "/") search(event);
       if (event.key === "?") overlay.value = "keys";
     }

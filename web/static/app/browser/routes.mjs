@@ -66,7 +66,7 @@ export function go(hash) {
 }
 
 // Goes there in place of the present address: no step to go back to.
-export const goInstead = (hash) => location.replace(hash);
+export const replaceRoute = (hash) => location.replace(hash);
 
 // The address with these after its `?`; what is empty is left out.
 export function withQuery(hash, query) {
@@ -75,7 +75,7 @@ export function withQuery(hash, query) {
 }
 
 // Changes what is after the `?` of the present address: no step to go back to.
-export function putQuery(query) {
+export function replaceQuery(query) {
   history.replaceState(null, "", withQuery(location.hash.split("?")[0] || "#/", query));
   route.value = parse();
 }

@@ -4,10 +4,10 @@ import { t } from "../words/language.mjs";
 
 export const toasts = signal([]);
 // The ids of the modal dialogs that are open, the topmost last.
-export const dialogs = signal([]);
+export const openDialogs = signal([]);
 let next = 1;
 
-export function dismiss(id) {
+export function dismissToast(id) {
   toasts.value = toasts.value.filter((toast) => toast.id !== id);
 }
 
@@ -19,22 +19,22 @@ function show(kind, text, link = null, ms = kind === "good" && !link?.act ? 4000
   const before = toasts.value.filter((toast) => !isSame(toast));
   const kept = before.filter((toast, index) => toast.link?.act || index >= before.length - 3);
   toasts.value = [...kept, { id, kind, text, link }];
-  setTimeout(() => dismiss(id), ms);
+  setTimeout(() => dismissToast(id), ms);
   return id;
 }
 
 // Something was done that `undo` (async) takes back.
-export const toldUndoable = (text, undo) => void show("good", text, { text: t("Undo"), act: undo });
-// Something is about to be done. Returns the id of the message, for `dismiss`.
-export const toldFor = (ms, text, link) => show("good", text, link, ms);
-export const told = (text, link) => void show("good", text, link);
+export const toastUndoable = (text, undo) => void show("good", text, { text: t("Undo"), act: undo });
+// Something is about to be done. Returns the id of the message, for `dismissToast`.
+export const toastFor = (ms, text, link) => show("good", text, link, ms);
+export const toastSuccess = (text, link) => void show("good", text, link);
 // Not a failure, but somebody may want to do something about it.
-export const warned = (text, link) => void show("ask", text, link);
+export const toastWarning = (text, link) => void show("ask", text, link);
 
 // Something of the project went wrong, though no call of the page did.
-export const alarmed = (text, link) => void show("bad", text, link);
+export const toastProblem = (text, link) => void show("bad", text, link);
 
-export function failed(error) {
+export function toastError(error) {
   if (error?.status === 401) return;
   if (error?.status === undefined) console.error(error);
   show("bad", error?.message || String(error));

@@ -1,22 +1,19 @@
 // The small pieces every view is made of. They know nothing of the domain.
-import { useId, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef } from "preact/hooks";
 import { canCopy, copyText } from "../browser/clipboard.mjs";
-import { keepDraft, keptDraft } from "../browser/drafts.mjs";
-import { useHeldFocus } from "../browser/focus.mjs";
-import { failed } from "../browser/toasts.mjs";
-import { useAct } from "../server/loading.mjs";
+import { useAction } from "../server/loading.mjs";
 import { t, tn } from "../words/language.mjs";
-import { ago, exact, isOwnForge, say, tone, webUrl } from "../words/words.mjs";
+import { fullTime, isOwnForge, labelOf, relativeTime, tone, webUrl } from "../words/words.mjs";
 import { html } from "./html.mjs";
 
-export const cls = (...names) => names.filter(Boolean).join(" ");
+export const classNames = (...names) => names.filter(Boolean).join(" ");
 
 // A button that does `act` (async) once at a time; what fails is told in a toast.
 export function Button({ act, kind, children, disabled, testid, small, ...rest }) {
-  const [busy, run] = useAct();
+  const [busy, run] = useAction();
   return html`<button
     type="button"
-    class=${cls("button", kind, small && "small")}
+    class=${classNames("button", kind, small && "small")}
     disabled=${disabled || busy}
     aria-busy=${busy}
     data-testid=${testid}
@@ -31,20 +28,21 @@ export function Button({ act, kind, children, disabled, testid, small, ...rest }
 export const Badge = ({ word, testid, label, shown = word }) =>
   html`<span class=${`badge ${tone(shown)}`} data-state=${word} data-testid=${testid}>
     <i></i>
-    ${label || say(shown)}
+    ${label || labelOf(shown)}
   </span>`;
 
 // round: 1, and one more for each time its work was sent back by a person or the platform, run or not.
-export const SentBack = ({ round }) =>
+export const SentBackChip = ({ round }) =>
   round > 1 &&
   html`<span class="chip" title=${t("How often its work was sent back to an agent")} data-testid="sent-back">
     ${tn(round - 1, "Sent back once", "Sent back {count} times")}
   </span>`;
 
-export const Time = ({ at }) => (at ? html`<time datetime=${at} title=${exact(at)}>${ago(at)}</time>` : null);
+export const Time = ({ at }) =>
+  at ? html`<time datetime=${at} title=${fullTime(at)}>${relativeTime(at)}</time>` : null;
 
 // A link out of the page; what is no http(s) address is shown as text.
-export function OutLink({ href, children, testid, ...rest }) {
+export function ExternalLink({ href, children, testid, ...rest }) {
   const safe = webUrl(href);
   if (!safe) return html`<span data-testid=${testid}>${children}</span>`;
   return html`<a href=${safe} target="_blank" rel="noopener noreferrer" data-testid=${testid} ...${rest}>
@@ -53,15 +51,17 @@ export function OutLink({ href, children, testid, ...rest }) {
   </a>`;
 }
 
+// A text for a terminal, ready to be copied. said: what is told once it is.
+export const CopyText = ({ text, testid, said }) => html`
+  <code data-testid=${testid}>${text}</code>
+  ${canCopy && html`<${Button} small kind="ghost" act=${() => copyText(text, said)}>${t("Copy")}<//>`}
+`;
+
 // The address of a repository: a page where the forge has some, else what to give to git.
-export function CloneAddress({ url }) {
-  if (!isOwnForge(url)) return html`<${OutLink} href=${url}>${url}<//>`;
-  const copy = () => copyText(`git clone ${url}`, t("Copied. The password is an API token of yours."));
-  return html`
-    <code>git clone ${url}</code>
-    ${canCopy && html`<${Button} small kind="ghost" act=${copy}>${t("Copy")}<//>`}
-  `;
-}
+export const CloneAddress = ({ url }) =>
+  isOwnForge(url)
+    ? html`<${CopyText} text=${`git clone ${url}`} said=${t("Copied. The password is an API token of yours.")} />`
+    : html`<${ExternalLink} href=${url}>${url}<//>`;
 
 const PATHS = {
   out: "M6 3H3v10h10v-3M9 3h4v4M13 3 7 9",
@@ -94,7 +94,7 @@ export const Icon = ({ name }) =>
   html`<svg class="icon" viewBox="0 0 16 16" aria-hidden="true" focusable="false"><path d=${PATHS[name]} /></svg>`;
 
 // Opens the dialog that makes one more of a list.
-export const New = ({ open, testid, children }) => html`
+export const AddButton = ({ open, testid, children }) => html`
   <button type="button" class="button primary" data-testid=${testid} onClick=${open}>
     <${Icon} name="plus" />${children}
   </button>
@@ -107,7 +107,7 @@ export const Loading = () =>
   html`<div class="loading" role="status"><span class="spinner"></span>${t("Loading…")}</div>`;
 
 // list: where its like are, {href, text}: what is not there any more is not there on a second try either.
-export const Trouble = ({ error, again, list }) =>
+export const LoadError = ({ error, again, list }) =>
   html`<div class="trouble" role="alert">
     <p>${error.message}</p>
     ${
@@ -117,188 +117,15 @@ export const Trouble = ({ error, again, list }) =>
     }
   </div>`;
 
-// One labelled control: `control` is a function of the id that ties it to its label, and of the attributes that tie it
-// to its hint and to what is wrong.
-export function Field({ label, hint, control, error }) {
-  const id = useId();
-  const [ofHint, ofError] = [`${id}-hint`, `${id}-error`];
-  const said = {
-    "aria-describedby": cls(hint && ofHint, error && ofError) || undefined,
-    "aria-invalid": error ? "true" : undefined,
-  };
-  return html`<div class=${cls("field", error && "wrong")}>
-    <label for=${id}>${label}</label>
-    ${control(id, said)}
-    ${hint && html`<small id=${ofHint}>${hint}</small>`}
-    ${error && html`<small id=${ofError} class="error">${error}</small>`}
-  </div>`;
-}
-
-// What the server says of this field, or of something within it: "prices.x.input" is said beside "prices".
-// shown: how a value of the field is shown. form.theirs: {name: value} that somebody else saved while other values are
-// here.
-export const faultOf = (form, name, shown = (value) => value) => {
-  const theirs = form.theirs?.[name];
-  if (theirs !== undefined) return t("Somebody else saved: {value}", { value: shown(theirs) || "–" });
-  const { field, message } = form.fault || {};
-  return field === name || field?.startsWith(`${name}.`) ? message : null;
-};
-
-// Text in a form's draft: draft is {name: value}, change(name, value).
-export function TextField({ label, hint, name, form, testid, rows, type = "text", ...rest }) {
-  const shared = (id, said) => ({
-    id,
-    name,
-    ...said,
-    value: form.draft[name] ?? "",
-    "data-testid": testid,
-    onInput: (event) => form.change(name, event.target.value),
-    ...rest,
-  });
-  return html`<${Field}
-    label=${label}
-    hint=${hint}
-    error=${faultOf(form, name)}
-    control=${(id, said) =>
-      rows
-        ? html`<textarea rows=${rows} ...${shared(id, said)}></textarea>`
-        : html`<input type=${type} autocomplete="off" ...${shared(id, said)} />`}
-  />`;
-}
-
-export function SelectField({ label, hint, name, form, options, testid, ...rest }) {
-  return html`<${Field}
-    label=${label}
-    hint=${hint}
-    error=${faultOf(form, name, (theirs) => options.find(([value]) => value === theirs)?.[1] ?? theirs)}
-    control=${(id, said) =>
-      html`<select
-        id=${id}
-        name=${name}
-        ...${said}
-        value=${form.draft[name] ?? ""}
-        data-testid=${testid}
-        onChange=${(event) => form.change(name, event.target.value)}
-        ...${rest}
-      >
-        ${options.map(([value, text]) => html`<option key=${value} value=${value}>${text}</option>`)}
-      </select>`}
-  />`;
-}
-
-export function CheckField({ label, hint, name, form }) {
-  return html`<label class="check">
-    <input
-      type="checkbox"
-      name=${name}
-      checked=${!!form.draft[name]}
-      onChange=${(event) => form.change(name, event.target.checked)}
-    />
-    <span>${label}${hint && html`<small>${hint}</small>`}</span>
-  </label>`;
-}
-
-const fromKey = (key) => `${key}.from`;
-
-// {draft, change, busy, fault, submit(act), reset, saved(values), renew(values), isKept}: a fault stays beside the form
-// until the next try; where the form is gone by then, a toast tells it. saved: these values, {name: value}, need not be
-// sent any more. renew: these are what is saved now, and go into the fields that were not changed here. Returns {draft,
-// clashes}: the draft as it is then, and the names of the fields that were changed here and by others, to different
-// values.
-// keepAs: the key in ../browser/drafts.mjs under which what was changed outlives the form until it is sent or reset, if
-// it is to. unkept: names of what is never kept, such as secrets. isKept: whether the form began with what was kept.
-// What its fields had before is kept, too: renew compares with that, so what others saved meanwhile is among the
-// clashes.
-export function useForm(initial, keepAs, unkept = []) {
-  const [kept] = useState(() => keepAs && keptDraft(keepAs));
-  const [draft, setDraft] = useState(() => ({ ...initial, ...kept }));
-  const [isKept, setKept] = useState(Boolean(kept));
-  const [fault, setFault] = useState(null);
-  const [busy, setBusy] = useState(false);
-  // {name: value} of what is kept: what was there when it was changed here first.
-  const from = useRef(kept ? keptDraft(fromKey(keepAs)) || {} : {});
-  const begun = useRef({ ...initial, ...from.current });
-  const latest = useRef(draft);
-  const isGone = useRef(false);
-  const holdFocus = useHeldFocus(busy);
-  useLayoutEffect(() => () => void (isGone.current = true), []);
-  // Only what was changed: what others change in the meantime is not taken back by an old draft.
-  const keep = () => {
-    if (!keepAs) return;
-    const changed = Object.entries(latest.current).filter(
-      ([name, value]) => value !== begun.current[name] && !unkept.includes(name),
-    );
-    const before = (name, value) => {
-      const old = from.current[name];
-      return old === undefined || old === value ? begun.current[name] : old;
-    };
-    from.current = Object.fromEntries(changed.map(([name, value]) => [name, before(name, value)]));
-    keepDraft(keepAs, changed.length ? Object.fromEntries(changed) : null);
-    keepDraft(fromKey(keepAs), changed.length ? from.current : null);
-  };
-  const take = (values) => {
-    latest.current = values;
-    setDraft(values);
-    keep();
-  };
-  const change = (name, value) => take({ ...latest.current, [name]: value });
-  const saved = (values) => {
-    begun.current = values;
-    from.current = {};
-    setKept(false);
-    keep();
-  };
-  const renew = (values) => {
-    const old = begun.current;
-    const differ = (some, others) => Object.keys(values).filter((name) => some[name] !== others[name]);
-    const changed = differ(latest.current, old);
-    const fresh = { ...values, ...Object.fromEntries(changed.map((name) => [name, latest.current[name]])) };
-    begun.current = values;
-    take(fresh);
-    return { draft: fresh, clashes: differ(values, old).filter((name) => fresh[name] !== values[name]) };
-  };
-  const reset = () => {
-    saved(initial);
-    take(initial);
-  };
-  const submit = (act) => async (event) => {
-    event?.preventDefault();
-    if (busy) return;
-    holdFocus();
-    setBusy(true);
-    setFault(null);
-    try {
-      await act(draft);
-      if (latest.current === draft) saved(draft);
-    } catch (error) {
-      if (error.status === undefined || isGone.current) failed(error);
-      else setFault(error);
-    } finally {
-      setBusy(false);
-    }
-  };
-  return { draft, change, busy, fault, submit, reset, saved, renew, isKept };
-}
-
-// Says that a form goes on with what was written in it before.
-export const KeptDraft = ({ form }) =>
-  form.isKept &&
-  html`<p class="banner busy" data-testid="draft-kept">
-    <span>${t("What you wrote here is not saved yet.")}</span>
-    <button type="button" class="button small" onClick=${() => form.reset()}>${t("Discard")}</button>
-  </p>`;
-
-export const Fault = ({ form }) => (form.fault ? html`<p class="fault" role="alert">${form.fault.message}</p>` : null);
-
-export const More = ({ pages }) =>
+export const LoadMore = ({ pages }) =>
   pages.hasMore ? html`<${Button} act=${pages.more} kind="more" testid="load-more">${t("Load more")}<//>` : null;
 
 // The three ways a list can look before it has rows, then its rows.
 export function Listing({ pages, empty, children }) {
-  if (pages.error) return html`<${Trouble} error=${pages.error} again=${pages.reload} />`;
+  if (pages.error) return html`<${LoadError} error=${pages.error} again=${pages.reload} />`;
   if (!pages.items) return html`<${Loading} />`;
   if (!pages.items.length) return empty;
-  return html`${children}<${More} pages=${pages} />`;
+  return html`${children}<${LoadMore} pages=${pages} />`;
 }
 
 export const Page = ({ title, actions, children, lead }) =>
@@ -314,7 +141,7 @@ const AT_END_PIXELS = 40;
 
 // For a box of output, {ref, onScroll}: it is opened at its end, and stays there unless somebody has scrolled up to
 // read. shown: something that is another one only when the output is.
-export function useEnd(shown) {
+export function useStickToEnd(shown) {
   const box = useRef();
   const isAtEnd = useRef(true);
   useLayoutEffect(() => {
@@ -327,9 +154,9 @@ export function useEnd(shown) {
 }
 
 // A program's output.
-export function Lines({ lines, empty, testid }) {
+export function Output({ lines, empty, testid }) {
   const text = lines?.join("\n");
-  const box = useEnd(text);
+  const box = useStickToEnd(text);
   return html`<pre class="lines" ...${box} tabindex="0" role="group" aria-label=${t("Output")} data-testid=${testid}>
     ${lines?.length ? text : html`<span class="muted">${empty}</span>`}
   </pre>`;

@@ -1,8 +1,10 @@
 // Modal dialogs: any content, and a question that has to be confirmed.
 import { useId, useLayoutEffect, useRef } from "preact/hooks";
-import { dialogs } from "../browser/toasts.mjs";
+import { openDialogs } from "../browser/toasts.mjs";
+import { TextField } from "../forms/fields.mjs";
+import { FormError, useForm } from "../forms/form.mjs";
 import { t } from "../words/language.mjs";
-import { cls, Fault, Icon, TextField, useForm } from "./controls.mjs";
+import { classNames, Icon } from "./controls.mjs";
 import { html } from "./html.mjs";
 import { Toasts } from "./toast-list.mjs";
 
@@ -16,16 +18,16 @@ export function Dialog({ title, close, children, wide }) {
     const dialog = box.current;
     dialog.showModal();
     dialog.querySelector("input,textarea,select")?.focus();
-    dialogs.value = [...dialogs.value, id];
+    openDialogs.value = [...openDialogs.value, id];
     // All else is inert while it is open. Closing it gives the focus back to where it was; removing it does not.
     return () => {
-      dialogs.value = dialogs.value.filter((one) => one !== id);
+      openDialogs.value = openDialogs.value.filter((one) => one !== id);
       dialog.close();
     };
   }, []);
   return html`<dialog
     ref=${box}
-    class=${cls("dialog", wide && "wide")}
+    class=${classNames("dialog", wide && "wide")}
     aria-labelledby=${id}
     onCancel=${(event) => {
       event.preventDefault();
@@ -79,7 +81,7 @@ export function Confirm({
           testid="confirm-word"
         />`
       }
-      <${Fault} form=${form} />
+      <${FormError} form=${form} />
       <footer>
         <button type="button" class="button" onClick=${close}>${isLoss ? t("Keep it") : t("Cancel")}</button>
         <button

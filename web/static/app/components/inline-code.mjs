@@ -4,7 +4,7 @@ import { html } from "./html.mjs";
 const CODE = /(?<!`)`([^`\n]+)`(?!`)/;
 
 // The text as what is to be drawn: in parts, with what stands between backticks as code.
-export const withCode = (text) =>
+export const withInlineCode = (text) =>
   String(text ?? "")
     .split(CODE)
     .map((part, at) => (at % 2 ? html`<code>${part}</code>` : part));

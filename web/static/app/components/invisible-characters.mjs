@@ -12,7 +12,7 @@ const EACH = new RegExp(`${EMOJI}(?:\\u200d${EMOJI})+|(?<invisible>${INVISIBLE})
 const nameOf = (character) => `U+${character.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}`;
 
 // The text as what is to be drawn: as it is, or in parts, with each such character as the name of its code point.
-export function visible(text) {
+export function showInvisible(text) {
   if (!ANY.test(text)) return text;
   const parts = [];
   let at = 0;
@@ -24,4 +24,4 @@ export function visible(text) {
   return parts.length ? [...parts, text.slice(at)] : text;
 }
 
-export const hasInvisible = (text) => visible(text) !== text;
+export const hasInvisible = (text) => showInvisible(text) !== text;

@@ -1,13 +1,13 @@
 // Parts of the page that are loaded when they are first shown.
 import { useEffect, useState } from "preact/hooks";
-import { alarmed } from "../browser/toasts.mjs";
-import { laterWords, t } from "../words/language.mjs";
-import { Loading, Trouble } from "./controls.mjs";
+import { toastProblem } from "../browser/toasts.mjs";
+import { loadLaterTexts, t } from "../words/language.mjs";
+import { LoadError, Loading } from "./controls.mjs";
 import { html } from "./html.mjs";
 
 const Plain = ({ children }) => html`<main class="page">${children}</main>`;
 // Around a part of which nothing is to be seen until it is there. That it could not be loaded is told in a toast.
-export const None = () => null;
+export const NoPlaceholder = () => null;
 const reload = () => location.reload();
 // Mostly because the server has a newer version of the page.
 const missing = () => t("This part of the page could not be loaded.");
@@ -21,13 +21,13 @@ export function lazy(load, name, Around = Plain) {
     const [, setLoaded] = useState(Part !== null);
     const failed = (fault) => {
       setError(fault);
-      if (Around !== None) return;
-      alarmed(missing(), { text: t("Reload"), act: reload });
+      if (Around !== NoPlaceholder) return;
+      toastProblem(missing(), { text: t("Reload"), act: reload });
       props.close?.();
     };
     useEffect(() => {
       if (Part) return;
-      Promise.all([load(), laterWords()]).then(([module]) => {
+      Promise.all([load(), loadLaterTexts()]).then(([module]) => {
         Part = module[name];
         setLoaded(true);
       }, failed);
@@ -37,4 +37,4 @@ export function lazy(load, name, Around = Plain) {
   };
 }
 
-const Missing = () => html`<${Trouble} error=${new Error(missing())} again=${reload} />`;
+const Missing = () => html`<${LoadError} error=${new Error(missing())} again=${reload} />`;

@@ -3,7 +3,7 @@ import { useContext, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { t } from "../words/language.mjs";
 import { webUrl } from "../words/words.mjs";
 import { html } from "./html.mjs";
-import { OfTask } from "./pasted-pictures.mjs";
+import { TaskContext } from "./pasted-pictures.mjs";
 
 const ALLOWED = {
   ALLOWED_TAGS: [
@@ -130,7 +130,7 @@ export function Markdown({ text }) {
     };
   }, []);
   const safe = useMemo(() => toHtml?.(text || ""), [text, toHtml]);
-  const task = useContext(OfTask);
+  const task = useContext(TaskContext);
   const box = useRef();
   const files = (task?.attachments || []).map(({ id }) => id).join(" ");
   useEffect(() => {

@@ -8,7 +8,7 @@ const TIME = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
 const DAY_AND_TIME = { month: "short", day: "numeric", ...TIME };
 
 // "14:05", or with the day if it is another one.
-export function sayUntil(until) {
+export function untilText(until) {
   const at = new Date(until);
   return intl("DateTimeFormat", at.toDateString() === new Date().toDateString() ? TIME : DAY_AND_TIME).format(at);
 }
@@ -16,18 +16,18 @@ export function sayUntil(until) {
 export const isParked = (task) => Boolean(task.parked) && ["backlog", "in_progress"].includes(task.state);
 
 // of: {code, reason, until}. until: null if only a person ends it.
-export function sayParked({ code, until }) {
+export function parkedText({ code, until }) {
   if (code === "files") return t("Waits for its files");
-  const at = until && sayUntil(until);
+  const at = until && untilText(until);
   if (code === "cap") return at ? t("At its cap until {at}", { at }) : t("At its cap");
   return at ? t("Parked until {at}", { at }) : t("Parked");
 }
 
 export const ParkedChip = ({ of, testid }) =>
-  html`<span class="chip ask" title=${serverText(of.reason)} data-testid=${testid}>${sayParked(of)}</span>`;
+  html`<span class="chip ask" title=${serverText(of.reason)} data-testid=${testid}>${parkedText(of)}</span>`;
 
 // "2 h 5 min", "4 min 09 s", "12 s".
-export function sayLeft(seconds) {
+export function timeLeftText(seconds) {
   const [days, hours, minutes] = [86_400, 3600, 60].map((size) => Math.floor(seconds / size));
   if (days) return `${days} d ${hours % 24} h`;
   if (hours) return t("{hours} h {minutes} min", { hours, minutes: minutes % 60 });
@@ -45,6 +45,6 @@ export function Countdown({ until }) {
     return () => clearInterval(timer);
   }, [until]);
   return html`<span role="timer" data-testid="parked-left">
-    ${seconds > 0 ? t("in {time}", { time: sayLeft(seconds) }) : t("any moment now")}
+    ${seconds > 0 ? t("in {time}", { time: timeLeftText(seconds) }) : t("any moment now")}
   </span>`;
 }

@@ -1,18 +1,18 @@
 // The way to a preview. One of a restricted project lets in only a browser that comes by an address made for it.
-import { failed } from "../browser/toasts.mjs";
+import { toastError } from "../browser/toasts.mjs";
 import { api } from "../server/api.mjs";
 import { project } from "../state/projects.mjs";
 import { webUrl } from "../words/words.mjs";
-import { OutLink } from "./controls.mjs";
+import { ExternalLink } from "./controls.mjs";
 import { html } from "./html.mjs";
 
 // Whether an address has another origin than the page. One of the page's own would have the page's session.
-export const isApart = (href) => webUrl(href) !== null && new URL(href).origin !== location.origin;
+export const hasOtherOrigin = (href) => webUrl(href) !== null && new URL(href).origin !== location.origin;
 
 export function PreviewLink({ deploymentId, href, children, testid }) {
-  if (!isApart(href)) return html`<span data-testid=${testid}>${children}</span>`;
+  if (!hasOtherOrigin(href)) return html`<span data-testid=${testid}>${children}</span>`;
   if (!deploymentId || !project.value?.restricted)
-    return html`<${OutLink} href=${href} testid=${testid}>${children}<//>`;
+    return html`<${ExternalLink} href=${href} testid=${testid}>${children}<//>`;
   const visit = async (event) => {
     event.preventDefault();
     // Opened before anything is waited for: a browser blocks windows that come later than the click.
@@ -23,8 +23,8 @@ export function PreviewLink({ deploymentId, href, children, testid }) {
       (tab || window).location.replace(url);
     } catch (error) {
       tab?.close();
-      failed(error);
+      toastError(error);
     }
   };
-  return html`<${OutLink} href=${href} testid=${testid} onClick=${visit}>${children}<//>`;
+  return html`<${ExternalLink} href=${href} testid=${testid} onClick=${visit}>${children}<//>`;
 }

@@ -1,14 +1,14 @@
 // Pictures among a task's files, shown: by themselves, and where a text refers to them by name. Their content is read
 // with the caller's token.
 import { useEffect, useState } from "preact/hooks";
-import { api, readAgain } from "../server/api.mjs";
+import { api, retryLater } from "../server/api.mjs";
 import { signedIn } from "../server/session.mjs";
 import { html } from "./html.mjs";
-import { PICTURES } from "./pasted-pictures.mjs";
+import { PICTURE_TYPES } from "./pasted-pictures.mjs";
 
 const LARGEST_BYTES = 8 * 2 ** 20;
 
-export const isPicture = ({ mediaType, sizeBytes }) => PICTURES.test(mediaType) && sizeBytes <= LARGEST_BYTES;
+export const isPicture = ({ mediaType, sizeBytes }) => PICTURE_TYPES.test(mediaType) && sizeBytes <= LARGEST_BYTES;
 
 const dataUrl = (blob) =>
   new Promise((resolve, reject) => {
@@ -37,14 +37,14 @@ function contentOf(path) {
 function whenRead(path, show, isWanted) {
   contentOf(path).then(
     (url) => isWanted() && show(url),
-    (error) => readAgain(error, () => isWanted() && whenRead(path, show, isWanted)),
+    (error) => retryLater(error, () => isWanted() && whenRead(path, show, isWanted)),
   );
 }
 
 const pathOf = (taskId, { id }) => `/tasks/${taskId}/attachments/${id}`;
 
 // The content of what lies at this path, once it is read; null until then.
-export function useContent(path) {
+export function usePictureContent(path) {
   const [url, setUrl] = useState(null);
   useEffect(() => {
     let gone = false;
@@ -57,7 +57,7 @@ export function useContent(path) {
 }
 
 export function Picture({ taskId, of }) {
-  const url = useContent(pathOf(taskId, of));
+  const url = usePictureContent(pathOf(taskId, of));
   return url && html`<img class="preview" src=${url} alt=${of.name} loading="lazy" data-testid="attachment-picture" />`;
 }
 

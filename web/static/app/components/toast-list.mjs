@@ -1,21 +1,21 @@
 // The short messages as they are shown: at the edge of the page, or of the dialog that lies over it.
-import { dialogs, dismiss, failed, toasts } from "../browser/toasts.mjs";
+import { dismissToast, openDialogs, toastError, toasts } from "../browser/toasts.mjs";
 import { t } from "../words/language.mjs";
 import { Icon } from "./controls.mjs";
 import { html } from "./html.mjs";
 
 const undo = (id, act) => async () => {
-  dismiss(id);
+  dismissToast(id);
   try {
     await act();
   } catch (error) {
-    failed(error);
+    toastError(error);
   }
 };
 
 // dialog: the id of the dialog that these stand in; null: none. What lies below a modal one can't be read or pressed.
 export function Toasts({ dialog }) {
-  const shown = dialog === (dialogs.value.at(-1) ?? null) ? toasts.value : [];
+  const shown = dialog === (openDialogs.value.at(-1) ?? null) ? toasts.value : [];
   return html`<div class="toasts" aria-live="polite">
     ${shown.map(
       ({ id, kind, text, link }) =>
@@ -27,10 +27,10 @@ export function Toasts({ dialog }) {
                 ? html`<button type="button" class="button small" data-testid="undo" onClick=${undo(id, link.act)}>
                   ${link.text}
                 </button>`
-                : link && html`<a href=${link.href} onClick=${() => dismiss(id)}>${link.text}</a>`
+                : link && html`<a href=${link.href} onClick=${() => dismissToast(id)}>${link.text}</a>`
             }
           </span>
-          <button type="button" class="button ghost square" aria-label=${t("Dismiss")} onClick=${() => dismiss(id)}>
+          <button type="button" class="button ghost square" aria-label=${t("Dismiss")} onClick=${() => dismissToast(id)}>
             <${Icon} name="close" />
           </button>
         </div>`,

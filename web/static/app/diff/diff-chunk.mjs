@@ -2,14 +2,14 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { Button } from "../components/controls.mjs";
 import { html } from "../components/html.mjs";
-import { visible } from "../components/invisible-characters.mjs";
+import { showInvisible } from "../components/invisible-characters.mjs";
 import { t } from "../words/language.mjs";
-import { Notes } from "./diff-notes.mjs";
+import { LineComments } from "./diff-notes.mjs";
 import { rowAt } from "./diff-rows.mjs";
-import { coloured, pieces } from "./highlight.mjs";
+import { highlightCode, highlightedPieces } from "./highlight.mjs";
 
-export const CHUNK = 80;
-export const STEP = 20;
+export const CHUNK_ROWS = 80;
+export const EXPAND_ROWS = 20;
 const ROW_PIXELS = 20;
 const NEAR = "900px";
 
@@ -32,12 +32,12 @@ function whenNear(element, act) {
 const SIGNS = { insert: "+", delete: "−", context: "" };
 
 const Code = ({ row, colours }) =>
-  pieces(row.text, colours, row.mark).map(([text, name, isMarked], index) =>
+  highlightedPieces(row.text, colours, row.mark).map(([text, name, isMarked], index) =>
     isMarked
-      ? html`<mark key=${index} class=${name}>${visible(text)}</mark>`
+      ? html`<mark key=${index} class=${name}>${showInvisible(text)}</mark>`
       : name
-        ? html`<span key=${index} class=${name}>${visible(text)}</span>`
-        : visible(text),
+        ? html`<span key=${index} class=${name}>${showInvisible(text)}</span>`
+        : showInvisible(text),
   );
 
 const sayCell = (side, number) =>
@@ -98,7 +98,7 @@ const split = ({ left, right }, index, stop, may, colours) =>
 // Lines that the diff leaves out, with buttons that show some of them. Without `expand` they can't be read.
 function Gap({ item, index, columns, expand }) {
   const count = item.to === null ? null : item.to - item.from + 1;
-  const isShort = count !== null && count <= STEP;
+  const isShort = count !== null && count <= EXPAND_ROWS;
   return html`<tr key=${`gap ${index}`} class="gap">
     <td colspan=${columns}>
       ${
@@ -114,9 +114,9 @@ function Gap({ item, index, columns, expand }) {
                   small
                   kind="ghost"
                   testid="diff-expand"
-                  act=${() => expand(item.from, item.from + STEP - 1)}
+                  act=${() => expand(item.from, item.from + EXPAND_ROWS - 1)}
                 >
-                  ${t("↓ {count} lines", { count: STEP })}
+                  ${t("↓ {count} lines", { count: EXPAND_ROWS })}
                 <//>`
               }
               ${
@@ -125,14 +125,14 @@ function Gap({ item, index, columns, expand }) {
                   small
                   kind="ghost"
                   testid="diff-expand"
-                  act=${() => expand(item.to - STEP + 1, item.to)}
+                  act=${() => expand(item.to - EXPAND_ROWS + 1, item.to)}
                 >
-                  ${t("↑ {count} lines", { count: STEP })}
+                  ${t("↑ {count} lines", { count: EXPAND_ROWS })}
                 <//>`
               }
             `)
       }
-      ${item.header && html`<code>${visible(item.header)}</code>`}
+      ${item.header && html`<code>${showInvisible(item.header)}</code>`}
     </td>
   </tr>`;
 }
@@ -143,7 +143,7 @@ async function coloursOf(path, items) {
   for (const side of ["old", "new"]) {
     const rows = items.map((item) => rowAt(item, side)).filter((row) => row && (side === "new" || row.new === null));
     if (!rows.length) continue;
-    const lines = await coloured(
+    const lines = await highlightCode(
       path,
       rows.map((row) => row.text),
     );
@@ -156,7 +156,7 @@ const NONE = new Map();
 const later = window.requestIdleCallback || setTimeout;
 
 // items: rows and gaps from the one numbered `first` on. notes: by the index of the item, what stands below it.
-export function Chunk({ file, items, first, mode, notes, tools }) {
+export function DiffChunk({ file, items, first, mode, notes, tools }) {
   const [isNear, setNear] = useState(tools.isFirst && first === 0);
   const [colours, setColours] = useState(NONE);
   const box = useRef();
@@ -203,7 +203,7 @@ export function Chunk({ file, items, first, mode, notes, tools }) {
             row,
             html`<tr key=${`note ${index}`} class="note-row">
               <td colspan=${columns}>
-                <${Notes} of=${notes.get(index)} before=${tools.before} review=${tools.review} />
+                <${LineComments} of=${notes.get(index)} before=${tools.before} review=${tools.review} />
               </td>
             </tr>`,
           ];

@@ -2,15 +2,22 @@
 // over numbers or clicking another one with Shift, by touching another number while the comment is written, or by the
 // arrow keys (with Shift for a range) and Enter.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { Button, cls } from "../components/controls.mjs";
+import { Button, classNames } from "../components/controls.mjs";
 import { html } from "../components/html.mjs";
-import { hasInvisible, visible } from "../components/invisible-characters.mjs";
+import { hasInvisible, showInvisible } from "../components/invisible-characters.mjs";
 import { t, tn } from "../words/language.mjs";
-import { CHUNK, Chunk, STEP } from "./diff-chunk.mjs";
-import { Editor, Said, sayLines } from "./diff-notes.mjs";
-import { decidesTests, itemsOf, linesAround, paired, rowAt } from "./diff-rows.mjs";
+import { CHUNK_ROWS, DiffChunk, EXPAND_ROWS } from "./diff-chunk.mjs";
+import { CommentEditor, LineComment, lineRangeText } from "./diff-notes.mjs";
+import { affectsTests, itemsOf, linesAround, rowAt, sideBySide } from "./diff-rows.mjs";
 
-const STEPS = { ArrowDown: 1, ArrowUp: -1, PageDown: STEP, PageUp: -STEP, Home: -Infinity, End: Infinity };
+const STEPS = {
+  ArrowDown: 1,
+  ArrowUp: -1,
+  PageDown: EXPAND_ROWS,
+  PageUp: -EXPAND_ROWS,
+  Home: -Infinity,
+  End: Infinity,
+};
 const STATUSES = { added: () => t("New"), deleted: () => t("Deleted"), renamed: () => t("Renamed") };
 
 const NO_MORE = { of: null, lines: new Map(), total: null };
@@ -109,7 +116,7 @@ function chooser({ body, items, drawers, review, open, written, isSplit }) {
     const cell = cells.find((one) => one.dataset.side === side) || cells.at(-1);
     if (!cell) {
       wanted = { index, side };
-      drawers.get(Math.floor(index / CHUNK) * CHUNK)?.();
+      drawers.get(Math.floor(index / CHUNK_ROWS) * CHUNK_ROWS)?.();
       return;
     }
     wanted = null;
@@ -199,7 +206,7 @@ export function DiffFile({ file, index, head, mode, review, may, notes, viewed, 
   const isFolded = fold ?? viewed;
   const items = useMemo(() => {
     const plain = itemsOf(file, more.lines, more.total);
-    return mode === "split" ? paired(plain) : plain;
+    return mode === "split" ? sideBySide(plain) : plain;
   }, [file, more, mode]);
   // What is deleted misleads nobody any more.
   const isMisleading = useMemo(
@@ -207,7 +214,10 @@ export function DiffFile({ file, index, head, mode, review, may, notes, viewed, 
     [file],
   );
   const chunks = useMemo(
-    () => Array.from({ length: Math.ceil(items.length / CHUNK) }, (_, at) => items.slice(at * CHUNK, (at + 1) * CHUNK)),
+    () =>
+      Array.from({ length: Math.ceil(items.length / CHUNK_ROWS) }, (_, at) =>
+        items.slice(at * CHUNK_ROWS, (at + 1) * CHUNK_ROWS),
+      ),
     [items],
   );
   const tools = useMemo(() => {
@@ -254,16 +264,16 @@ export function DiffFile({ file, index, head, mode, review, may, notes, viewed, 
       for (const [first, last] of linesAround(items, fresh)) await tools.expand(first, last).catch(() => {});
     })();
   }, [lost, isFolded]);
-  const ofChunk = (at) => new Map([...below].filter(([row]) => Math.floor(row / CHUNK) === at));
+  const ofChunk = (at) => new Map([...below].filter(([row]) => Math.floor(row / CHUNK_ROWS) === at));
   const drawn = chunks.map((part, at) => {
     const own = below.size ? ofChunk(at) : below;
     const before = kept.current[at];
     if (before && before.part === part && before.tools === tools && same(before.own, own)) return before;
-    const vnode = html`<${Chunk}
+    const vnode = html`<${DiffChunk}
       key=${`${mode} ${at}`}
       file=${file}
       items=${part}
-      first=${at * CHUNK}
+      first=${at * CHUNK_ROWS}
       mode=${mode}
       notes=${own}
       tools=${tools}
@@ -273,7 +283,7 @@ export function DiffFile({ file, index, head, mode, review, may, notes, viewed, 
   kept.current = drawn;
   const path = file.oldPath && file.oldPath !== file.path ? `${file.oldPath} → ${file.path}` : file.path;
   const count = notes.pending.length + notes.waiting.length + notes.said.length;
-  return html`<section class=${cls("diff-file", isFolded && "folded")} data-path=${file.path} data-index=${index}>
+  return html`<section class=${classNames("diff-file", isFolded && "folded")} data-path=${file.path} data-index=${index}>
     <header class="diff-head">
       <button
         type="button"
@@ -282,14 +292,14 @@ export function DiffFile({ file, index, head, mode, review, may, notes, viewed, 
         onClick=${() => setFold(!isFolded)}
       >
         <span class="sr">${isFolded ? t("Show") : t("Hide")} </span>
-        <code>${visible(path)}</code>
+        <code>${showInvisible(path)}</code>
       </button>
       ${STATUSES[file.status] && html`<span class="chip">${STATUSES[file.status]()}</span>`}
       ${isMisleading && html`<span class="chip bad">${t("Invisible characters")}</span>`}
-      ${decidesTests(file.path) && html`<span class="chip">${t("Tests depend on it")}</span>`}
+      ${affectsTests(file.path) && html`<span class="chip">${t("Tests depend on it")}</span>`}
       ${count > 0 && html`<span class="chip">${tn(count, "{count} comment", "{count} comments")}</span>`}
       <span class="grow"></span>
-      <${Counts} of=${file} />
+      <${LineCounts} of=${file} />
       <label class="viewed">
         <input
           type="checkbox"
@@ -310,7 +320,7 @@ export function DiffFile({ file, index, head, mode, review, may, notes, viewed, 
         ${
           items.length
             ? html`<div
-                class=${cls("diff-body", may && "can-comment")}
+                class=${classNames("diff-body", may && "can-comment")}
                 ref=${body}
                 onClick=${may ? tools.onClick : undefined}
                 onKeyDown=${may ? tools.onKeyDown : undefined}
@@ -330,7 +340,7 @@ export function DiffFile({ file, index, head, mode, review, may, notes, viewed, 
   </section>`;
 }
 
-export const Counts = ({ of: { additions, deletions } }) =>
+export const LineCounts = ({ of: { additions, deletions } }) =>
   html`<span class="counts">
   ${additions > 0 && html`<b class="plus">+${additions}</b>`}
   ${" "} ${deletions > 0 && html`<b class="minus">−${deletions}</b>`}
@@ -348,14 +358,14 @@ function Others({ lost, notes: { older, waiting, strayed }, review }) {
         <summary>
           ${tn(said.length, "{count} comment on another version", "{count} comments on other versions")}
         </summary>
-        ${said.map((one) => html`<${Said} key=${one.id} comment=${one} review=${review} shows />`)}
+        ${said.map((one) => html`<${LineComment} key=${one.id} comment=${one} review=${review} shows />`)}
       </details>`
     }
     ${strayed.map(
       (one) =>
         html`<div key=${`${one.id} ${one.commitSha} ${one.side} ${one.startLine} ${one.line}`}>
-          <p class="note-head muted">${t("{place}, another version", { place: sayLines(one) })}</p>
-          <${Editor} draft=${one} before=${[]} review=${review} isApart />
+          <p class="note-head muted">${t("{place}, another version", { place: lineRangeText(one) })}</p>
+          <${CommentEditor} draft=${one} before=${[]} review=${review} isApart />
         </div>`,
     )}
     ${mine.map(

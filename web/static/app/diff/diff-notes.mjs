@@ -2,9 +2,9 @@
 import { useLayoutEffect, useRef } from "preact/hooks";
 import { Button, Time } from "../components/controls.mjs";
 import { html } from "../components/html.mjs";
-import { visible } from "../components/invisible-characters.mjs";
+import { showInvisible } from "../components/invisible-characters.mjs";
 import { Markdown } from "../components/markdown.mjs";
-import { useTakePictures } from "../components/pasted-pictures.mjs";
+import { usePastedPictures } from "../components/pasted-pictures.mjs";
 import { actorName } from "../state/actors.mjs";
 import { t } from "../words/language.mjs";
 import { ResolveButton, ResolvedBy } from "./resolve-comment.mjs";
@@ -12,7 +12,7 @@ import { ResolveButton, ResolvedBy } from "./resolve-comment.mjs";
 const FENCE = /^ {0,3}(`{3,}|~{3,})([^`]*)$/;
 
 // The text of a comment as parts: {text}, and {suggestion} for each fenced block of that name.
-export function partsOf(body) {
+export function commentParts(body) {
   const parts = [];
   let plain = [];
   let fence = "";
@@ -50,32 +50,32 @@ const Suggestion = ({ before, after }) =>
   html`<div class="suggestion" data-testid="suggestion">
   <span class="suggestion-head">${t("Suggested change")}</span>
   <pre tabindex="0" role="group" aria-label=${t("Suggested change")}>
-    ${before.map((line, index) => html`<del key=${`-${index}`}>${visible(line) || " "}</del>`)}
-    ${after.map((line, index) => html`<ins key=${`+${index}`}>${visible(line) || " "}</ins>`)}
+    ${before.map((line, index) => html`<del key=${`-${index}`}>${showInvisible(line) || " "}</del>`)}
+    ${after.map((line, index) => html`<ins key=${`+${index}`}>${showInvisible(line) || " "}</ins>`)}
   </pre>
 </div>`;
 
 // before: the lines of the new version that the comment is about.
 const Body = ({ body, before }) =>
-  partsOf(body).map((part, index) =>
+  commentParts(body).map((part, index) =>
     part.suggestion
       ? html`<${Suggestion} key=${index} before=${before} after=${part.suggestion} />`
       : html`<${Markdown} key=${index} text=${part.text} />`,
   );
 
 // "line 3" or "lines 3 to 5".
-export const sayLines = ({ line, startLine, side }) => {
+export const lineRangeText = ({ line, startLine, side }) => {
   const values = { line, startLine };
   if (side === "old") return startLine ? t("old lines {startLine} to {line}", values) : t("old line {line}", values);
   return startLine ? t("lines {startLine} to {line}", values) : t("line {line}", values);
 };
 
 // shows: whether its lines are named, where it does not stand below them. A resolved one is folded.
-export function Said({ comment, before = [], shows = false, review }) {
+export function LineComment({ comment, before = [], shows = false, review }) {
   const who = html`
     <b>${actorName(comment.author) || t("Someone")}</b>
     <${Time} at=${comment.createdAt} />
-    ${(shows || comment.startLine) && comment.line && html`<span class="muted">${sayLines(comment)}</span>`}
+    ${(shows || comment.startLine) && comment.line && html`<span class="muted">${lineRangeText(comment)}</span>`}
   `;
   const button = html`<${ResolveButton} comment=${comment} act=${review.resolve} />`;
   const body = html`<${Body} body=${comment.body} before=${before} />`;
@@ -96,7 +96,7 @@ const Pending = ({ comment, before, review }) =>
   html`<article class="note-said pending" data-testid="pending-comment">
   <p class="note-head">
     <span class="chip ask">${t("Pending")}</span>
-    ${comment.startLine && html`<span class="muted">${sayLines(comment)}</span>`}
+    ${comment.startLine && html`<span class="muted">${lineRangeText(comment)}</span>`}
     <span class="grow"></span>
     <button type="button" class="button small ghost" onClick=${() => review.change(comment)}>${t("Edit")}</button>
     <${Button} small kind="ghost" act=${() => review.remove(comment)}>${t("Remove")}<//>
@@ -105,9 +105,9 @@ const Pending = ({ comment, before, review }) =>
 </article>`;
 
 // before: the lines it is about; a suggestion begins with them. isApart: it doesn't stand below its lines.
-export function Editor({ draft, before, review, isApart = false }) {
+export function CommentEditor({ draft, before, review, isApart = false }) {
   const field = useRef();
-  const pictures = useTakePictures();
+  const pictures = usePastedPictures();
   useLayoutEffect(() => {
     const { current } = field;
     review.fields.set(draft, current);
@@ -139,7 +139,7 @@ export function Editor({ draft, before, review, isApart = false }) {
     }
     if (event.key === "Escape" && !draft.body.value.trim()) leaving(review.drop)();
   };
-  const place = draft.line ? sayLines(draft) : "";
+  const place = draft.line ? lineRangeText(draft) : "";
   return html`<div class="note-write">
     <label>
       <span class="sr">${t("Comment on {place} of {path}", { place, path: draft.path })}</span>
@@ -168,24 +168,24 @@ export function Editor({ draft, before, review, isApart = false }) {
       <button type="button" class="button small ghost" onClick=${leaving(review.drop)}>
         ${draft.id ? t("Cancel") : t("Remove")}
       </button>
-      ${draft.startLine && !isApart && html`<span class="muted">${sayLines(draft)}</span>`}
+      ${draft.startLine && !isApart && html`<span class="muted">${lineRangeText(draft)}</span>`}
     </p>
     ${!draft.id && !isApart && html`<p class="muted by-touch">${t("Touch another line's number for a range.")}</p>`}
   </div>`;
 }
 
 // of: {said, pending, editors}, all at one line; before(place) gives the lines of the new version.
-export function Notes({ of, before, review }) {
+export function LineComments({ of, before, review }) {
   const linesOf = (place) => (place.side === "old" ? [] : before(place));
   const rewritten = new Set(of.editors.map(({ id }) => id).filter(Boolean));
   return html`<div class="note">
-    ${of.said.map((one) => html`<${Said} key=${one.id} comment=${one} before=${linesOf(one)} review=${review} />`)}
+    ${of.said.map((one) => html`<${LineComment} key=${one.id} comment=${one} before=${linesOf(one)} review=${review} />`)}
     ${of.pending
       .filter(({ id }) => !rewritten.has(id))
       .map((one) => html`<${Pending} key=${one.id} comment=${one} before=${linesOf(one)} review=${review} />`)}
     ${of.editors.map(
       (one) =>
-        html`<${Editor}
+        html`<${CommentEditor}
           key=${`${one.id} ${one.side} ${one.startLine}`}
           draft=${one}
           before=${linesOf(one)}

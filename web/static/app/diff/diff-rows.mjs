@@ -101,12 +101,12 @@ const DECIDING = [
 ];
 
 // Whether results of tests depend on the file: how they run, what they run with.
-export const decidesTests = (path) => DECIDING.some((pattern) => pattern.test(path));
+export const affectsTests = (path) => DECIDING.some((pattern) => pattern.test(path));
 
 // The files by which a reviewer judges the tests come first; the others keep their order.
-export const firstToRead = (files) => [
-  ...files.filter(({ path }) => decidesTests(path)),
-  ...files.filter(({ path }) => !decidesTests(path)),
+export const testFilesFirst = (files) => [
+  ...files.filter(({ path }) => affectsTests(path)),
+  ...files.filter(({ path }) => !affectsTests(path)),
 ];
 
 // Lines from `from` to `to` (null: to an end that isn't known) that the diff leaves out: those that were read by now as
@@ -177,7 +177,7 @@ export function linesAround(items, places) {
 }
 
 // All rows and gaps for two columns: a row is {left, right}, either of them null.
-export function paired(items) {
+export function sideBySide(items) {
   const pairs = items.map((row) => (row.gap ? row : { left: row, right: row }));
   for (const [deleted, inserted, start] of [...runsOf(items)].reverse()) {
     const length = Math.max(deleted.length, inserted.length);

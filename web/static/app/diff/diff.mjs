@@ -5,7 +5,7 @@ import { html } from "../components/html.mjs";
 import { diff2html } from "../server/scripts.mjs";
 import { loadStyle } from "../server/styles.mjs";
 import { DiffFile } from "./diff-file.mjs";
-import { diffFiles, firstToRead } from "./diff-rows.mjs";
+import { diffFiles, testFilesFirst } from "./diff-rows.mjs";
 import { parsePatch } from "./parse-patch.mjs";
 
 const nothing = () => ({ said: [], older: [], pending: [], waiting: [], editors: [], strayed: [] });
@@ -45,7 +45,7 @@ export function useDiffFiles(diff) {
   const files = useMemo(
     () =>
       library && diff
-        ? firstToRead(diffFiles(parsePatch(library, diff.patch, {}), diff.files || [], { isCut: diff.truncated }))
+        ? testFilesFirst(diffFiles(parsePatch(library, diff.patch, {}), diff.files || [], { isCut: diff.truncated }))
         : null,
     [library, diff?.patch],
   );

@@ -16,7 +16,7 @@ function languageOf(library, path) {
 }
 
 // highlight.js's markup as one list of [text, class] for each line.
-export function linesOf(markup) {
+export function highlightedLines(markup) {
   const lines = [[]];
   const classes = [];
   for (const [, opened, text] of markup.matchAll(PIECE)) {
@@ -34,15 +34,15 @@ export function linesOf(markup) {
 }
 
 // The lines of a part of this file, coloured; null where there is no language for it.
-export async function coloured(path, texts) {
+export async function highlightCode(path, texts) {
   const library = await highlighter();
   const language = languageOf(library, path);
   if (!language || texts.some((text) => text.length > LONGEST_LINE)) return null;
-  return linesOf(library.highlight(texts.join("\n"), { language, ignoreIllegals: true }).value);
+  return highlightedLines(library.highlight(texts.join("\n"), { language, ignoreIllegals: true }).value);
 }
 
 // One line as pieces [text, class, isMarked]: mark is [from, to] in characters, or null.
-export function pieces(text, colours, mark) {
+export function highlightedPieces(text, colours, mark) {
   const given = colours || (text ? [[text, ""]] : []);
   if (!mark) return given.map(([part, name]) => [part, name, false]);
   const cut = [];

@@ -1,7 +1,7 @@
 // Whether a comment on a task is settled, and the button that says so or opens it again.
 import { Button, Time } from "../components/controls.mjs";
 import { html } from "../components/html.mjs";
-import { may } from "../server/session.mjs";
+import { hasRole } from "../server/session.mjs";
 import { actorName } from "../state/actors.mjs";
 import { t } from "../words/language.mjs";
 
@@ -13,7 +13,7 @@ export function ResolvedBy({ comment: { resolvedBy, resolvedAt } }) {
 // act(comment): async.
 export const ResolveButton = ({ comment, act }) =>
   comment.kind === "comment" &&
-  may("member") &&
+  hasRole("member") &&
   html`<${Button} small kind="ghost" testid="comment-resolve" act=${() => act(comment)}>
   ${comment.resolvedAt ? t("Reopen") : t("Resolve")}
 <//>`;

@@ -1,19 +1,19 @@
 // Saving a file, sending files to a task, and choosing files by a button, by dropping or by pasting.
 import { useState } from "preact/hooks";
-import { cls } from "../components/controls.mjs";
+import { classNames } from "../components/controls.mjs";
 import { html } from "../components/html.mjs";
 import { api } from "../server/api.mjs";
 import { t } from "../words/language.mjs";
-import { tenths } from "../words/numbers.mjs";
+import { oneDecimal } from "../words/numbers.mjs";
 
-export function size(bytes) {
+export function fileSize(bytes) {
   if (!Number.isFinite(bytes)) return "";
   if (bytes < 1024) return `${bytes} B`;
-  return bytes < 2 ** 20 ? `${tenths(bytes / 1024)} KiB` : `${tenths(bytes / 2 ** 20)} MiB`;
+  return bytes < 2 ** 20 ? `${oneDecimal(bytes / 1024)} KiB` : `${oneDecimal(bytes / 2 ** 20)} MiB`;
 }
 
 // Gives the content to the browser to save under this name.
-export function saveAs(blob, name) {
+export function saveFile(blob, name) {
   const url = URL.createObjectURL(blob);
   const link = document.createElement("a");
   link.href = url;
@@ -23,7 +23,7 @@ export function saveAs(blob, name) {
 }
 
 // Sends the files one after the other. Throws at the first that is refused; its message names the file.
-export async function attach(taskId, files) {
+export async function uploadAttachments(taskId, files) {
   for (const file of files) {
     try {
       await api.upload(`/tasks/${taskId}/attachments`, file, { name: file.name });
@@ -39,7 +39,7 @@ export function ChooseFiles({ take, testid, disabled, children }) {
   const [over, setOver] = useState(false);
   const given = (list) => list?.length && take([...list]);
   return html`<label
-    class=${cls("drop", over && "over")}
+    class=${classNames("drop", over && "over")}
     onDragOver=${(event) => {
       event.preventDefault();
       setOver(true);

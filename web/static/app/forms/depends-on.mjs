@@ -1,10 +1,10 @@
 // The tasks that a task waits for, to be ticked.
-import { Field } from "../components/controls.mjs";
 import { html } from "../components/html.mjs";
 import { useRead } from "../server/loading.mjs";
 import { tasks } from "../state/board-tasks.mjs";
 import { t } from "../words/language.mjs";
 import { shortId } from "../words/words.mjs";
+import { Field } from "./fields.mjs";
 
 const MOST_OTHERS = 200;
 export const isCancelled = ({ state }) => state === "cancelled";
@@ -12,7 +12,7 @@ export const isCancelled = ({ state }) => state === "cancelled";
 // The tasks to choose from, [{id, title, state}]; of one that is not known here: {id, title}.
 // chosen: the ids of those that are ticked. asks: read those, too, that the board does not show. except: the id of the
 // task itself. stored: the ids of those that it waits for so far, which may be ticked again.
-export function useOthers({ projectId, chosen, asks, except, stored = [] }) {
+export function useOtherTasks({ projectId, chosen, asks, except, stored = [] }) {
   // The board may show fewer, by its filter or as columns are long.
   const { value } = useRead(asks ? "/tasks" : null, { projectId, limit: MOST_OTHERS });
   const known = new Map([...(value?.tasks || []), ...(tasks.value?.values() || [])].map((task) => [task.id, task]));

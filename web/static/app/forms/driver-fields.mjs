@@ -1,12 +1,12 @@
 // Drivers and models that the platform knows, offered where one is typed. Any other text may be typed, too.
 import { useMemo } from "preact/hooks";
-import { TextField } from "../components/controls.mjs";
 import { html } from "../components/html.mjs";
-import { useEvery, useRead } from "../server/loading.mjs";
-import { may } from "../server/session.mjs";
+import { useInterval, useRead } from "../server/loading.mjs";
+import { hasRole } from "../server/session.mjs";
 import { project } from "../state/projects.mjs";
 import { t } from "../words/language.mjs";
 import { serverText } from "../words/server-texts.mjs";
+import { TextField } from "./fields.mjs";
 
 // A platform of before there were drivers to choose from says nothing of a project's driver.
 export const hasDrivers = () => project.value?.driver !== undefined;
@@ -17,7 +17,7 @@ const LOOK_MS = 30_000;
 // What useRead returns of GET /drivers, kept fresh. asks: whether it is read at all.
 export function useAllDrivers(asks = true) {
   const read = useRead(asks ? "/drivers" : null);
-  useEvery(LOOK_MS, read.reload, asks);
+  useInterval(LOOK_MS, read.reload, asks);
   return read;
 }
 
@@ -36,7 +36,7 @@ const Options = ({ id, of }) =>
 // The two fields of a form whose draft has `driver` and `model`. usual: what an empty field means.
 export function DriverFields({ form, usual }) {
   const drivers = useDrivers();
-  const { value } = useRead(drivers && may("member") ? "/model-providers" : null);
+  const { value } = useRead(drivers && hasRole("member") ? "/model-providers" : null);
   const models = useMemo(() => modelsOf(providersOf(value)), [value]);
   return html`<div class="pair">
     <${TextField}

@@ -11,7 +11,7 @@ const STEPS = `\`\`\`steps
 `;
 
 // form: with a draft that has `description`.
-export function StepsHint({ form, busy }) {
+export function StepsExample({ form, busy }) {
   const insert = () =>
     form.change("description", [form.draft.description.trimEnd(), STEPS].filter(Boolean).join("\n\n"));
   return html`

@@ -1,8 +1,8 @@
 // Amounts that bound something, such as caps and limits: {name?: number}; what is not named has no bound.
 // names: [name, label, step] of each. prefix: what their names in a draft begin with.
-import { TextField } from "../components/controls.mjs";
 import { html } from "../components/html.mjs";
 import { t } from "../words/language.mjs";
+import { TextField } from "./fields.mjs";
 
 export const amountsDraft = (names, prefix, amounts) =>
   Object.fromEntries(names.map(([name]) => [`${prefix}.${name}`, amounts?.[name] ?? ""]));

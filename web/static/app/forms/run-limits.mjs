@@ -1,7 +1,7 @@
 // Limits of one run: {maxCostUsd?, maxTokens?, maxMinutes?}; what it does not name has no limit of its own.
 import { html } from "../components/html.mjs";
 import { mark, t } from "../words/language.mjs";
-import { dollars, whole } from "../words/numbers.mjs";
+import { dollars, integer } from "../words/numbers.mjs";
 import { AmountFields, amountsDraft, amountsOf } from "./number-fields.mjs";
 
 const NAMES = [
@@ -19,10 +19,10 @@ export const hasLimits = (draft, prefix) => Object.keys(limitsOf(draft, prefix))
 
 const SAID = {
   maxCostUsd: dollars,
-  maxTokens: (value) => t("{number} tokens", { number: whole(value) }),
-  maxMinutes: (value) => t("{minutes} min", { minutes: whole(value) }),
+  maxTokens: (value) => t("{number} tokens", { number: integer(value) }),
+  maxMinutes: (value) => t("{minutes} min", { minutes: integer(value) }),
 };
-export const sayLimits = (limits) =>
+export const limitTexts = (limits) =>
   NAMES.filter(([name]) => limits?.[name] !== undefined).map(([name]) => SAID[name](limits[name]));
 
 // usual: the project's limits, which count for those that are empty.

@@ -1,8 +1,8 @@
 // A form of what others may change while it is open: what they save goes into the fields that were not changed here,
 // and of the others it is told before it is replaced.
 import { useEffect, useState } from "preact/hooks";
-import { useForm } from "../components/controls.mjs";
 import { t } from "../words/language.mjs";
+import { useForm } from "./form.mjs";
 
 // now: what is saved, as it was read last. draftOf(now): its draft. read (async): reads it again.
 // Returns {form, fields, submit}: `form` is that of useForm; `fields` is for its fields, which show what others saved.

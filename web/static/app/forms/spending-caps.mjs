@@ -1,9 +1,9 @@
 // Caps of spending: their fields in a form, and bars that show how much of each is used.
 // A cap is {costUsd?, tokens?, minutes?, runs?}; what it does not name has no bound.
-import { cls } from "../components/controls.mjs";
+import { classNames } from "../components/controls.mjs";
 import { html } from "../components/html.mjs";
 import { mark, t } from "../words/language.mjs";
-import { dollars, whole } from "../words/numbers.mjs";
+import { dollars, integer } from "../words/numbers.mjs";
 import { AmountFields, amountsDraft, amountsOf } from "./number-fields.mjs";
 
 const NAMES = [
@@ -28,7 +28,7 @@ export function capChanges(draft, prefix, before) {
 }
 
 // The same of several sets of caps: {set: changes}.
-export function setChanges(sets, draft, before, prefixOf) {
+export function capSetChanges(sets, draft, before, prefixOf) {
   const changes = sets.map((set) => [set, capChanges(draft, prefixOf(set), before)]).filter(([, one]) => one);
   return changes.length ? Object.fromEntries(changes) : undefined;
 }
@@ -38,9 +38,9 @@ export const CapFields = (props) =>
 
 const said = {
   costUsd: dollars,
-  tokens: whole,
-  minutes: (value) => t("{minutes} min", { minutes: whole(Math.ceil(value)) }),
-  runs: whole,
+  tokens: integer,
+  minutes: (value) => t("{minutes} min", { minutes: integer(Math.ceil(value)) }),
+  runs: integer,
 };
 const OF = {
   costUsd: mark("{used} of {limit}"),
@@ -48,14 +48,14 @@ const OF = {
   minutes: mark("{used} of {limit}"),
   runs: mark("{used} of {limit} runs"),
 };
-export const sayAmount = (cap, value) => (said[cap] || whole)(value);
-export const sayUse = ({ cap, used, limit }) =>
-  t(OF[cap] || "{used} of {limit} {cap}", { used: sayAmount(cap, used), limit: sayAmount(cap, limit), cap });
-export const sayWhose = ({ scope, period }) => {
+export const amountText = (cap, value) => (said[cap] || integer)(value);
+export const usageText = ({ cap, used, limit }) =>
+  t(OF[cap] || "{used} of {limit} {cap}", { used: amountText(cap, used), limit: amountText(cap, limit), cap });
+export const capOwnerText = ({ scope, period }) => {
   const whose = t(WHOSE[scope] || scope);
   return period === "day" ? t("{whose}, today", { whose }) : whose;
 };
-export const isReached = ({ used, limit }) => used >= limit;
+export const isCapReached = ({ used, limit }) => used >= limit;
 
 const tone = ({ used, limit }) => (used >= limit ? "bad" : used >= NEAR * limit ? "ask" : "good");
 const NOTES = { bad: mark("{use}: reached"), ask: mark("{use}: almost reached"), good: "{use}" };
@@ -66,14 +66,14 @@ export function CapBars({ uses, testid }) {
   return html`<ul class="cap-bars" data-testid=${testid}>
     ${uses.map((use) => {
       const how = tone(use);
-      return html`<li key=${`${use.scope} ${use.period} ${use.cap}`} class=${cls("cap-bar", how)} data-tone=${how}>
-        <span>${sayWhose(use)}</span>
+      return html`<li key=${`${use.scope} ${use.period} ${use.cap}`} class=${classNames("cap-bar", how)} data-tone=${how}>
+        <span>${capOwnerText(use)}</span>
         <progress
           max=${use.limit}
           value=${Math.min(use.used, use.limit)}
-          aria-label=${`${sayWhose(use)}: ${sayUse(use)}`}
+          aria-label=${`${capOwnerText(use)}: ${usageText(use)}`}
         ></progress>
-        <span class="figure">${t(NOTES[how], { use: sayUse(use) })}</span>
+        <span class="figure">${t(NOTES[how], { use: usageText(use) })}</span>
       </li>`;
     })}
   </ul>`;

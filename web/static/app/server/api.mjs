@@ -1,8 +1,8 @@
 // The only way to the REST API: Bearer token, one refresh on 401, errors as sentences.
-import { dropDrafts } from "../browser/drafts.mjs";
+import { deleteDrafts } from "../browser/drafts.mjs";
 import { t } from "../words/language.mjs";
 import { loadServerTexts, serverField, serverText } from "../words/server-texts.mjs";
-import { current, forget, hasEnded, keep, refusals, reread } from "./session.mjs";
+import { clearTokens, currentTokens, refusedCalls, rereadTokens, sessionExpired, storeTokens } from "./session.mjs";
 
 // What a failed call throws. `message` is for a person, `status` 0 means that the server wasn't reached,
 // `retryAfter` is in seconds, null where the server asked for none.
@@ -73,7 +73,7 @@ async function send(method, path, { body, raw, asBlob, query, key, token, keepal
     // A proxy's page, say: the status alone speaks then.
   }
   if (reply.ok) return json;
-  if (reply.status === 403) refusals.value += 1;
+  if (reply.status === 403) refusedCalls.value += 1;
   const again = reply.headers.get("Retry-After");
   if (json) await loadServerTexts();
   const message = sentence(reply.status, json, reply.headers);
@@ -81,7 +81,7 @@ async function send(method, path, { body, raw, asBlob, query, key, token, keepal
 }
 
 // Calls `act`, which reads again what failed with this error, where that may go well: when the server says, or soon.
-export function readAgain({ status, retryAfter }, act) {
+export function retryLater({ status, retryAfter }, act) {
   if (status === 0 || status === 429 || status >= 500) setTimeout(act, 1000 * (retryAfter ?? 5));
 }
 
@@ -97,15 +97,15 @@ const sessionEnded = () => new ApiError(401, t("Your session has ended. Please s
 // Replaces the access token `stale`. Throws ApiError 401, signed out, when the session is over.
 export function refresh(stale) {
   refreshing ??= alone(async () => {
-    const kept = reread();
+    const kept = rereadTokens();
     if (!kept) throw sessionEnded();
     if (kept.accessToken !== stale) return;
     try {
-      keep(await send("POST", "/auth/refresh", { body: { refreshToken: kept.refreshToken } }));
+      storeTokens(await send("POST", "/auth/refresh", { body: { refreshToken: kept.refreshToken } }));
     } catch (error) {
       if (error.status === 401 || error.status === 400) {
-        forget();
-        hasEnded.value = true;
+        clearTokens();
+        sessionExpired.value = true;
         throw sessionEnded();
       }
       throw error;
@@ -119,10 +119,12 @@ export function refresh(stale) {
 // Posts what ends the present login and gives a new one. What would refresh the old one meanwhile waits for the reply.
 export async function replaceLogin(path, body) {
   while (refreshing) await refreshing.catch(() => {});
-  const held = current();
+  const held = currentTokens();
   if (!held) throw sessionEnded();
   if (held.expiresAt < Date.now() + 10_000) await refresh(held.accessToken);
-  const replaced = alone(async () => keep(await send("POST", path, { body, token: reread()?.accessToken })));
+  const replaced = alone(async () =>
+    storeTokens(await send("POST", path, { body, token: rereadTokens()?.accessToken })),
+  );
   refreshing = replaced
     .catch(() => {})
     .finally(() => {
@@ -132,13 +134,13 @@ export async function replaceLogin(path, body) {
 }
 
 async function call(method, path, options = {}) {
-  const token = current()?.accessToken;
+  const token = currentTokens()?.accessToken;
   try {
     return await send(method, path, { ...options, token });
   } catch (error) {
     if (error.status !== 401 || !token) throw error;
     await refresh(token);
-    return send(method, path, { ...options, token: current()?.accessToken });
+    return send(method, path, { ...options, token: currentTokens()?.accessToken });
   }
 }
 
@@ -213,7 +215,7 @@ export async function signIn(username, password) {
     if (error.status !== 401) throw error;
     throw new ApiError(401, t("The username or the password is wrong."));
   }
-  keep(reply);
+  storeTokens(reply);
   return reply.user;
 }
 
@@ -222,12 +224,12 @@ export const beforeSignOut = new Set();
 
 export async function signOut() {
   await Promise.all([...beforeSignOut].map((act) => act()));
-  const kept = current();
+  const kept = currentTokens();
   try {
     if (kept) await send("POST", "/auth/logout", { token: kept.accessToken });
   } catch {
     // Signing out here must work without the server; its token ends by itself.
   }
-  dropDrafts();
-  forget();
+  deleteDrafts();
+  clearTokens();
 }

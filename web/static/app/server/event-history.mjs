@@ -1,17 +1,17 @@
 // Events that are on record, the newest first and page after page. What comes live is put in front.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { failed } from "../browser/toasts.mjs";
-import { readAgain } from "./api.mjs";
-import { useLive } from "./loading.mjs";
+import { toastError } from "../browser/toasts.mjs";
+import { retryLater } from "./api.mjs";
+import { useLiveEvents } from "./loading.mjs";
 
 // The most that one answer holds.
-export const MOST = 500;
+export const MAX_EVENTS = 500;
 const NONE = { events: null, hasMore: false, error: null };
 
 // {events, hasMore, error, more, again}. key: says which events; with another one it begins anew, without one it reads
 // nothing. ask: asks the API for them with a query. concerns: whether a live message tells of one. limit: how many are
 // read at once.
-export function useRecord(key, ask, concerns, limit = MOST) {
+export function useEventHistory(key, ask, concerns, limit = MAX_EVENTS) {
   const [state, setState] = useState(NONE);
   const latest = useRef();
   latest.current = { key, events: state.events };
@@ -30,16 +30,16 @@ export function useRecord(key, ask, concerns, limit = MOST) {
       // What is shown stays: the button that asked for more says what failed.
       if (latest.current.events) throw error;
       setState((old) => ({ ...old, error }));
-      readAgain(error, () => latest.current.key === key && !latest.current.events && read().catch(failed));
+      retryLater(error, () => latest.current.key === key && !latest.current.events && read().catch(toastError));
     }
   };
   const renew = async () => {
     if (!key) return undefined;
     const newest = latest.current.events?.[0];
     if (!newest) return read();
-    const { events } = await ask({ afterSeq: newest.seq, limit: MOST });
+    const { events } = await ask({ afterSeq: newest.seq, limit: MAX_EVENTS });
     if (latest.current.key !== key) return undefined;
-    if (events.length === MOST) return read();
+    if (events.length === MAX_EVENTS) return read();
     // Another answer may have come meanwhile: what it brought is there already.
     return setState((old) => {
       if (!old.events) return old;
@@ -49,7 +49,7 @@ export function useRecord(key, ask, concerns, limit = MOST) {
   };
   useEffect(() => {
     setState(NONE);
-    if (key) read().catch(failed);
+    if (key) read().catch(toastError);
   }, [key]);
   // Nothing more is read for a view that is gone.
   useEffect(() => () => void (latest.current = { key: null }), []);
@@ -57,9 +57,9 @@ export function useRecord(key, ask, concerns, limit = MOST) {
   const hear = () =>
     renew().catch((error) => {
       if (latest.current.key !== key) return;
-      failed(error);
-      readAgain(error, () => latest.current.key === key && hear());
+      toastError(error);
+      retryLater(error, () => latest.current.key === key && hear());
     });
-  useLive(concerns, hear);
+  useLiveEvents(concerns, hear);
   return { ...state, more: () => read(state.events.at(-1).seq), again: () => read() };
 }

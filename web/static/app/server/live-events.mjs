@@ -1,14 +1,14 @@
 // The live connection: one WebSocket at /ws for the page. Tells listeners what happens; keeps no state of the domain.
 import { signal } from "@preact/signals";
 import { refresh } from "./api.mjs";
-import { current, signedIn } from "./session.mjs";
+import { currentTokens, signedIn } from "./session.mjs";
 
 // "off" (nobody signed in), "connecting", "on".
 export const connection = signal("off");
 
 const PLATFORM = "platform";
 // The feed of what is done to users, tokens and settings: for administrators.
-export const ADMINISTRATION = "administration";
+export const ADMINISTRATION_FEED = "administration";
 // A link that froze says nothing: it is asked this often, and given up when nothing at all is heard for so long.
 const PING_MS = 15_000;
 const SILENCE_MS = 10_000;
@@ -90,7 +90,7 @@ export const followTask = (id) =>
   );
 
 // Asks for each refused subscription again. Called, too, when this person is likely to be granted one.
-export function askAgain() {
+export function retrySubscriptions() {
   clearTimeout(asking);
   asking = 0;
   for (const projectId of [...refused]) subscribe(projectId);
@@ -104,7 +104,7 @@ function refuse(projectIds) {
     refused.add(projectId);
   }
   if (!refused.size || asking) return;
-  asking = setTimeout(askAgain, Math.min(LONGEST_MS, REFUSED_MS * 2 ** refusals) * (0.5 + Math.random() / 2));
+  asking = setTimeout(retrySubscriptions, Math.min(LONGEST_MS, REFUSED_MS * 2 ** refusals) * (0.5 + Math.random() / 2));
   refusals = Math.min(refusals + 1, 4);
 }
 
@@ -173,8 +173,8 @@ function ready() {
 // A fresh token before the old one ends keeps the socket open.
 function scheduleRenewal() {
   clearTimeout(renewal);
-  const stale = current()?.accessToken;
-  const left = (current()?.expiresAt ?? 0) - Date.now();
+  const stale = currentTokens()?.accessToken;
+  const left = (currentTokens()?.expiresAt ?? 0) - Date.now();
   renewal = setTimeout(
     async () => {
       try {
@@ -183,7 +183,7 @@ function scheduleRenewal() {
       } catch {
         return; // Signed out, or away: then the socket closes and connecting again says so.
       }
-      send("auth", { token: current()?.accessToken });
+      send("auth", { token: currentTokens()?.accessToken });
     },
     Math.min(Math.max(left - 60_000, left / 2, 1000), 2 ** 31 - 1),
   );
@@ -198,7 +198,7 @@ function connect() {
   socket = mine;
   begun = performance.now();
   awaitFirstWord();
-  mine.onopen = () => send("auth", { token: current()?.accessToken });
+  mine.onopen = () => send("auth", { token: currentTokens()?.accessToken });
   mine.onmessage = (event) => mine === socket && heard(event.data);
   mine.onclose = (event) => mine === socket && lost(event.code);
 }
@@ -231,7 +231,7 @@ async function lost(code) {
   tries += 1;
   if (code === 4401) {
     try {
-      await refresh(current()?.accessToken);
+      await refresh(currentTokens()?.accessToken);
     } catch {
       // Signed out by now, or the server is away: the next try tells.
     }

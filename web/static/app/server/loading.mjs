@@ -1,8 +1,8 @@
 // Hooks that read the API and keep what they read fresh while a view is open.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { useHeldFocus } from "../browser/focus.mjs";
-import { failed } from "../browser/toasts.mjs";
-import { api, readAgain } from "./api.mjs";
+import { useRestoredFocus } from "../browser/focus.mjs";
+import { toastError } from "../browser/toasts.mjs";
+import { api, retryLater } from "./api.mjs";
 import { followTask, listen, watchProject } from "./live-events.mjs";
 
 // Every item of a paged list.
@@ -18,7 +18,7 @@ export async function readAll(path, name) {
 }
 
 // Calls `act` once, shortly after the last of several live messages that `concerns` says yes to.
-export function useLive(concerns, act) {
+export function useLiveEvents(concerns, act) {
   const latest = useRef();
   latest.current = { concerns, act };
   useEffect(() => {
@@ -39,7 +39,7 @@ export function useLive(concerns, act) {
 }
 
 // Calls `act` every `ms` milliseconds while `isOn` and the page can be seen: for what no event tells.
-export function useEvery(ms, act, isOn = true) {
+export function useInterval(ms, act, isOn = true) {
   const latest = useRef();
   latest.current = act;
   useEffect(() => {
@@ -58,7 +58,7 @@ const PATIENCE_MS = 10_000;
 // Runs `act` (async, throws nothing) once those are over that were asked for before. One that waits already is not run
 // twice: events may come faster than answers, and each answer is shown. It is given `isNews`, for when it has its
 // answer: whether none is shown yet that was asked for later.
-export function inTurn() {
+export function inOrder() {
   const waiting = new Map();
   let last = Promise.resolve();
   let begun = 0;
@@ -84,7 +84,7 @@ export function useRead(path, query = {}, { pause = false } = {}) {
   const shown = useRef();
   const key = path + JSON.stringify(query);
   const reload = useMemo(() => {
-    const turn = inTurn();
+    const turn = inOrder();
     let reads = 0;
     const again = async () => {
       if (path && !pause) await turn(read);
@@ -100,7 +100,7 @@ export function useRead(path, query = {}, { pause = false } = {}) {
         if (isOver() || !isNews()) return;
         setState((old) => ({ path: key, value: old.path === key ? old.value : null, error }));
         // No event may come that would make it be read again.
-        readAgain(error, () => mine === reads && again());
+        retryLater(error, () => mine === reads && again());
       }
     };
     return again;
@@ -122,7 +122,7 @@ export function usePages(path, name, query = {}) {
   const shown = useRef();
   const key = path + JSON.stringify(query);
   const list = useMemo(() => {
-    const turn = inTurn();
+    const turn = inOrder();
     let kept = {};
     let reads = 0;
     const isOver = () => shown.current !== acts;
@@ -148,11 +148,11 @@ export function usePages(path, name, query = {}) {
       } catch (error) {
         if (isOver() || !isNews()) return;
         if (!kept.items) setState({ key, items: null, error });
-        readAgain(error, () => mine === reads && acts.reload());
+        retryLater(error, () => mine === reads && acts.reload());
       }
     };
     const next = async (isNews) => {
-      if (!isOver() && kept.cursor) await read(kept.cursor, isNews).catch((error) => isOver() || failed(error));
+      if (!isOver() && kept.cursor) await read(kept.cursor, isNews).catch((error) => isOver() || toastError(error));
     };
     const acts = {
       reload: async () => {
@@ -180,10 +180,10 @@ export function usePages(path, name, query = {}) {
 }
 
 // [busy, run]: run(act) keeps a second click away, shows what fails and returns whether it went well.
-export function useAct() {
+export function useAction() {
   const [busy, setBusy] = useState(false);
   const going = useRef(false);
-  const holdFocus = useHeldFocus(busy);
+  const holdFocus = useRestoredFocus(busy);
   const run = async (act) => {
     if (going.current) return false;
     going.current = true;
@@ -193,7 +193,7 @@ export function useAct() {
       await act();
       return true;
     } catch (error) {
-      failed(error);
+      toastError(error);
       return false;
     } finally {
       going.current = false;

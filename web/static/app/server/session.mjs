@@ -13,9 +13,9 @@ let tokens = read();
 export const user = signal(null);
 export const signedIn = signal(tokens !== null);
 // Whether the last session ended by itself, and not by signing out.
-export const hasEnded = signal(false);
+export const sessionExpired = signal(false);
 // How many calls were refused with a 403: the caller's role may be another one than it was.
-export const refusals = signal(0);
+export const refusedCalls = signal(0);
 
 function read() {
   try {
@@ -26,23 +26,23 @@ function read() {
   }
 }
 
-export const current = () => tokens;
+export const currentTokens = () => tokens;
 
 // Reads what another tab may have kept since: it may have rotated the refresh token.
-export function reread() {
+export function rereadTokens() {
   tokens = read();
   signedIn.value = tokens !== null;
   return tokens;
 }
 
-export function keep({ accessToken, refreshToken, expiresIn }) {
+export function storeTokens({ accessToken, refreshToken, expiresIn }) {
   tokens = { accessToken, refreshToken, expiresAt: Date.now() + (expiresIn || 900) * 1000 };
   localStorage.setItem(KEY, JSON.stringify(tokens));
-  hasEnded.value = false;
+  sessionExpired.value = false;
   signedIn.value = true;
 }
 
-export function forget() {
+export function clearTokens() {
   tokens = null;
   localStorage.removeItem(KEY);
   user.value = null;
@@ -50,22 +50,22 @@ export function forget() {
 }
 
 // Who signed in here last; in a browser where nobody did, the platform's first user.
-export const lastName = () => localStorage.getItem(NAME) || FIRST_NAME;
-export const keepName = (name) => localStorage.setItem(NAME, name);
+export const lastUsername = () => localStorage.getItem(NAME) || FIRST_NAME;
+export const storeUsername = (name) => localStorage.setItem(NAME, name);
 
 // The caller's role in the project that is looked at, if it is restricted and the role known; else null.
-export const roleHere = signal(null);
+export const projectRole = signal(null);
 
 const atLeast = (held, role) => ROLES.indexOf(held) >= ROLES.indexOf(role);
 // True when the caller's role is at least this one, in the project that is looked at. The server decides; this only
 // hides what it would refuse.
-export const may = (role) => mayAnywhere(role) && (!roleHere.value || atLeast(roleHere.value, role));
+export const hasRole = (role) => hasPlatformRole(role) && (!projectRole.value || atLeast(projectRole.value, role));
 // The same of the platform.
-export const mayAnywhere = (role) => atLeast(user.value?.role, role);
+export const hasPlatformRole = (role) => atLeast(user.value?.role, role);
 
 window.addEventListener("storage", (event) => {
   if (event.key === KEY || event.key === null) {
-    reread();
+    rereadTokens();
     if (!tokens) user.value = null;
   }
 });

@@ -1,9 +1,9 @@
 // The board's tasks: the first page of each state in one reply, then kept right by events. Other views read one task by
 // themselves.
 import { batch, signal } from "@preact/signals";
-import { failed } from "../browser/toasts.mjs";
-import { api, readAgain } from "../server/api.mjs";
-import { isPressed, released } from "../views/board/pointer-hold.mjs";
+import { toastError } from "../browser/toasts.mjs";
+import { api, retryLater } from "../server/api.mjs";
+import { isPointerDown, pointerUp } from "../views/board/pointer-hold.mjs";
 
 const PAGE = 50;
 const MOST = 200;
@@ -15,10 +15,10 @@ export const tasks = signal(null);
 export const cursors = signal({});
 // state → {count, isCapped} of those on pages not read yet; absent when all of it is here. isCapped: the server stopped
 // counting, and there are more.
-export const further = signal({});
-export const trouble = signal(null);
+export const unloadedCounts = signal({});
+export const tasksError = signal(null);
 // Task id → what its card says besides the task: {question, askedBy, step, costUsd, checks, waitsFor, overlaps}.
-export const cards = signal(new Map());
+export const cardDetails = signal(new Map());
 
 // state → how many of these tasks are in it.
 function counted(all) {
@@ -27,7 +27,7 @@ function counted(all) {
   return known;
 }
 
-// What `further` says of these columns, of which `all` is here.
+// What `unloadedCounts` says of these columns, of which `all` is here.
 function remaining(columns, all) {
   const known = counted(all);
   return Object.fromEntries(
@@ -85,23 +85,23 @@ export async function loadBoard(projectId, filter) {
     const longest = Math.max(PAGE, ...Object.values(counted(tasks.value || new Map())));
     const limit = Math.min(MOST, longest);
     const { columns, cards: said } = await api.get("/board", { projectId, ...filter, limit });
-    await released();
+    await pointerUp();
     if (mine !== asked) return;
     const unread = columns.filter(({ nextCursor }) => nextCursor);
     batch(() => {
       const all = new Map(columns.flatMap((column) => column.tasks).map((task) => [task.id, task]));
       tasks.value = all;
-      cards.value = byTask(said);
+      cardDetails.value = byTask(said);
       cursors.value = Object.fromEntries(unread.map(({ state, nextCursor }) => [state, nextCursor]));
-      further.value = remaining(unread, all);
-      trouble.value = null;
+      unloadedCounts.value = remaining(unread, all);
+      tasksError.value = null;
     });
   } catch (error) {
     if (mine !== asked) return;
     // Told once, not with every try.
-    if (tasks.value && !trouble.value) failed(error);
-    trouble.value = error;
-    readAgain(error, () => mine === asked && loadBoard(projectId, filter));
+    if (tasks.value && !tasksError.value) toastError(error);
+    tasksError.value = error;
+    retryLater(error, () => mine === asked && loadBoard(projectId, filter));
   } finally {
     if (mine === asked) {
       loading = false;
@@ -120,13 +120,13 @@ export async function loadCards() {
   const read = ++reads;
   const before = changes;
   const { columns, cards: said } = await api.get("/board", { projectId, ...filter, limit: PAGE });
-  await released();
+  await pointerUp();
   if (mine !== asked) return;
   const fresh = said.filter(({ taskId }) => !isOvertaken(taskId, read));
-  cards.value = new Map([...cards.value, ...byTask(fresh)]);
+  cardDetails.value = new Map([...cardDetails.value, ...byTask(fresh)]);
   // What was counted may be older than what is here by now.
   if (before !== changes || dirty.size) return recountSoon();
-  further.value = remaining(
+  unloadedCounts.value = remaining(
     columns.filter(({ state }) => cursors.value[state]),
     tasks.value,
   );
@@ -139,7 +139,7 @@ function recountSoon() {
     () => {
       recounting = 0;
       countedAt = performance.now();
-      loadCards().catch(failed);
+      loadCards().catch(toastError);
     },
     Math.max(0, wait),
   );
@@ -182,16 +182,16 @@ export async function loadMore(state) {
   } while (mine !== asked);
   const before = tasks.value.size;
   put(reply.tasks);
-  const { [state]: more, ...others } = further.value;
+  const { [state]: more, ...others } = unloadedCounts.value;
   const count = Math.max(0, more.count - (tasks.value.size - before));
-  further.value = reply.nextCursor ? { ...others, [state]: { ...more, count } } : others;
+  unloadedCounts.value = reply.nextCursor ? { ...others, [state]: { ...more, count } } : others;
   const { [state]: _, ...rest } = cursors.value;
   cursors.value = reply.nextCursor ? { ...rest, [state]: reply.nextCursor } : rest;
 }
 
 // Takes a task as a reply gave it. With a search or a filter only one that is here: what else they let through is the
 // server's to say.
-export function keepTask(task) {
+export function storeTask(task) {
   if (task.projectId !== shown.projectId) return;
   // The pages on their way may be older than this: it is read again when they are here, or they would undo it.
   if (loading) dirty.add(task.id);
@@ -201,14 +201,14 @@ export function keepTask(task) {
 
 // Takes one live message: moves the card at once, unless a pointer is down, then reads what else changed. `again` reads
 // the whole board.
-export function heardOfTask(message, again) {
+export function applyTaskEvent(message, again) {
   const id = message.data?.taskId;
   if (!id || message.projectId !== shown.projectId) return;
   // The pages on their way may be older than this: it is read when they are here, or they would undo it.
   if (loading) return void dirty.add(id);
   if (!tasks.value) return;
   const known = tasks.value.get(id);
-  if (message.event === "task:status_changed" && known && !isPressed()) put([{ id, state: message.data.newState }]);
+  if (message.event === "task:status_changed" && known && !isPointerDown()) put([{ id, state: message.data.newState }]);
   dirty.add(id);
   timer ||= setTimeout(() => {
     timer = 0;
@@ -234,11 +234,11 @@ async function readDirty(again, isRepeat) {
       fault = error;
     });
   const replies = await Promise.all(ids.map(readOne));
-  await released();
+  await pointerUp();
   if (mine !== asked) return;
   if (fault) {
-    if (!isRepeat) failed(fault);
-    readAgain(fault, () => {
+    if (!isRepeat) toastError(fault);
+    retryLater(fault, () => {
       if (mine !== asked) return;
       for (const id of missed) dirty.add(id);
       readDirty(again, true);
@@ -249,6 +249,9 @@ async function readDirty(again, isRepeat) {
   for (const { id } of fresh) shownReads.set(id, read);
   batch(() => {
     keep(fresh);
-    cards.value = new Map([...cards.value, ...fresh.map((task) => [task.id, cardOf(task, cards.value.get(task.id))])]);
+    cardDetails.value = new Map([
+      ...cardDetails.value,
+      ...fresh.map((task) => [task.id, cardOf(task, cardDetails.value.get(task.id))]),
+    ]);
   });
 }

@@ -2,11 +2,11 @@
 // the only undo. Until then nothing has happened, and the page does not say that it has. Leaving the page or logging
 // out cancels at once.
 import { signal } from "@preact/signals";
-import { dismiss, told, toldFor, warned } from "../browser/toasts.mjs";
+import { dismissToast, toastFor, toastSuccess, toastWarning } from "../browser/toasts.mjs";
 import { api, beforeSignOut } from "../server/api.mjs";
 import { signedIn } from "../server/session.mjs";
 import { mark, t, tn } from "../words/language.mjs";
-import { keepTask } from "./board-tasks.mjs";
+import { storeTask } from "./board-tasks.mjs";
 
 const SECONDS = 5;
 const DONE = [mark("{count} task cancelled."), mark("{count} tasks cancelled.")];
@@ -32,7 +32,7 @@ export function cancelSoon(some, done) {
   const stop = () => {
     clearTimeout(timer);
     sends.delete(now);
-    dismiss(toast);
+    dismissToast(toast);
   };
   const release = () => {
     waiting.value = new Set([...waiting.value].filter((id) => tasks.every((task) => task.id !== id)));
@@ -48,14 +48,14 @@ export function cancelSoon(some, done) {
   const timer = setTimeout(now, SECONDS * 1000);
   sends.set(now, undo);
   waiting.value = new Set([...waiting.value, ...tasks.map(({ id }) => id)]);
-  const toast = toldFor(SECONDS * 1000, text, { text: t("Undo"), act: undo });
+  const toast = toastFor(SECONDS * 1000, text, { text: t("Undo"), act: undo });
 }
 
 async function cancelAll(tasks, options) {
   const refused = [];
   const cancel = async ({ id, title }) => {
     try {
-      keepTask((await api.post(`/tasks/${id}/cancel`, {}, options)).task);
+      storeTask((await api.post(`/tasks/${id}/cancel`, {}, options)).task);
     } catch (error) {
       refused.push(`“${title}”: ${error.message}`);
     }
@@ -65,8 +65,8 @@ async function cancelAll(tasks, options) {
   // The session has ended over it: who signs in next may be somebody else.
   if (!signedIn.value) return;
   const count = tasks.length - refused.length;
-  if (count) told(tn(count, ...DONE));
-  if (refused.length) warned(refused.join(" "));
+  if (count) toastSuccess(tn(count, ...DONE));
+  if (refused.length) toastWarning(refused.join(" "));
 }
 
 addEventListener("pagehide", () => sendAll({ keepalive: true }));

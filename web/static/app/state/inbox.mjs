@@ -1,9 +1,9 @@
 // What waits for the person who is signed in, in all projects: kept fresh, and shown on the tab while nobody looks.
 import { computed, effect, signal } from "@preact/signals";
 import { to } from "../browser/routes.mjs";
-import { api, readAgain } from "../server/api.mjs";
+import { api, retryLater } from "../server/api.mjs";
 import { listen } from "../server/live-events.mjs";
-import { inTurn } from "../server/loading.mjs";
+import { inOrder } from "../server/loading.mjs";
 import { signedIn, user } from "../server/session.mjs";
 import { mark, t } from "../words/language.mjs";
 import { loadServerTexts, questionText, serverText } from "../words/server-texts.mjs";
@@ -56,15 +56,15 @@ const ASKED = {
 
 // {items, total, isCut} as GET /inbox gives it; null until the first answer.
 export const inbox = signal(null);
-export const trouble = signal(null);
-export const count = computed(() => inbox.value?.total || 0);
-export const sayCount = computed(() => `${count.value}${inbox.value?.isCut ? "+" : ""}`);
+export const inboxError = signal(null);
+export const inboxCount = computed(() => inbox.value?.total || 0);
+export const inboxCountText = computed(() => `${inboxCount.value}${inbox.value?.isCut ? "+" : ""}`);
 
-export const keyOf = (item) => {
+export const itemKey = (item) => {
   const id = item.questionId || item.taskGroupId || item.taskId || item.deploymentId;
   return `${item.kind}:${id || `${item.projectId}:${item.title}`}`;
 };
-export const placeOf = ({ projectId, taskId, taskGroupId, deploymentId }) => {
+export const itemLink = ({ projectId, taskId, taskGroupId, deploymentId }) => {
   if (taskId) return to.task(projectId, taskId);
   if (taskGroupId) return to.group(projectId, taskGroupId);
   return deploymentId ? to.deployments(projectId) : to.tests(projectId);
@@ -73,7 +73,7 @@ export const placeOf = ({ projectId, taskId, taskGroupId, deploymentId }) => {
 // How often somebody has signed out.
 let visits = 0;
 let timer = 0;
-const turn = inTurn();
+const turn = inOrder();
 
 async function readItems(isNews) {
   if (!user.value) return;
@@ -81,14 +81,14 @@ async function readItems(isNews) {
   try {
     const fresh = await api.get("/inbox");
     if (mine !== visits || !isNews()) return;
-    const known = inbox.value && new Set(inbox.value.items.map(keyOf));
+    const known = inbox.value && new Set(inbox.value.items.map(itemKey));
     inbox.value = fresh;
-    trouble.value = null;
-    if (known) for (const item of fresh.items) if (!known.has(keyOf(item))) notify(item);
+    inboxError.value = null;
+    if (known) for (const item of fresh.items) if (!known.has(itemKey(item))) notify(item);
   } catch (error) {
     if (mine !== visits || !isNews()) return;
-    trouble.value = error;
-    readAgain(error, soon);
+    inboxError.value = error;
+    retryLater(error, soon);
   }
 }
 export const loadInbox = () => turn(readItems);
@@ -120,14 +120,14 @@ export const notifications = signal(read() ? "on" : "off");
 if (!offered) notifications.value = "missing";
 else if (Notification.permission === "denied") notifications.value = "denied";
 
-export async function wantNotifications(yes) {
+export async function setNotifications(yes) {
   localStorage.setItem(WANTED, yes ? "1" : "0");
   if (yes && Notification.permission === "default") await Notification.requestPermission();
   notifications.value = Notification.permission === "denied" ? "denied" : read() ? "on" : "off";
 }
 
 // A question may be an agent's; every other reason is the platform's.
-export const detailOf = ({ kind, detail, askedBy }) =>
+export const itemDetail = ({ kind, detail, askedBy }) =>
   kind === "question" ? questionText(detail, askedBy) : serverText(detail);
 
 // A notification; null where the browser lets no page show one by itself, as on Android.
@@ -144,12 +144,12 @@ function begun(title, options) {
 async function notify(item) {
   if (notifications.value !== "on" || document.hasFocus()) return;
   await loadServerTexts();
-  const body = shortened([item.title, detailOf(item)].filter(Boolean).join("\n"), MOST_TEXT);
-  const shown = begun(`${t(ASKED[item.kind])} · ${item.projectName}`, { body, tag: keyOf(item) });
+  const body = shortened([item.title, itemDetail(item)].filter(Boolean).join("\n"), MOST_TEXT);
+  const shown = begun(`${t(ASKED[item.kind])} · ${item.projectName}`, { body, tag: itemKey(item) });
   if (!shown) return;
   shown.onclick = () => {
     window.focus();
-    location.hash = placeOf(item);
+    location.hash = itemLink(item);
     shown.close();
   };
 }
@@ -163,6 +163,6 @@ const dotted = `data:image/svg+xml,${encodeURIComponent(
     'stroke-linejoin="round"/><circle cx="25" cy="7" r="7" fill="#e5484d" stroke="#fff" stroke-width="2"/></svg>',
 )}`;
 effect(() => {
-  const wanted = count.value ? dotted : plain;
+  const wanted = inboxCount.value ? dotted : plain;
   if (link.href !== wanted) link.href = wanted;
 });

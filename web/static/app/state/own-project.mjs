@@ -1,15 +1,15 @@
 // What is found under another project than its own, as by an address put together by hand, is shown in its own.
 import { useEffect } from "preact/hooks";
-import { goInstead } from "../browser/routes.mjs";
+import { replaceRoute } from "../browser/routes.mjs";
 import { loadProjects, project, projects } from "./projects.mjs";
 
 // What was found if it is the present project's, else undefined until `addressOf`(found) is gone to.
-export function useOwn(found, addressOf) {
+export function useInOwnProject(found, addressOf) {
   const isAstray = found && found.projectId !== project.value?.id;
   useEffect(() => {
     if (!isAstray) return;
     const isKnown = projects.value?.some(({ id }) => id === found.projectId);
-    Promise.resolve(isKnown || loadProjects()).then(() => goInstead(addressOf(found)));
+    Promise.resolve(isKnown || loadProjects()).then(() => replaceRoute(addressOf(found)));
   }, [isAstray]);
   return isAstray ? undefined : found;
 }

@@ -2,7 +2,7 @@
 import { effect, signal } from "@preact/signals";
 import { api } from "../server/api.mjs";
 import { listen } from "../server/live-events.mjs";
-import { refusals, roleHere, user } from "../server/session.mjs";
+import { projectRole, refusedCalls, user } from "../server/session.mjs";
 
 let isFollowing = false;
 
@@ -11,7 +11,7 @@ export function followRole(project) {
   if (isFollowing) return;
   isFollowing = true;
   let asked = 0;
-  // Of which project and person `roleHere` is.
+  // Of which project and person `projectRole` is.
   let known = "";
   // How often a role of the caller was changed here, or may have been while nothing was heard.
   const changes = signal(0);
@@ -25,17 +25,17 @@ export function followRole(project) {
     const me = user.value;
     void changes.value;
     // A refusal, too, may come of a role that was changed.
-    void refusals.value;
+    void refusedCalls.value;
     const mine = ++asked;
     if (!one?.restricted || !me || me.role === "admin") {
       known = "";
-      roleHere.value = null;
+      projectRole.value = null;
       return;
     }
     // Until it is known, nothing is offered that might be refused.
-    if (known !== `${one.id} ${me.id}`) roleHere.value = "viewer";
+    if (known !== `${one.id} ${me.id}`) projectRole.value = "viewer";
     known = `${one.id} ${me.id}`;
-    const take = (role) => mine === asked && (roleHere.value = role);
+    const take = (role) => mine === asked && (projectRole.value = role);
     api.get(`/projects/${one.id}/members`).then(
       ({ members }) => take(members.find(({ userId }) => userId === me.id)?.role ?? null),
       () => take(null),

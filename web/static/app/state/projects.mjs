@@ -7,7 +7,7 @@ import { signedIn } from "../server/session.mjs";
 const CHOSEN = "aiworker.project";
 
 export const projects = signal(null);
-export const trouble = signal(null);
+export const projectsError = signal(null);
 
 // The project of the address, else the one looked at last, else the newest.
 export const projectId = computed(() => route.value.projectId || lastProject() || null);
@@ -35,14 +35,14 @@ export async function loadProjects() {
     }
     // What is the same is not drawn anew.
     if (JSON.stringify(found) !== JSON.stringify(projects.value)) projects.value = found;
-    trouble.value = null;
+    projectsError.value = null;
   } catch (error) {
-    trouble.value = error;
+    projectsError.value = error;
   }
 }
 
 // Takes a project as a reply gave it; a new one comes first.
-export function keepProject(fresh) {
+export function storeProject(fresh) {
   changes += 1;
   const known = projects.value || [];
   const at = known.findIndex(({ id }) => id === fresh.id);

@@ -2,11 +2,11 @@
 // on the server, where nobody else sees them.
 import { useEffect, useMemo } from "preact/hooks";
 import { batch, computed, signal } from "@preact/signals";
-import { lineDraft, lineDrafts } from "../browser/drafts.mjs";
-import { failed } from "../browser/toasts.mjs";
+import { lineCommentDraft, lineCommentDrafts } from "../browser/drafts.mjs";
+import { toastError } from "../browser/toasts.mjs";
 import { api } from "../server/api.mjs";
 import { listen } from "../server/live-events.mjs";
-import { may, user } from "../server/session.mjs";
+import { hasRole, user } from "../server/session.mjs";
 
 const open = new Map();
 
@@ -20,7 +20,7 @@ export const resolveComment = (taskId, { id, resolvedAt }) =>
 // {editors, pending, finishing, count, …}: signals. editors: line drafts; pending: comments as the API has them;
 // finishing: the verdict that is about to be given, or null.
 export function beginReview(taskId) {
-  const { drafts: editors, end } = lineDrafts(taskId);
+  const { drafts: editors, end } = lineCommentDrafts(taskId);
   const pending = signal([]);
   const finishing = signal(null);
   const path = `/tasks/${taskId}/review`;
@@ -36,7 +36,7 @@ export function beginReview(taskId) {
   let changes = 0;
   let reads = 0;
   review.load = async () => {
-    if (!may("member")) return;
+    if (!hasRole("member")) return;
     const [before, mine] = [changes, ++reads];
     const { comments } = (await api.get(path)).review;
     if (mine !== reads) return;
@@ -68,7 +68,7 @@ export function beginReview(taskId) {
       review.fields.get(known)?.focus();
       return known;
     }
-    review.begun = lineDraft(place, body);
+    review.begun = lineCommentDraft(place, body);
     editors.value = [...editors.value, review.begun];
     return review.begun;
   };
@@ -158,7 +158,7 @@ export function useReview(taskId) {
   useEffect(() => {
     open.set(key, review);
     if (++review.users === 1) {
-      review.load().catch((error) => error.status !== 403 && failed(error));
+      review.load().catch((error) => error.status !== 403 && toastError(error));
       // Another window of the same person changes the draft, too.
       review.deaf = listen(({ event, data }) => {
         const isOurs = event === "review:draft_changed" && data.taskId === taskId;

@@ -1,7 +1,7 @@
 // A run's transcript: read over REST from its end to its beginning, then kept growing by task:log. In order by seq,
 // each entry once.
 import { useEffect, useState } from "preact/hooks";
-import { api, readAgain } from "../server/api.mjs";
+import { api, retryLater } from "../server/api.mjs";
 import { listen } from "../server/live-events.mjs";
 import { useTaskLogs } from "../server/loading.mjs";
 
@@ -13,7 +13,7 @@ const MOST_PAGES = 500;
 const SHOWN_EVERY_MS = 1500;
 
 // Both lists are in the order of seq; an entry that is there already stays as it is.
-export function merged(old, fresh) {
+export function mergeEntries(old, fresh) {
   if (!fresh.length) return old;
   if (fresh[0].seq > (old.at(-1)?.seq ?? -1)) return [...old, ...fresh];
   if (fresh.at(-1).seq < old[0].seq) return [...fresh, ...old];
@@ -53,7 +53,7 @@ export function useTranscript(taskId, runId, q = "") {
     let nextShow = 0;
     const show = (rest) => !gone && setState((old) => ({ ...(old.key === key ? old : NONE), key, ...rest }));
     const add = (fresh) => {
-      entries = merged(entries, fresh);
+      entries = mergeEntries(entries, fresh);
       after = Math.max(after, entries.at(-1)?.seq ?? 0);
     };
     // A long one is shown when its first page is here, then now and then, and when all of it is.
@@ -90,7 +90,7 @@ export function useTranscript(taskId, runId, q = "") {
         await (before === null ? readOn() : readBack());
       } catch (error) {
         show({ error, reading: false });
-        readAgain(error, () => gone || soon());
+        retryLater(error, () => gone || soon());
       } finally {
         reading = false;
         if (again) {

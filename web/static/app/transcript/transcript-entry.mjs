@@ -1,14 +1,14 @@
 // One row of a transcript, by its kind. Text goes through Markdown's sanitizer; all else is text as it is.
 import { Component } from "preact";
 import { useLayoutEffect, useMemo, useState } from "preact/hooks";
-import { cls, Icon } from "../components/controls.mjs";
+import { classNames, Icon } from "../components/controls.mjs";
 import { html } from "../components/html.mjs";
-import { visible } from "../components/invisible-characters.mjs";
+import { showInvisible } from "../components/invisible-characters.mjs";
 import { Markdown } from "../components/markdown.mjs";
 import { actorName } from "../state/actors.mjs";
 import { t } from "../words/language.mjs";
-import { clock, exact } from "../words/words.mjs";
-import { commandOf, duration, gist, inputText, patchLines, stepsOf, toolName } from "./transcript-rows.mjs";
+import { clockTime, fullTime } from "../words/words.mjs";
+import { callSummary, commandOf, duration, inputText, patchLines, stepsOf, toolName } from "./transcript-rows.mjs";
 
 const LINES_SHOWN = 14;
 const CHARACTERS_SHOWN = 4000;
@@ -31,7 +31,7 @@ function Output({ text, testid }) {
   const [all, setAll] = useState(false);
   const lines = useMemo(() => text.replace(/\n$/, "").split("\n"), [text]);
   const long = lines.length > LINES_SHOWN || text.length > CHARACTERS_SHOWN;
-  const shown = visible(
+  const shown = showInvisible(
     all || !long ? lines.join("\n") : lines.slice(-LINES_SHOWN).join("\n").slice(-CHARACTERS_SHOWN),
   );
   return html`
@@ -47,7 +47,7 @@ function Output({ text, testid }) {
 
 function Patch({ lines }) {
   return html`<pre class="patch" tabindex="0" role="group" aria-label=${t("Changes")} data-testid="transcript-diff">
-    ${lines.map(({ kind, text }, at) => html`<span key=${at} class=${kind}>${visible(text) || " "}</span>`)}
+    ${lines.map(({ kind, text }, at) => html`<span key=${at} class=${kind}>${showInvisible(text) || " "}</span>`)}
   </pre>`;
 }
 
@@ -77,7 +77,7 @@ function mark(result, live) {
 
 function Call({ row, live, isFound }) {
   const { entry, result } = row;
-  const command = visible(commandOf(entry) ?? "");
+  const command = showInvisible(commandOf(entry) ?? "");
   const diff = typeof entry.details?.diff === "string" ? entry.details.diff : null;
   const [tone, said, sign] = mark(result, live);
   const exit = result?.details?.exitCode;
@@ -86,7 +86,7 @@ function Call({ row, live, isFound }) {
       ${sign ?? html`<span class="pulse"></span>`}<span class="sr">${said}</span>
     </span>
     <b>${toolName(entry)}</b>
-    <code class="gist">${visible(gist(entry))}</code>
+    <code class="gist">${showInvisible(callSummary(entry))}</code>
     ${Number.isInteger(exit) && exit !== 0 && html`<span class="chip bad">${t("exit {code}", { code: exit })}</span>`}
     <small>${duration(result?.details?.durationMs)}</small>
   `;
@@ -97,7 +97,7 @@ function Call({ row, live, isFound }) {
       ${
         input &&
         html`<pre class="output" tabindex="0" role="group" aria-label=${t("Input")} data-testid="call-input">
-        ${visible(input)}
+        ${showInvisible(input)}
       </pre>`
       }
       ${
@@ -160,14 +160,14 @@ function body({ row, live, isFound }) {
   if (entry.kind === "tool" && (entry.callId || entry.details))
     return html`<${Call} row=${row} live=${live} isFound=${isFound} />`;
   if (entry.kind === "result")
-    return html`<pre tabindex="0" role="group" aria-label=${t("Output")}>${visible(entry.message)}</pre>`;
-  return html`<pre>${visible(entry.message)}</pre>`;
+    return html`<pre tabindex="0" role="group" aria-label=${t("Output")}>${showInvisible(entry.message)}</pre>`;
+  return html`<pre>${showInvisible(entry.message)}</pre>`;
 }
 
 const LEVELS = { error: "erro", warn: "warn", warning: "warn" };
 
 // Drawn again only if it is another entry or has got its result: a stretch has hundreds of them.
-export class Row extends Component {
+export class TranscriptEntry extends Component {
   shouldComponentUpdate({ row, live, isFound }) {
     const before = this.props;
     if (isFound !== before.isFound || live !== before.live) return true;
@@ -178,12 +178,12 @@ export class Row extends Component {
     const { entry } = row;
     const kind = entry.kind || "log";
     return html`<li
-      class=${cls("entry", kind, LEVELS[entry.level], (entry.callId || entry.details) && "told", isFound && "found")}
+      class=${classNames("entry", kind, LEVELS[entry.level], (entry.callId || entry.details) && "told", isFound && "found")}
       data-seq=${entry.seq}
       data-kind=${kind}
       data-testid="transcript-entry"
     >
-      <time datetime=${entry.at} title=${exact(entry.at)}>${clock(entry.at)}</time>
+      <time datetime=${entry.at} title=${fullTime(entry.at)}>${clockTime(entry.at)}</time>
       <div class="entry-body">${body({ row, live, isFound })}</div>
     </li>`;
   }

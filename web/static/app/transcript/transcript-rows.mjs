@@ -1,9 +1,9 @@
 // What the entries of a transcript are shown as: a call joined with its result, the newest plan apart. No drawing here.
 import { t } from "../words/language.mjs";
-import { tenths } from "../words/numbers.mjs";
+import { oneDecimal } from "../words/numbers.mjs";
 
 // The kinds to choose from, as rows have them: a result belongs to its call.
-export const kinds = () => [
+export const entryKinds = () => [
   ["", t("Everything")],
   ["text", t("What it says")],
   ["thinking", t("Thinking")],
@@ -54,7 +54,7 @@ export const isError = ({ entry, result }) =>
   result?.details?.ok === false || result?.level === "error" || entry.level === "error";
 
 // Results of calls that a search has left out are found in the whole transcript.
-export function joined(rows, whole) {
+export function withResults(rows, whole) {
   const calls = new Map(whole.filter(({ result }) => result).map((row) => [row.seq, row.result]));
   return rows.map((row) => (row.result || !calls.has(row.seq) ? row : { ...row, result: calls.get(row.seq) }));
 }
@@ -78,7 +78,7 @@ export const commandOf = ({ details }) => {
 };
 
 // One line that says what a call is about.
-export function gist(entry) {
+export function callSummary(entry) {
   const input = entry.details?.input;
   const told = commandOf(entry) ?? TELLING.map((name) => input?.[name]).find((value) => typeof value === "string");
   const line = String(told ?? entry.message ?? "")
@@ -102,7 +102,7 @@ export function inputText({ details }) {
 export function duration(ms) {
   if (!Number.isFinite(ms)) return "";
   if (Math.round(ms) < 1000) return t("{number} ms", { number: Math.round(ms) });
-  if (Math.round(ms / 100) < 600) return t("{number} s", { number: tenths(ms / 1000) });
+  if (Math.round(ms / 100) < 600) return t("{number} s", { number: oneDecimal(ms / 1000) });
   const seconds = Math.round(ms / 1000);
   if (seconds < 3600)
     return t("{minutes} min {seconds} s", { minutes: Math.floor(seconds / 60), seconds: seconds % 60 });

@@ -1,13 +1,13 @@
 // The transcript of a run: live at its end, searchable, filtered by kind, with the agent's plan above it.
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { Icon, Loading, Trouble } from "../components/controls.mjs";
+import { Icon, LoadError, Loading } from "../components/controls.mjs";
 import { html } from "../components/html.mjs";
 import { t, tn } from "../words/language.mjs";
-import { whole as grouped } from "../words/numbers.mjs";
+import { integer as grouped } from "../words/numbers.mjs";
 import { useTranscript } from "./read-transcript.mjs";
-import { Plan, Row } from "./transcript-entry.mjs";
-import { isError, joined, kinds, rowsOf } from "./transcript-rows.mjs";
-import { useStretch } from "./visible-rows.mjs";
+import { Plan, TranscriptEntry } from "./transcript-entry.mjs";
+import { entryKinds, isError, rowsOf, withResults } from "./transcript-rows.mjs";
+import { useVisibleRows } from "./visible-rows.mjs";
 
 const NOTHING = [];
 
@@ -21,7 +21,7 @@ export function Transcript({ taskId, runId }) {
     const timer = setTimeout(() => setQ(typed.trim()), 250);
     return () => clearTimeout(timer);
   }, [typed]);
-  if (whole.error && !whole.entries) return html`<${Trouble} error=${whole.error} />`;
+  if (whole.error && !whole.entries) return html`<${LoadError} error=${whole.error} />`;
   if (!whole.entries) return html`<${Loading} />`;
   const shared = { kind, live: whole.live, progress: whole.progress };
   return html`<div class="transcript">
@@ -62,7 +62,7 @@ function Tools({ typed, setTyped, kind, setKind, whole }) {
     <label>
       <span class="sr">${t("Kind of entry")}</span>
       <select value=${kind} data-testid="transcript-kind" onChange=${(event) => setKind(event.target.value)}>
-        ${kinds().map(([value, text]) => html`<option key=${value} value=${value}>${text}</option>`)}
+        ${entryKinds().map(([value, text]) => html`<option key=${value} value=${value}>${text}</option>`)}
       </select>
     </label>
     <small data-testid="transcript-count">
@@ -75,8 +75,8 @@ function Tools({ typed, setTyped, kind, setKind, whole }) {
 // What the server finds, with the results of the calls.
 function Found({ taskId, runId, q, whole, ...shared }) {
   const { entries, error, reading } = useTranscript(taskId, runId, q);
-  const rows = useMemo(() => joined(rowsOf(entries || NOTHING).rows, whole), [entries, whole]);
-  if (error && !entries) return html`<${Trouble} error=${error} />`;
+  const rows = useMemo(() => withResults(rowsOf(entries || NOTHING).rows, whole), [entries, whole]);
+  if (error && !entries) return html`<${LoadError} error=${error} />`;
   if (!entries) return html`<${Loading} />`;
   return html`<${Rows} rows=${rows} reading=${reading} q=${q} ...${shared} />`;
 }
@@ -87,7 +87,7 @@ function Rows({ rows: all, kind, q, live, reading, progress }) {
     () => all.filter((row) => (kind ? row.kind === kind : q || row.kind !== "plan" || !row.entry.details?.steps)),
     [all, kind, q],
   );
-  const { box, from, to, atEnd, onScroll, onClick, showEarlier, jump, reveal } = useStretch(rows);
+  const { box, from, to, atEnd, onScroll, onClick, showEarlier, jump, reveal } = useVisibleRows(rows);
   const [at, setAt] = useState(null);
   const errors = useMemo(() => rows.filter(isError), [rows]);
   const next = errors.find(({ seq }) => seq > (at ?? -1)) || errors[0];
@@ -123,7 +123,7 @@ function Rows({ rows: all, kind, q, live, reading, progress }) {
       <ol class="log">
         ${rows
           .slice(from, to)
-          .map((row) => html`<${Row} key=${row.seq} row=${row} live=${live} isFound=${row.seq === at} />`)}
+          .map((row) => html`<${TranscriptEntry} key=${row.seq} row=${row} live=${live} isFound=${row.seq === at} />`)}
       </ol>
       ${!rows.length && html`<p class="muted">${nothing({ q, kind, live, reading })}</p>`}
       ${reading && html`<${Loading} />`}

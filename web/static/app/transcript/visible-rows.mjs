@@ -20,7 +20,7 @@ function indexOf(rows, seq) {
 
 // The rows from `from` to before `to`. held: null while the reader is at the end, else {first, last}: the seqs of the
 // stretch that was drawn last.
-export function stretch(held, rows) {
+export function visibleRange(held, rows) {
   if (!held) return { from: Math.max(0, rows.length - STEP), to: rows.length };
   return { from: indexOf(rows, held.first), to: indexOf(rows, held.last + 1) };
 }
@@ -39,13 +39,13 @@ const around = (at, count) => ({ from: Math.max(0, at - STEP / 2), to: Math.min(
 
 // {box, from, to, atEnd, onScroll, onClick, showEarlier, jump, reveal}: box is a ref for the element that scrolls. The
 // rows in it have a data-seq, by which what the reader looks at stays in its place. reveal(seq) leads to that row.
-export function useStretch(rows) {
+export function useVisibleRows(rows) {
   const count = rows.length;
   const [held, setHeld] = useState(null);
   const box = useRef();
   const anchor = useRef(null);
   const wanted = useRef(null);
-  const now = stretch(held, rows);
+  const now = visibleRange(held, rows);
   const drawn = (seq) => box.current.querySelector(`[data-seq="${seq}"]`);
 
   useLayoutEffect(() => {

@@ -1,20 +1,20 @@
 // What happened, in the words of a timeline: the actor's name goes before.
 import { html } from "../components/html.mjs";
-import { sayUse } from "../forms/spending-caps.mjs";
+import { usageText } from "../forms/spending-caps.mjs";
 import { actorName, agentName } from "../state/actors.mjs";
 import { t, th, tn } from "./language.mjs";
 import { serverText } from "./server-texts.mjs";
-import { say, sayField } from "./words.mjs";
+import { fieldLabel, labelOf } from "./words.mjs";
 
-const bold = (word) => html`<b>${say(word)}</b>`;
-const place = (environment) => say(environment).toLowerCase();
+const bold = (word) => html`<b>${labelOf(word)}</b>`;
+const place = (environment) => labelOf(environment).toLowerCase();
 
 const SENTENCES = {
   "task:created": () => t("created the task"),
   "task:status_changed": ({ oldState, newState }) =>
-    th("moved it from {old} to {new}", { old: say(oldState), new: bold(newState) }),
+    th("moved it from {old} to {new}", { old: labelOf(oldState), new: bold(newState) }),
   "task:updated": ({ changed }) =>
-    t("changed {fields}", { fields: [...new Set((changed || []).map(sayField))].join(", ") || t("it") }),
+    t("changed {fields}", { fields: [...new Set((changed || []).map(fieldLabel))].join(", ") || t("it") }),
   "taken back": () => th("{act}: production runs a version without it", { act: html`<b>${t("rolled it back")}</b>` }),
   "brought back": () => t("brought it back to production"),
   "task:reviewed": ({ verdict, comments }) => sayReview(verdict, comments),
@@ -28,7 +28,7 @@ const SENTENCES = {
       : t("reminded, as nobody had answered: {question}", { question });
   },
   "agent:status": ({ agentId, status }, actor) => {
-    const [agent, state] = [agentName(agentId), say(status).toLowerCase()];
+    const [agent, state] = [agentName(agentId), labelOf(status).toLowerCase()];
     return actor === agent ? t("is {state}", { state }) : t("noted that {agent} is {state}", { agent, state });
   },
   "agent:deleted": ({ agentId, podName }) => t("deleted the agent {name}", { name: podName || agentId }),
@@ -65,8 +65,8 @@ const SENTENCES = {
   "test:released": ({ test }) => t("ended the quarantine of {test}", { test }),
   "spend:warning": (data) =>
     data.period === "day"
-      ? t("tells that {use} is used today", { use: sayUse(data) })
-      : t("tells that {use} is used", { use: sayUse(data) }),
+      ? t("tells that {use} is used today", { use: usageText(data) })
+      : t("tells that {use} is used", { use: usageText(data) }),
   "deploy:superseded": ({ environment }) =>
     t("ended the {environment} deployment before it was live", { environment: place(environment) }),
   "deploy:failed": ({ environment, error }) =>
@@ -77,21 +77,21 @@ const SENTENCES = {
   "task-group:updated": ({ changed }) => sayGroupChange((changed || [])[0]),
   "task-group:status_changed": ({ oldStatus, newStatus }) =>
     oldStatus
-      ? th("moved a group from {old} to {new}", { old: say(oldStatus), new: bold(newStatus) })
+      ? th("moved a group from {old} to {new}", { old: labelOf(oldStatus), new: bold(newStatus) })
       : t("made a group"),
   "project:status_changed": ({ oldStatus, newStatus, changed }) => {
-    if (changed) return t("changed settings: {fields}", { fields: changed.map(sayField).join(", ") });
+    if (changed) return t("changed settings: {fields}", { fields: changed.map(fieldLabel).join(", ") });
     return oldStatus ? th("moved the project to {new}", { new: bold(newStatus) }) : t("made the project");
   },
   "project:member_changed": ({ username: name, oldRole, newRole }) => {
-    const [old, role] = [say(oldRole), bold(newRole)];
+    const [old, role] = [labelOf(oldRole), bold(newRole)];
     if (!newRole) return t("removed the member {name}", { name });
     return oldRole
       ? th("changed the member {name} from {old} to {role}", { name, old, role })
       : th("made {name} a member: {role}", { name, role });
   },
   "user:changed": ({ username: name, change, oldRole, newRole, isActive }) => {
-    const [old, role] = [say(oldRole), bold(newRole)];
+    const [old, role] = [labelOf(oldRole), bold(newRole)];
     if (change === "created") return th("created the user {name}: {role}", { name, role });
     if (change === "role") return th("changed the user {name} from {old} to {role}", { name, old, role });
     if (change === "password") return t("set a new password of {name}", { name });
@@ -106,7 +106,7 @@ const SENTENCES = {
       : t("deleted the API token {name}", { name });
   },
   "settings:changed": ({ what, change, itemName: name, changed }) => {
-    const fields = (changed || []).map(sayField).join(", ");
+    const fields = (changed || []).map(fieldLabel).join(", ");
     if (what === "webhook") return t("changed the webhook: {fields}", { fields });
     if (what === "caps") return t("changed the platform's caps: {fields}", { fields });
     if (change === "created") return t("added the model provider {name}", { name });
@@ -133,7 +133,7 @@ function sayReview(verdict, comments) {
 
 // of: an event as the API lists it, with `times` where it is told for several.
 const sentence = ({ event, data, actor }) =>
-  SENTENCES[event] ? SENTENCES[event](data || {}, actorName(actor)) : say(event.replace(":", " "));
+  SENTENCES[event] ? SENTENCES[event](data || {}, actorName(actor)) : labelOf(event.replace(":", " "));
 export const Sentence = ({ of }) =>
   html`${sentence(of)}${of.times > 1 && html` <span class="muted">${t("{times} times", { times: of.times })}</span>`}`;
 

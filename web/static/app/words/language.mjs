@@ -44,13 +44,13 @@ async function take(code, ...parts) {
 }
 
 // Done before the first render. English where the catalogue can't be loaded.
-export async function beginLanguage() {
+export async function startLanguage() {
   const first = localStorage.getItem(KEY) || navigator.languages.map(base).find(isKnown);
   if (first !== language.value && isKnown(first)) await take(first, CATALOGUES).catch(() => {});
 }
 
 // Resolves once the words of later parts are there, or can't be loaded: they are said in English then.
-export function laterWords() {
+export function loadLaterTexts() {
   const code = language.value;
   const add = ({ TEXTS }) => {
     if (code === language.value) catalogue = { ...catalogue, ...TEXTS };
@@ -68,7 +68,7 @@ const [APART, END] = ["\u2068", "\u2069"];
 const FROM_RIGHT = /[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefe]/;
 const apart = (value) => (FROM_RIGHT.test(value) ? `${APART}${value}${END}` : value);
 // The text for what is not shown in a sentence of this page: a title that is sent, say.
-export const withoutMarks = (text) => text.replace(/[\u2068\u2069]/g, "");
+export const withoutDirectionMarks = (text) => text.replace(/[\u2068\u2069]/g, "");
 
 const filled = (text, values) => text.replace(/\{(\w+)\}/g, (whole, name) => apart(values[name] ?? whole));
 const found = (text) => (language.value !== "en" && Object.hasOwn(catalogue, text) ? catalogue[text] : text);

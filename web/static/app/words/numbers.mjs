@@ -13,7 +13,7 @@ export function dollars(cost) {
 }
 
 const SHORT = { notation: "compact", maximumFractionDigits: 1 };
-export const compact = (number) => intl("NumberFormat", SHORT).format(number ?? 0);
+export const compactNumber = (number) => intl("NumberFormat", SHORT).format(number ?? 0);
 const TENTHS = { minimumFractionDigits: 1, maximumFractionDigits: 1 };
-export const tenths = (number) => intl("NumberFormat", TENTHS).format(number ?? 0);
-export const whole = (number) => intl("NumberFormat").format(number ?? 0);
+export const oneDecimal = (number) => intl("NumberFormat", TENTHS).format(number ?? 0);
+export const integer = (number) => intl("NumberFormat").format(number ?? 0);

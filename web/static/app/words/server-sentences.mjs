@@ -1,5 +1,5 @@
 // Finds the server's sentences in what it says, and says them in another language. Loaded only when they are needed.
-import { say } from "./words.mjs";
+import { labelOf } from "./words.mjs";
 
 // A pattern with fewer letters of its own counts only where one of its values is a sentence, too.
 const FEW_LETTERS = 6;
@@ -61,7 +61,7 @@ function valuesOf({ pieces, holes }, text) {
 
 function sayWord(value, change = (word) => word) {
   const english = value.charAt(0).toUpperCase() + value.slice(1).replace(/[_-]/g, " ");
-  const word = say(value);
+  const word = labelOf(value);
   return word === english ? value : change(word);
 }
 
@@ -158,7 +158,7 @@ function translated(text, by, depth) {
 }
 
 // texts: {English pattern: pattern}. Returns what says a text of the server's by them; what is unknown stays as it is.
-export function sentencesOf(texts) {
+export function sentenceTranslator(texts) {
   const by = prepared(texts);
   return (text) => {
     if (by.kept.size > MOST_KEPT) by.kept.clear();

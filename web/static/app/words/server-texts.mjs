@@ -15,8 +15,8 @@ export function loadServerTexts() {
   const code = language.value;
   if (!CATALOGUES[code] || ready.value?.code === code) return Promise.resolve();
   loading ??= Promise.all([import("./server-sentences.mjs"), CATALOGUES[code]()])
-    .then(([{ sentencesOf }, { TEXTS, FIELDS }]) => {
-      ready.value = { code, say: sentencesOf(TEXTS), fields: FIELDS };
+    .then(([{ sentenceTranslator }, { TEXTS, FIELDS }]) => {
+      ready.value = { code, say: sentenceTranslator(TEXTS), fields: FIELDS };
     })
     .catch(() => {})
     .finally(() => {

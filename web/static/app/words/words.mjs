@@ -6,7 +6,7 @@ import { PRIORITIES } from "./states.mjs";
 // The most urgent first, as the page shows them.
 export const BY_URGENCY = [...PRIORITIES].reverse();
 
-export function say(word) {
+export function labelOf(word) {
   if (!word) return "";
   const text = String(word).replace(/[_-]/g, " ");
   return t(text.charAt(0).toUpperCase() + text.slice(1));
@@ -51,7 +51,7 @@ const FIELDS = {
   runs: mark("runs"),
   title: mark("title"),
 };
-export const sayField = (name) => t(FIELDS[name] || name.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase());
+export const fieldLabel = (name) => t(FIELDS[name] || name.replace(/([a-z])([A-Z])/g, "$1 $2").toLowerCase());
 
 // The state of a task or a group as a person reads it: what a rollback took back is not in production any more.
 export function shownState({ state, status, rolledBackAt }) {
@@ -109,9 +109,9 @@ const TONE = new Map(Object.entries(TONES).flatMap(([tone, words]) => words.map(
 export const tone = (word) => TONE.get(word) || "quiet";
 
 // Read in a render, it makes relative times move on by themselves.
-export const now = signal(Date.now());
+export const currentTime = signal(Date.now());
 setInterval(() => {
-  now.value = Date.now();
+  currentTime.value = Date.now();
 }, 15_000);
 
 const STEPS = [
@@ -122,8 +122,8 @@ const STEPS = [
   ["minute", 60],
 ];
 
-export function ago(at) {
-  const seconds = Math.round((Date.parse(at) - Math.max(now.value, Date.now())) / 1000);
+export function relativeTime(at) {
+  const seconds = Math.round((Date.parse(at) - Math.max(currentTime.value, Date.now())) / 1000);
   if (Number.isNaN(seconds)) return "";
   const relative = intl("RelativeTimeFormat", { numeric: "auto", style: "narrow" });
   for (const [unit, size] of STEPS) {
@@ -132,16 +132,16 @@ export function ago(at) {
   return seconds > 5 ? relative.format(seconds, "second") : t("just now");
 }
 
-export const exact = (at) => (at ? new Date(at).toLocaleString(locale()) : "");
-export const clock = (at) => (at ? new Date(at).toLocaleTimeString(locale(), { hourCycle: "h23" }) : "");
+export const fullTime = (at) => (at ? new Date(at).toLocaleString(locale()) : "");
+export const clockTime = (at) => (at ? new Date(at).toLocaleTimeString(locale(), { hourCycle: "h23" }) : "");
 // The last 8 hex digits of an id: the first ones are a clock and look alike.
 export const shortId = (id) => (id ? String(id).replaceAll("-", "").slice(-8) : "");
-export const sha = (commit) => (commit ? commit.slice(0, 8) : "");
+export const shortSha = (commit) => (commit ? commit.slice(0, 8) : "");
 // A message as a list shows it: whole commit ids in it are cut to what tells them apart.
-export const brief = (text) => String(text ?? "").replace(/\b[0-9a-f]{40}\b/g, sha);
+export const withShortShas = (text) => String(text ?? "").replace(/\b[0-9a-f]{40}\b/g, shortSha);
 // At most this many characters of a text.
 export const shortened = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
-export const lines = (text) =>
+export const splitList = (text) =>
   text
     .split(/[\n,]/)
     .map((part) => part.trim())

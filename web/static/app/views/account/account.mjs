@@ -1,58 +1,49 @@
 // The caller's own password and API tokens. A token's text is shown once, right after it was made, and kept nowhere.
 import { useState } from "preact/hooks";
 import { canCopy, copyText } from "../../browser/clipboard.mjs";
-import { told } from "../../browser/toasts.mjs";
-import {
-  Button,
-  Empty,
-  Fault,
-  Listing,
-  New,
-  Page,
-  SelectField,
-  TextField,
-  Time,
-  useForm,
-} from "../../components/controls.mjs";
+import { toastSuccess } from "../../browser/toasts.mjs";
+import { AddButton, Button, Empty, Listing, Page, Time } from "../../components/controls.mjs";
 import { Confirm, Dialog } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
+import { SelectField, TextField } from "../../forms/fields.mjs";
+import { FormError, useForm } from "../../forms/form.mjs";
 import { api, replaceLogin } from "../../server/api.mjs";
-import { useEvery, usePages } from "../../server/loading.mjs";
+import { useInterval, usePages } from "../../server/loading.mjs";
 import { user } from "../../server/session.mjs";
 import { t, th } from "../../words/language.mjs";
 import { ROLES } from "../../words/states.mjs";
-import { exact, say } from "../../words/words.mjs";
+import { fullTime, labelOf } from "../../words/words.mjs";
 import { LanguageChoice, SchemeChoice } from "./appearance.mjs";
 import { Sessions } from "./sessions.mjs";
 
 // No event tells what another window changes.
 const LOOK_MS = 20_000;
 
-export function Secret({ value, expiresAt }) {
+export function OneTimeSecret({ value, expiresAt }) {
   return html`<div class="callout ask" data-testid="secret">
     <p class="callout-head">${t("Keep this now: it isn't shown again.")}</p>
     <p class="secret">
       <code>${value}</code>${canCopy && html`<${Button} small act=${() => copyText(value)}>${t("Copy")}<//>`}
     </p>
-    ${expiresAt && html`<p class="muted">${t("Good until {time}.", { time: exact(expiresAt) })}</p>`}
+    ${expiresAt && html`<p class="muted">${t("Good until {time}.", { time: fullTime(expiresAt) })}</p>`}
   </div>`;
 }
 
 export function Account() {
   const pages = usePages("/tokens", "tokens");
-  useEvery(LOOK_MS, pages.reload);
+  useInterval(LOOK_MS, pages.reload);
   const [making, setMaking] = useState(false);
   const [made, setMade] = useState(null);
   const [ending, setEnding] = useState(null);
   // Of the password: each ends all sessions but a new one.
   const [changes, setChanges] = useState(0);
-  const actions = html`<${New} testid="token-new" open=${() => setMaking(true)}>${t("New token")}<//>`;
+  const actions = html`<${AddButton} testid="token-new" open=${() => setMaking(true)}>${t("New token")}<//>`;
   return html`<${Page}
     title=${t("Account")}
     lead=${t("Yours, for scripts and for git. A token does what its role may do, never more than you.")}
     actions=${actions}
   >
-    ${made && html`<${Secret} value=${made.token} expiresAt=${made.expiresAt} />`}
+    ${made && html`<${OneTimeSecret} value=${made.token} expiresAt=${made.expiresAt} />`}
     <${Listing}
       pages=${pages}
       empty=${html`<${Empty} title=${t("No tokens")}>
@@ -68,13 +59,13 @@ export function Account() {
               <span class="row-main">
                 <b>${one.name}</b>
                 <small>
-                  ${lastUse(one)}${
+                  ${lastUseText(one)}${
                     one.parentId && t(", made with {token}", { token: nameOf(pages.items, one.parentId) })
                   }
                 </small>
               </span>
-              <span class="chip">${say(one.role)}</span>
-              <span class="muted">${sayEnd(one)}</span>
+              <span class="chip">${labelOf(one.role)}</span>
+              <span class="muted">${expiryText(one)}</span>
               <button type="button" class="button small ghost" onClick=${() => setEnding(one)}>${t("Revoke")}</button>
             </li>`,
         )}
@@ -120,10 +111,10 @@ export function Account() {
   <//>`;
 }
 
-export const lastUse = (one) =>
+export const lastUseText = (one) =>
   one.lastUsedAt ? th("Last used {time}", { time: html`<${Time} at=${one.lastUsedAt} />` }) : t("Never used");
-export const sayEnd = ({ expiresAt }) =>
-  expiresAt ? t("Until {time}", { time: exact(expiresAt) }) : t("Doesn't expire");
+export const expiryText = ({ expiresAt }) =>
+  expiresAt ? t("Until {time}", { time: fullTime(expiresAt) }) : t("Doesn't expire");
 
 const nameOf = (items, id) => items.find((one) => one.id === id)?.name || t("another token");
 
@@ -131,7 +122,7 @@ function Password({ done }) {
   const form = useForm({ current: "", new: "" });
   const change = form.submit(async (values) => {
     await replaceLogin("/auth/password", values);
-    told(t("Password changed."));
+    toastSuccess(t("Password changed."));
     form.reset();
     await done();
   });
@@ -159,7 +150,7 @@ function Password({ done }) {
           testid="password-new"
         />
       </div>
-      <${Fault} form=${form} />
+      <${FormError} form=${form} />
       <footer>
         <button class="button" data-testid="password-change" disabled=${form.busy}>${t("Change password")}</button>
       </footer>
@@ -174,7 +165,7 @@ function NewToken({ close, done }) {
     if (expires) body.expiresAt = new Date(`${expires}T23:59:59`).toISOString();
     done((await api.post("/tokens", body)).token);
   });
-  const options = ROLES.slice(0, ROLES.indexOf(user.value.role) + 1).map((one) => [one, say(one)]);
+  const options = ROLES.slice(0, ROLES.indexOf(user.value.role) + 1).map((one) => [one, labelOf(one)]);
   return html`<${Dialog} title=${t("New API token")} close=${close}>
     <form onSubmit=${create}>
       <${TextField}
@@ -190,7 +181,7 @@ function NewToken({ close, done }) {
         <${SelectField} label=${t("Role")} name="role" form=${form} options=${options} />
         <${TextField} label=${t("Expires")} name="expires" type="date" form=${form} hint=${t("Empty: in a year.")} />
       </div>
-      <${Fault} form=${form} />
+      <${FormError} form=${form} />
       <footer>
         <button type="button" class="button" onClick=${close}>${t("Cancel")}</button>
         <button class="button primary" data-testid="token-create" disabled=${form.busy}>${t("Create token")}</button>

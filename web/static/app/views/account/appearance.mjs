@@ -1,8 +1,8 @@
 // In which language and in which colours this browser shows the page.
 import { chooseScheme, scheme, SCHEMES } from "../../browser/color-scheme.mjs";
-import { failed } from "../../browser/toasts.mjs";
-import { Field } from "../../components/controls.mjs";
+import { toastError } from "../../browser/toasts.mjs";
 import { html } from "../../components/html.mjs";
+import { Field } from "../../forms/fields.mjs";
 import { chooseLanguage, language, LANGUAGES, t, tPairs } from "../../words/language.mjs";
 
 const Choice = ({ label, value, options, choose, testid }) =>
@@ -21,7 +21,7 @@ export const LanguageChoice = () =>
     label=${t("Language")}
     value=${language.value}
     options=${LANGUAGES}
-    choose=${(code) => chooseLanguage(code).catch(failed)}
+    choose=${(code) => chooseLanguage(code).catch(toastError)}
     testid="language"
   />`;
 

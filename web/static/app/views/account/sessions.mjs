@@ -1,11 +1,11 @@
 // Where a person is signed in, and ending what they don't know or don't need any more.
 import { useState } from "preact/hooks";
-import { told } from "../../browser/toasts.mjs";
+import { toastSuccess } from "../../browser/toasts.mjs";
 import { Button, Listing, Time } from "../../components/controls.mjs";
 import { Confirm } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
 import { api } from "../../server/api.mjs";
-import { useEvery, usePages } from "../../server/loading.mjs";
+import { useInterval, usePages } from "../../server/loading.mjs";
 import { t, th } from "../../words/language.mjs";
 
 // No event tells what another window changes.
@@ -55,13 +55,13 @@ const Session = ({ of, end }) =>
 
 export function Sessions() {
   const pages = usePages("/sessions", "sessions");
-  useEvery(LOOK_MS, pages.reload);
+  useInterval(LOOK_MS, pages.reload);
   const [endingAll, setEndingAll] = useState(false);
   const end =
     ({ id }) =>
     async () => {
       await api.remove(`/sessions/${id}`);
-      told(t("Session ended."));
+      toastSuccess(t("Session ended."));
       await pages.reload();
     };
   return html`<section>

@@ -1,29 +1,29 @@
 // Everything that happened in a project, or that administrators did, as it is on record, the newest first.
 import { useEffect } from "preact/hooks";
-import { putQuery, route } from "../../browser/routes.mjs";
-import { useTitle } from "../../browser/tab-title.mjs";
+import { replaceQuery, route } from "../../browser/routes.mjs";
+import { useTabTitle } from "../../browser/tab-title.mjs";
 import { Avatar } from "../../components/avatar.mjs";
-import { Button, Empty, Loading, Page, Time, Trouble } from "../../components/controls.mjs";
+import { Button, Empty, LoadError, Loading, Page, Time } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
 import { api } from "../../server/api.mjs";
-import { useRecord } from "../../server/event-history.mjs";
-import { ADMINISTRATION, watchProject } from "../../server/live-events.mjs";
+import { useEventHistory } from "../../server/event-history.mjs";
+import { ADMINISTRATION_FEED, watchProject } from "../../server/live-events.mjs";
 import { actorName } from "../../state/actors.mjs";
 import { project } from "../../state/projects.mjs";
 import { EVENTS, Sentence } from "../../words/event-sentences.mjs";
 import { intl, t } from "../../words/language.mjs";
-import { say } from "../../words/words.mjs";
+import { labelOf } from "../../words/words.mjs";
 import { About, useSubjects } from "./event-subjects.mjs";
 import { withoutRepeats } from "./repeated-events.mjs";
 
 const PAGE = 100;
 const OF_ADMINISTRATION = /^((user|token|settings):|job:retried$)/;
-const sayType = (type) => say(type.replace(":", " "));
+const sayType = (type) => labelOf(type.replace(":", " "));
 const DAY = { weekday: "long", month: "long", day: "numeric" };
 const dayOf = ({ at }) => intl("DateTimeFormat", DAY).format(new Date(at));
 
 const useEvents = (projectId, type, actor) =>
-  useRecord(
+  useEventHistory(
     `${projectId} ${type} ${actor}`,
     (query) => api.get("/events", { projectId, type, actor, ...query }),
     ({ projectId: of, seq }) => of === projectId && Number.isInteger(seq),
@@ -40,9 +40,9 @@ export function Activity() {
 
 // For administrators.
 export function AdministrationActivity() {
-  useEffect(() => watchProject(ADMINISTRATION), []);
+  useEffect(() => watchProject(ADMINISTRATION_FEED), []);
   return html`<${Record}
-    projectId=${ADMINISTRATION}
+    projectId=${ADMINISTRATION_FEED}
     title=${t("Administration on record")}
     lead=${t("What was done to users, tokens and settings, and who did it.")}
   />`;
@@ -51,12 +51,12 @@ export function AdministrationActivity() {
 function Record({ projectId, title, lead }) {
   const { type = "", actor = "" } = route.value.query;
   const { events, hasMore, error, more, again } = useEvents(projectId, type, actor);
-  const isAdministration = projectId === ADMINISTRATION;
+  const isAdministration = projectId === ADMINISTRATION_FEED;
   const kinds = EVENTS.filter((one) => OF_ADMINISTRATION.test(one) === isAdministration);
   const known = useSubjects(isAdministration ? null : projectId, events);
-  useTitle(title);
+  useTabTitle(title);
   const actors = [...new Set([actor, ...(events || []).map((one) => one.actor)])].filter(Boolean).sort();
-  const change = (name, value) => putQuery({ ...route.value.query, [name]: value });
+  const change = (name, value) => replaceQuery({ ...route.value.query, [name]: value });
   const actions = html`
     <select
       aria-label=${t("What happened")}
@@ -81,7 +81,7 @@ function Record({ projectId, title, lead }) {
     ${
       !events
         ? error
-          ? html`<${Trouble} error=${error} again=${again} />`
+          ? html`<${LoadError} error=${error} again=${again} />`
           : html`<${Loading} />`
         : events.length
           ? html`<${Days} events=${events} known=${known} />`

@@ -1,7 +1,7 @@
 // What an event of a project is about: a task, a group, or either by what was deployed of it.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { to } from "../../browser/routes.mjs";
-import { failed } from "../../browser/toasts.mjs";
+import { toastError } from "../../browser/toasts.mjs";
 import { html } from "../../components/html.mjs";
 import { api } from "../../server/api.mjs";
 import { t } from "../../words/language.mjs";
@@ -31,7 +31,7 @@ export function useSubjects(projectId, events) {
       asked.current.next = performance.now() + PAUSE_MS;
       newest(projectId)
         .then((found) => setKnown((old) => new Map([...old, ...found])))
-        .catch(failed);
+        .catch(toastError);
     };
     const timer = unknown.length ? setTimeout(read, Math.max(0, next - performance.now())) : 0;
     return () => clearTimeout(timer);

@@ -1,43 +1,33 @@
 // Users and enrolment tokens: for admins. Nobody can lock themselves out here without being asked.
 import { useEffect, useState } from "preact/hooks";
 import { route } from "../../browser/routes.mjs";
-import { told } from "../../browser/toasts.mjs";
+import { toastSuccess } from "../../browser/toasts.mjs";
 import { Avatar } from "../../components/avatar.mjs";
-import {
-  Button,
-  CheckField,
-  Empty,
-  Fault,
-  KeptDraft,
-  Listing,
-  New,
-  Page,
-  SelectField,
-  TextField,
-  Time,
-} from "../../components/controls.mjs";
+import { AddButton, Button, Empty, Listing, Page, Time } from "../../components/controls.mjs";
 import { Confirm, Dialog } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
 import { lazy } from "../../components/lazy.mjs";
+import { CheckField, SelectField, TextField } from "../../forms/fields.mjs";
+import { FormError, RestoredDraftNotice } from "../../forms/form.mjs";
 import { useSharedForm } from "../../forms/shared-form.mjs";
 import { api } from "../../server/api.mjs";
-import { ADMINISTRATION, watchProject } from "../../server/live-events.mjs";
-import { readAll, useLive, usePages } from "../../server/loading.mjs";
-import { may, user } from "../../server/session.mjs";
+import { ADMINISTRATION_FEED, watchProject } from "../../server/live-events.mjs";
+import { readAll, useLiveEvents, usePages } from "../../server/loading.mjs";
+import { hasRole, user } from "../../server/session.mjs";
 import { actorName } from "../../state/actors.mjs";
 import { t } from "../../words/language.mjs";
 import { ROLES } from "../../words/states.mjs";
-import { say } from "../../words/words.mjs";
-import { lastUse, sayEnd, Secret } from "../account/account.mjs";
+import { labelOf } from "../../words/words.mjs";
+import { expiryText, lastUseText, OneTimeSecret } from "../account/account.mjs";
 
 const Section = ({ children }) => html`<section>${children}</section>`;
 const AdministrationActivity = lazy(() => import("../activity/activity.mjs"), "AdministrationActivity");
 const Webhook = lazy(() => import("./webhook.mjs"), "Webhook", Section);
 
-export const roleOptions = () => ROLES.map((one) => [one, say(one)]);
+export const roleOptions = () => ROLES.map((one) => [one, labelOf(one)]);
 
 export function Admin() {
-  if (!may("admin"))
+  if (!hasRole("admin"))
     return html`<${Page} title=${t("Users")}>
       <${ForAdmins} />
     <//>`;
@@ -46,7 +36,7 @@ export function Admin() {
 
 export const ForAdmins = () =>
   html`<${Empty} title=${t("For admins")}>
-    ${t("Your role is {role}. An admin can change it.", { role: say(user.value.role) })}
+    ${t("Your role is {role}. An admin can change it.", { role: labelOf(user.value.role) })}
   <//>`;
 
 function Users() {
@@ -54,12 +44,12 @@ function Users() {
   const [adding, setAdding] = useState(false);
   const [editing, setEditing] = useState(null);
   const [removing, setRemoving] = useState(null);
-  useEffect(() => watchProject(ADMINISTRATION), []);
-  useLive(({ event }) => event === "user:changed", pages.reload);
+  useEffect(() => watchProject(ADMINISTRATION_FEED), []);
+  useLiveEvents(({ event }) => event === "user:changed", pages.reload);
   const edited = editing && (pages.items?.find(({ id }) => id === editing.id) ?? editing);
   const actions = html`
     <a class="button" href="#/admin/activity" data-testid="admin-activity">${t("Activity")}</a>
-    <${New} testid="user-new" open=${() => setAdding(true)}>${t("New user")}<//>
+    <${AddButton} testid="user-new" open=${() => setAdding(true)}>${t("New user")}<//>
   `;
   return html`<${Page}
     title=${t("Users and enrolment")}
@@ -79,7 +69,7 @@ function Users() {
               <${Avatar} of=${one.username} />
               <span class="row-main"><b>${one.username}</b></span>
               ${one.isActive === false && html`<span class="chip bad">${t("Inactive")}</span>`}
-              <span class="chip">${say(one.role)}</span>
+              <span class="chip">${labelOf(one.role)}</span>
               <${Time} at=${one.createdAt} />
               <button type="button" class="button small" onClick=${() => setEditing(one)}>${t("Edit")}</button>
               ${
@@ -143,7 +133,7 @@ function UserForm({ of = NOBODY, close, reload }) {
     return draft;
   };
   const save = submit(send, async () => {
-    told(isNew ? t("User added.") : t("Saved."));
+    toastSuccess(isNew ? t("User added.") : t("Saved."));
     await reload();
     close();
   });
@@ -153,7 +143,7 @@ function UserForm({ of = NOBODY, close, reload }) {
   };
   return html`<${Dialog} title=${isNew ? t("New user") : t("Edit {username}", of)} close=${close}>
     <form onSubmit=${save}>
-      <${KeptDraft} form=${form} />
+      <${RestoredDraftNotice} form=${form} />
       ${
         isNew &&
         html`<${TextField}
@@ -186,7 +176,7 @@ function UserForm({ of = NOBODY, close, reload }) {
           form=${fields}
         />`
       }
-      <${Fault} form=${form} />
+      <${FormError} form=${form} />
       <footer>
         <button type="button" class="button" onClick=${cancel}>${t("Cancel")}</button>
         <button class="button primary" data-testid="user-save" disabled=${form.busy}>${t("Save")}</button>
@@ -199,7 +189,7 @@ function Enrolment() {
   const [token, setToken] = useState(null);
   const [ending, setEnding] = useState(null);
   const pages = usePages("/enrolment-tokens", "enrolmentTokens");
-  useLive(({ event }) => event === "token:changed", pages.reload);
+  useLiveEvents(({ event }) => event === "token:changed", pages.reload);
   const make = async () => {
     setToken((await api.post("/agents/enrolment-tokens")).enrolmentToken);
     await pages.reload();
@@ -208,17 +198,17 @@ function Enrolment() {
     <h2>${t("Enrolment of agents")}</h2>
     <p class="muted">${t("An agent on another machine registers with an enrolment token. It is shown once.")}</p>
     <p><${Button} act=${make} testid="enrolment-new">${t("Make an enrolment token")}<//></p>
-    ${token && html`<${Secret} value=${token.token} expiresAt=${token.expiresAt} />`}
+    ${token && html`<${OneTimeSecret} value=${token.token} expiresAt=${token.expiresAt} />`}
     <${Listing} pages=${pages} empty=${html`<p class="muted">${t("There is none.")}</p>`}>
       <ul class="rows">
         ${pages.items?.map(
           (one) =>
             html`<li key=${one.id} class="row" data-testid="enrolment-row">
               <span class="row-main">
-                <b>${t("Made by {name}", { name: actorName(one.createdBy) })}</b><small>${lastUse(one)}</small>
+                <b>${t("Made by {name}", { name: actorName(one.createdBy) })}</b><small>${lastUseText(one)}</small>
               </span>
               <${Time} at=${one.createdAt} />
-              <span class="muted">${sayEnd(one)}</span>
+              <span class="muted">${expiryText(one)}</span>
               <button type="button" class="button small ghost" onClick=${() => setEnding(one)}>${t("Revoke")}</button>
             </li>`,
         )}

@@ -3,13 +3,13 @@ import { useState } from "preact/hooks";
 import { Badge, Button, Empty, Listing, Page, Time } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
 import { api } from "../../server/api.mjs";
-import { useEvery, useLive, usePages } from "../../server/loading.mjs";
-import { mayAnywhere } from "../../server/session.mjs";
+import { useInterval, useLiveEvents, usePages } from "../../server/loading.mjs";
+import { hasPlatformRole } from "../../server/session.mjs";
 import { project } from "../../state/projects.mjs";
 import { t, tn } from "../../words/language.mjs";
 import { serverText } from "../../words/server-texts.mjs";
 import { JOB_STATES } from "../../words/states.mjs";
-import { say, shortId } from "../../words/words.mjs";
+import { labelOf, shortId } from "../../words/words.mjs";
 
 const STATES = ["", ...JOB_STATES];
 // No event tells that a job begins, or how it ends.
@@ -33,8 +33,8 @@ export function Jobs() {
   const [everywhere, setEverywhere] = useState(false);
   const projectId = everywhere ? undefined : project.value?.id;
   const pages = usePages("/jobs", "jobs", { state, projectId });
-  useLive(({ event }) => !event.startsWith("task:log") && event !== "task:progress", pages.reload);
-  useEvery(LOOK_MS, pages.reload, Boolean(pages.items?.some(isLive)));
+  useLiveEvents(({ event }) => !event.startsWith("task:log") && event !== "task:progress", pages.reload);
+  useInterval(LOOK_MS, pages.reload, Boolean(pages.items?.some(isLive)));
   const retry = (id) => async () => {
     await api.post(`/jobs/${id}/retry`);
     await pages.reload();
@@ -57,7 +57,7 @@ export function Jobs() {
     <label>
       <span class="sr">${t("State")}</span>
       <select value=${state} data-testid="jobs-state" onChange=${(event) => setState(event.target.value)}>
-        ${STATES.map((one) => html`<option key=${one} value=${one}>${one ? say(one) : t("Every state")}</option>`)}
+        ${STATES.map((one) => html`<option key=${one} value=${one}>${one ? labelOf(one) : t("Every state")}</option>`)}
       </select>
     </label>
     <${Button} act=${pages.reload}>${t("Read again")}<//>
@@ -101,7 +101,7 @@ export function Jobs() {
               <${Time} at=${job.finishedAt || job.startedAt || job.createdAt} />
               ${
                 job.state === "failed" &&
-                mayAnywhere("maintainer") &&
+                hasPlatformRole("maintainer") &&
                 html`<${Button} small act=${retry(job.id)} testid="job-retry">${t("Try again")}<//>`
               }
             </li>`,

@@ -1,14 +1,16 @@
 // The outgoing webhook: where it goes, what it tells of, whether it works. For admins.
 import { useState } from "preact/hooks";
-import { told } from "../../browser/toasts.mjs";
-import { Button, CheckField, Fault, Listing, TextField, Time, Trouble } from "../../components/controls.mjs";
+import { toastSuccess } from "../../browser/toasts.mjs";
+import { Button, Listing, LoadError, Time } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
+import { CheckField, TextField } from "../../forms/fields.mjs";
+import { FormError } from "../../forms/form.mjs";
 import { useSharedForm } from "../../forms/shared-form.mjs";
 import { api } from "../../server/api.mjs";
-import { useEvery, useLive, usePages, useRead } from "../../server/loading.mjs";
+import { useInterval, useLiveEvents, usePages, useRead } from "../../server/loading.mjs";
 import { t } from "../../words/language.mjs";
 import { serverText } from "../../words/server-texts.mjs";
-import { Secret } from "../account/account.mjs";
+import { OneTimeSecret } from "../account/account.mjs";
 
 // No event tells of messages.
 const LOOK_MS = 20_000;
@@ -33,8 +35,8 @@ const endOf = ({ finishedAt, error }) =>
 export function Webhook() {
   const { value, error, reload } = useRead("/webhook");
   const pages = usePages("/webhook/deliveries", "webhookDeliveries");
-  useLive(({ event }) => event === "settings:changed", reload);
-  if (error && !value) return html`<${Trouble} error=${error} again=${reload} />`;
+  useLiveEvents(({ event }) => event === "settings:changed", reload);
+  if (error && !value) return html`<${LoadError} error=${error} again=${reload} />`;
   if (!value) return null;
   const { webhook } = value;
   return html`<section data-testid="webhook">
@@ -79,12 +81,12 @@ function Form({ webhook, saved }) {
   });
   const send = async (draft, before) => {
     const changes = changesIn(draft, before);
-    if (!Object.keys(changes).length) return told(t("Nothing has changed."));
+    if (!Object.keys(changes).length) return toastSuccess(t("Nothing has changed."));
     await api.patch("/webhook", changes);
     return draft;
   };
   const save = submit(send, async () => {
-    told(t("Saved."));
+    toastSuccess(t("Saved."));
     await saved();
   });
   return html`<form class="sheet" onSubmit=${save}>
@@ -104,7 +106,7 @@ function Form({ webhook, saved }) {
           html`<${CheckField} key=${kind} label=${label} hint=${hint} name=${kind} form=${fields} />`,
       )}
     </fieldset>
-    <${Fault} form=${form} />
+    <${FormError} form=${form} />
     <footer>
       <button class="button primary" data-testid="webhook-save" disabled=${form.busy}>${t("Save webhook")}</button>
     </footer>
@@ -122,12 +124,12 @@ function Signing({ changed }) {
       ${" "}${t("A new one replaces the old one at once.")}
     </p>
     <p><${Button} act=${make} testid="webhook-secret-new">${t("Make a new secret")}<//></p>
-    ${secret && html`<${Secret} value=${secret} />`}`;
+    ${secret && html`<${OneTimeSecret} value=${secret} />`}`;
 }
 
 function Deliveries({ webhook, pages }) {
   const waits = pages.items?.some(({ finishedAt, attempts }) => !finishedAt && attempts === 0);
-  useEvery(waits ? FIRST_TRY_MS : LOOK_MS, pages.reload);
+  useInterval(waits ? FIRST_TRY_MS : LOOK_MS, pages.reload);
   const test = async () => {
     await api.post("/webhook/test");
     await pages.reload();

@@ -1,20 +1,30 @@
 // The agents: who is there, what each is doing, and taking one out of service.
 import { useState } from "preact/hooks";
 import { go, route, to } from "../../browser/routes.mjs";
-import { Badge, Button, Empty, Listing, Loading, Page, Time, Trouble, useEnd } from "../../components/controls.mjs";
+import {
+  Badge,
+  Button,
+  Empty,
+  Listing,
+  LoadError,
+  Loading,
+  Page,
+  Time,
+  useStickToEnd,
+} from "../../components/controls.mjs";
 import { Confirm } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
 import { hasDrivers } from "../../forms/driver-fields.mjs";
 import { api } from "../../server/api.mjs";
-import { useEvery, useLive, usePages, useRead } from "../../server/loading.mjs";
-import { may, mayAnywhere } from "../../server/session.mjs";
+import { useInterval, useLiveEvents, usePages, useRead } from "../../server/loading.mjs";
+import { hasPlatformRole, hasRole } from "../../server/session.mjs";
 import { t, th } from "../../words/language.mjs";
 import { serverText } from "../../words/server-texts.mjs";
 import { AGENT_STATES, DRAINABLE_AGENT_STATES } from "../../words/states.mjs";
-import { clock, exact, say, shortId } from "../../words/words.mjs";
+import { clockTime, fullTime, labelOf, shortId } from "../../words/words.mjs";
 import { DriverChips, Drivers, Findings } from "./drivers.mjs";
-import { FirstUse } from "./missing-driver.mjs";
-import { Confinement, confinementOf, RuntimeConfinement } from "./sandbox-badge.mjs";
+import { MissingDriver } from "./missing-driver.mjs";
+import { RuntimeSandboxWarning, SandboxBadge, sandboxState } from "./sandbox-badge.mjs";
 
 const STATUSES = ["", ...AGENT_STATES];
 // No event tells of a heartbeat, nor of what an agent has logged.
@@ -36,12 +46,12 @@ const openTask = async (id) => {
 export function Agents() {
   const [status, setStatus] = useState("");
   const pages = usePages("/agents", "agents", { status });
-  useLive((message) => isAgentStatus(message) || isDeletion(message), pages.reload);
-  useEvery(BEAT_MS, pages.reload);
+  useLiveEvents((message) => isAgentStatus(message) || isDeletion(message), pages.reload);
+  useInterval(BEAT_MS, pages.reload);
   const actions = html`<label>
     <span class="sr">${t("Status")}</span>
     <select value=${status} data-testid="agents-status" onChange=${(event) => setStatus(event.target.value)}>
-      ${STATUSES.map((one) => html`<option key=${one} value=${one}>${one ? say(one) : t("Every status")}</option>`)}
+      ${STATUSES.map((one) => html`<option key=${one} value=${one}>${one ? labelOf(one) : t("Every status")}</option>`)}
     </select>
   </label>`;
   return html`<${Page}
@@ -49,8 +59,8 @@ export function Agents() {
     lead=${t("Who does the work. Each takes up the tasks whose required capabilities it has.")}
     actions=${actions}
   >
-    <${FirstUse} here />
-    <${RuntimeConfinement} />
+    <${MissingDriver} here />
+    <${RuntimeSandboxWarning} />
     <${Listing}
       pages=${pages}
       empty=${
@@ -58,7 +68,7 @@ export function Agents() {
           ? html`<${Empty} title=${t("No agent has this status")} />`
           : html`<${Empty} title=${t("No agent has registered")}>
             ${
-              may("admin")
+              hasRole("admin")
                 ? th(
                     "Start one on this machine, or make an enrolment token under {place} " +
                       "and let one register from elsewhere.",
@@ -93,7 +103,7 @@ export function Agents() {
                       agent.error &&
                       html`<small class="bad-text" data-testid="agent-error">${serverText(agent.error)}</small>`
                     }
-                    <${Confinement} of=${agent.sandbox} />
+                    <${SandboxBadge} of=${agent.sandbox} />
                   </td>
                   <td><${Badge} word=${agent.status} /></td>
                   <td><${DriverChips} agent=${agent} /></td>
@@ -124,20 +134,20 @@ export function Agent({ id }) {
   const [level, setLevel] = useState("");
   const logs = useRead(`/agents/${id}/logs`, { limit: 200, level });
   const [removing, setRemoving] = useState(false);
-  useLive(
+  useLiveEvents(
     (message) => (isAgentStatus(message) || isDeletion(message)) && message.data?.agentId === id,
     () => {
       reload();
       logs.reload();
     },
   );
-  useEvery(BEAT_MS, reload);
-  useEvery(LOG_MS, logs.reload);
+  useInterval(BEAT_MS, reload);
+  useInterval(LOG_MS, logs.reload);
   const agent = value?.agent;
   const isGone = error?.status === 404;
   if (error && (isGone || !agent))
     return html`<${Page} title=${t("Agent")}>
-      <${Trouble} error=${error} again=${reload} list=${{ href: "#/agents", text: t("Agents") }} />
+      <${LoadError} error=${error} again=${reload} list=${{ href: "#/agents", text: t("Agents") }} />
     <//>`;
   if (!agent) return html`<${Loading} />`;
   const drain = async () => {
@@ -146,14 +156,14 @@ export function Agent({ id }) {
   };
   const actions = html`
     ${
-      mayAnywhere("maintainer") &&
+      hasPlatformRole("maintainer") &&
       DRAINABLE_AGENT_STATES.includes(agent.status) &&
       html`<${Button} act=${drain} testid="agent-drain" title=${t("It finishes what it has and takes nothing more")}>
         ${t("Drain")}
       <//>`
     }
     ${
-      may("admin") &&
+      hasRole("admin") &&
       html`<button type="button" class="button ghost" onClick=${() => setRemoving(true)}>${t("Remove")}</button>`
     }
   `;
@@ -164,7 +174,7 @@ export function Agent({ id }) {
   >
     ${agent.error && html`<p class="banner bad" data-testid="agent-error">${serverText(agent.error)}</p>`}
     ${
-      confinementOf(agent.sandbox) === "open" &&
+      sandboxState(agent.sandbox) === "open" &&
       html`<p class="banner bad" data-testid="agent-unconfined">
         <span>
           <b>${t("Runs unconfined.")}</b>${" "}
@@ -177,7 +187,7 @@ export function Agent({ id }) {
         agent.sandbox &&
         html`
           <dt>${t("Sandbox")}</dt>
-          <dd><${Confinement} of=${agent.sandbox} /> <span class="muted">${serverText(agent.sandbox.says)}</span></dd>
+          <dd><${SandboxBadge} of=${agent.sandbox} /> <span class="muted">${serverText(agent.sandbox.says)}</span></dd>
         `
       }
       <dt>${t("Drivers")}</dt>
@@ -219,7 +229,7 @@ export function Agent({ id }) {
       </div>
       ${
         logs.error
-          ? html`<${Trouble} error=${logs.error} again=${logs.reload} />`
+          ? html`<${LoadError} error=${logs.error} again=${logs.reload} />`
           : !logs.value
             ? html`<${Loading} />`
             : logs.value.logs.length
@@ -247,7 +257,7 @@ export function Agent({ id }) {
 }
 
 function Log({ entries }) {
-  const box = useEnd(entries);
+  const box = useStickToEnd(entries);
   return html`<div
     class="log-box"
     ...${box}
@@ -263,7 +273,7 @@ function Log({ entries }) {
             key=${at}
             class=${`entry log ${one.level === "error" ? "erro" : one.level.startsWith("warn") ? "warn" : ""}`}
           >
-            <time datetime=${one.at} title=${exact(one.at)}>${clock(one.at)}</time>
+            <time datetime=${one.at} title=${fullTime(one.at)}>${clockTime(one.at)}</time>
             <pre>${one.message}</pre>
           </li>`,
       )}

@@ -1,6 +1,6 @@
 // Drivers: what each agent can work with, what is missing and how to get it.
 import { to } from "../../browser/routes.mjs";
-import { Loading, Trouble } from "../../components/controls.mjs";
+import { LoadError, Loading } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
 import { useAllDrivers } from "../../forms/driver-fields.mjs";
 import { t, tn } from "../../words/language.mjs";
@@ -55,7 +55,7 @@ export function Drivers({ ask }) {
     <p class="muted">${t("The programs that do the work. A task goes only to an agent that has its driver.")}</p>
     ${
       error && !value
-        ? html`<${Trouble} error=${error} again=${reload} />`
+        ? html`<${LoadError} error=${error} again=${reload} />`
         : !value
           ? html`<${Loading} />`
           : html`<ul class="rows">

@@ -1,7 +1,7 @@
 // What is missing until agents can use a real driver: one line, gone as soon as one of them can.
 import { html } from "../../components/html.mjs";
 import { useDrivers } from "../../forms/driver-fields.mjs";
-import { may } from "../../server/session.mjs";
+import { hasRole } from "../../server/session.mjs";
 import { t, th } from "../../words/language.mjs";
 
 const SCRIPTED = "scripted";
@@ -19,7 +19,7 @@ function missing(drivers) {
 // installed: a driver that lacks nothing else; without one, it is to be installed as well.
 function Provider({ installed }) {
   const values = {
-    addProvider: may("admin")
+    addProvider: hasRole("admin")
       ? html`<a href="#/models">${t("Add a model provider")}</a>`
       : t("Ask an admin to add a model provider"),
     variable: html`<code>${VARIABLES[installed?.api || "anthropic"]}</code>`,
@@ -36,7 +36,7 @@ function Provider({ installed }) {
 }
 
 // here: the agents are shown below.
-export function FirstUse({ here }) {
+export function MissingDriver({ here }) {
   const drivers = useDrivers();
   const what = drivers && missing(drivers);
   if (!what) return null;

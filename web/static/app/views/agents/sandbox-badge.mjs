@@ -5,10 +5,10 @@ import { t } from "../../words/language.mjs";
 import { serverText } from "../../words/server-texts.mjs";
 
 // of: {isConfining, says}, or null where nothing was reported: "confined", "open" or null.
-export const confinementOf = (of) => (of ? (of.isConfining ? "confined" : "open") : null);
+export const sandboxState = (of) => (of ? (of.isConfining ? "confined" : "open") : null);
 
-export function Confinement({ of }) {
-  const how = confinementOf(of);
+export function SandboxBadge({ of }) {
+  const how = sandboxState(of);
   if (!how) return null;
   return html`<span
     class=${`badge ${how === "open" ? "bad loud" : "good"}`}
@@ -21,9 +21,9 @@ export function Confinement({ of }) {
 }
 
 // Loud if what the local runtime starts, checks and previews, is in no sandbox; else nothing.
-export function RuntimeConfinement() {
+export function RuntimeSandboxWarning() {
   const { sandbox } = useRead("/health").value || {};
-  if (confinementOf(sandbox) !== "open") return null;
+  if (sandboxState(sandbox) !== "open") return null;
   return html`<p class="banner bad" data-testid="runtime-unconfined">
     <span><b>${t("Checks and previews run unconfined.")}</b> ${serverText(sandbox.says)}</span>
   </p>`;

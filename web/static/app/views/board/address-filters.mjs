@@ -2,11 +2,11 @@
 const NAMES = ["q", "label", "priority", "agent", "state", "mine"];
 
 // What of the address is a filter.
-export const only = (query) =>
+export const filterQuery = (query) =>
   Object.fromEntries(NAMES.map((name) => [name, query[name]]).filter(([, value]) => value));
 // The filter of the address as the API takes it. The state is not in it: it is a choice of columns.
-export function filterOf({ q, label, priority, agent, mine }) {
+export function apiFilter({ q, label, priority, agent, mine }) {
   const filter = { q, label, priority, assignedAgentId: agent, mine: mine && "true" };
   return Object.fromEntries(Object.entries(filter).filter(([, value]) => value));
 }
-export const isFiltering = (query) => Object.keys(only(query)).length > 0;
+export const isFiltering = (query) => Object.keys(filterQuery(query)).length > 0;

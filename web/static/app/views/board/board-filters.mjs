@@ -1,35 +1,35 @@
 // What the board shows: kept in the address, so that it can be sent to somebody, and under a name in this browser.
 import { useState } from "preact/hooks";
-import { putQuery, route, to, withQuery } from "../../browser/routes.mjs";
-import { toldUndoable } from "../../browser/toasts.mjs";
+import { replaceQuery, route, to, withQuery } from "../../browser/routes.mjs";
+import { toastUndoable } from "../../browser/toasts.mjs";
 import { Icon } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
 import { agentName } from "../../state/actors.mjs";
 import { tasks } from "../../state/board-tasks.mjs";
 import { t } from "../../words/language.mjs";
 import { TASK_STATES } from "../../words/states.mjs";
-import { BY_URGENCY, say } from "../../words/words.mjs";
-import { isFiltering, only } from "./address-filters.mjs";
-import { dropView, saveView, viewsOf } from "./saved-filters.mjs";
+import { BY_URGENCY, labelOf } from "../../words/words.mjs";
+import { filterQuery, isFiltering } from "./address-filters.mjs";
+import { deleteFilter, savedFilters, saveFilter } from "./saved-filters.mjs";
 
-const change = (name, value) => putQuery({ ...route.value.query, [name]: value });
+const change = (name, value) => replaceQuery({ ...route.value.query, [name]: value });
 
-export function Filters({ projectId }) {
+export function BoardFilters({ projectId }) {
   const { query } = route.value;
   const [name, setName] = useState("");
   const all = [...(tasks.value?.values() || [])];
   const labels = [...new Set(all.flatMap((task) => task.labels || []))].sort();
   const agents = [...new Set([query.agent, ...all.map((task) => task.assignedAgentId)])].filter(Boolean);
-  const saved = viewsOf(projectId);
+  const saved = savedFilters(projectId);
   const save = (event) => {
     event.preventDefault();
     if (!name.trim()) return;
-    saveView(projectId, name.trim(), only(query));
+    saveFilter(projectId, name.trim(), filterQuery(query));
     setName("");
   };
   const forget = ({ name: gone, query: kept }) => {
-    dropView(projectId, gone);
-    toldUndoable(t("The view {name} is forgotten.", { name: gone }), () => saveView(projectId, gone, kept));
+    deleteFilter(projectId, gone);
+    toastUndoable(t("The view {name} is forgotten.", { name: gone }), () => saveFilter(projectId, gone, kept));
   };
   return html`<div class="filters" role="group" aria-label=${t("Filter")} data-testid="board-filters">
     <${Label} labels=${labels} />
@@ -37,13 +37,13 @@ export function Filters({ projectId }) {
       name="priority"
       label=${t("Priority")}
       any=${t("Any priority")}
-      options=${BY_URGENCY.map((one) => [one, say(one)])}
+      options=${BY_URGENCY.map((one) => [one, labelOf(one)])}
     />
     <${Choose}
       name="state"
       label=${t("State")}
       any=${t("Any state")}
-      options=${TASK_STATES.map((one) => [one, say(one)])}
+      options=${TASK_STATES.map((one) => [one, labelOf(one)])}
     />
     <${Choose}
       name="agent"
@@ -62,7 +62,7 @@ export function Filters({ projectId }) {
     </label>
     ${
       isFiltering(query) &&
-      html`<button type="button" class="button ghost" data-testid="filter-clear" onClick=${() => putQuery({})}>
+      html`<button type="button" class="button ghost" data-testid="filter-clear" onClick=${() => replaceQuery({})}>
           ${t("Clear")}
         </button>
         <form onSubmit=${save}>

@@ -2,19 +2,19 @@
 import { useEffect, useState } from "preact/hooks";
 import { useKeyDown } from "../../browser/keyboard.mjs";
 import { go, to } from "../../browser/routes.mjs";
-import { told, toldUndoable, warned } from "../../browser/toasts.mjs";
+import { toastSuccess, toastUndoable, toastWarning } from "../../browser/toasts.mjs";
 import { Button } from "../../components/controls.mjs";
 import { Confirm } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
 import { api } from "../../server/api.mjs";
-import { may, signedIn } from "../../server/session.mjs";
-import { keepTask, tasks } from "../../state/board-tasks.mjs";
+import { hasRole, signedIn } from "../../server/session.mjs";
+import { storeTask, tasks } from "../../state/board-tasks.mjs";
 import { cancelSoon, willBeCancelled } from "../../state/delayed-cancel.mjs";
 import { project } from "../../state/projects.mjs";
 import { mark, t, tn } from "../../words/language.mjs";
 import { CANCELLABLE_TASK_STATES, FINAL_TASK_STATES } from "../../words/states.mjs";
-import { BY_URGENCY, say } from "../../words/words.mjs";
-import { clear, selected } from "./selected-tasks.mjs";
+import { BY_URGENCY, labelOf } from "../../words/words.mjs";
+import { clearSelection, selectedTasks } from "./selected-tasks.mjs";
 
 const DONE = {
   approved: [mark("{count} task approved."), mark("{count} tasks approved.")],
@@ -26,11 +26,11 @@ const DONE = {
 async function withEach(some, done, act, undo = null) {
   const refused = [];
   const acted = [];
-  const left = new Set(selected.value);
+  const left = new Set(selectedTasks.value);
   for (const task of some) {
     try {
       const { task: fresh } = await act(task);
-      keepTask(fresh);
+      storeTask(fresh);
       acted.push(task);
       left.delete(task.id);
     } catch (error) {
@@ -39,26 +39,26 @@ async function withEach(some, done, act, undo = null) {
       refused.push(`“${task.title}”: ${error.message}`);
     }
   }
-  selected.value = refused.length ? left : new Set();
+  selectedTasks.value = refused.length ? left : new Set();
   const text = tn(acted.length, ...DONE[done]);
   const takeBack = async () => {
-    for (const task of acted) keepTask((await undo(task)).task);
+    for (const task of acted) storeTask((await undo(task)).task);
   };
-  if (acted.length && undo) toldUndoable(text, takeBack);
-  else if (acted.length) told(text);
-  if (refused.length) warned(refused.join(" "));
+  if (acted.length && undo) toastUndoable(text, takeBack);
+  else if (acted.length) toastSuccess(text);
+  if (refused.length) toastWarning(refused.join(" "));
 }
 
-export function Selection() {
+export function SelectionBar() {
   const [cancelling, setCancelling] = useState(false);
   const [label, setLabel] = useState("");
-  const chosen = [...selected.value].map((id) => tasks.value?.get(id)).filter(Boolean);
+  const chosen = [...selectedTasks.value].map((id) => tasks.value?.get(id)).filter(Boolean);
   const among = (...states) => chosen.filter(({ state }) => states.includes(state));
-  useKeyDown((event) => event.key === "Escape" && !event.target.closest("dialog,.panel") && clear());
-  useEffect(() => clear, []);
+  useKeyDown((event) => event.key === "Escape" && !event.target.closest("dialog,.panel") && clearSelection());
+  useEffect(() => clearSelection, []);
   // Who may only read by now has nothing to select for.
-  const isMember = may("member");
-  useEffect(() => void (isMember || clear()), [isMember]);
+  const isMember = hasRole("member");
+  useEffect(() => void (isMember || clearSelection()), [isMember]);
   if (!chosen.length || !isMember) return null;
   const ready = among("ready_to_test");
   const approved = among("approved");
@@ -70,12 +70,12 @@ export function Selection() {
     withEach(ready, "approved", ({ id, headSha }) => api.post(`/tasks/${id}/approve`, { commitSha: headSha }));
   const cancel = async () => {
     cancelSoon(cancellable);
-    clear();
+    clearSelection();
   };
   const group = async () => {
     const taskIds = approved.map(({ id }) => id).sort();
     const { taskGroup } = await api.post("/task-groups", { projectId: project.value.id, taskIds });
-    clear();
+    clearSelection();
     go(to.group(project.value.id, taskGroup.id));
   };
   // undone: the value without this change, of the task as it is now and as it was before.
@@ -111,7 +111,7 @@ export function Selection() {
   return html`<div class="selection" role="group" aria-label=${t("Selected tasks")} data-testid="selection">
     <b aria-live="polite">${t("{count} selected", { count: chosen.length })}</b>
     ${
-      may("maintainer") &&
+      hasRole("maintainer") &&
       html`
         <${Button} kind="primary" disabled=${!ready.length} act=${approve} testid="selection-approve">
           ${t("Approve")} ${ready.length || ""}
@@ -129,7 +129,7 @@ export function Selection() {
       onChange=${(event) => setPriority(event.target.value)}
     >
       <option value="">${t("Priority…")}</option>
-      ${BY_URGENCY.map((one) => html`<option key=${one} value=${one}>${say(one)}</option>`)}
+      ${BY_URGENCY.map((one) => html`<option key=${one} value=${one}>${labelOf(one)}</option>`)}
     </select>
     <form onSubmit=${addLabel}>
       <input
@@ -155,7 +155,7 @@ export function Selection() {
           : t("Cancel {count}…", { count: cancellable.length || "" })
       }
     </button>
-    <button type="button" class="button ghost" data-testid="selection-clear" onClick=${clear}>${t("Clear")}</button>
+    <button type="button" class="button ghost" data-testid="selection-clear" onClick=${clearSelection}>${t("Clear")}</button>
     ${
       cancelling &&
       html`<${Confirm}

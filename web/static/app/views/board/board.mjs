@@ -1,44 +1,44 @@
 // A project's tasks in columns by state, moved by events, with the open task beside them.
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { isPlain, isTyping, useKeyDown, useKeyList, writing } from "../../browser/keyboard.mjs";
-import { putQuery, route, to } from "../../browser/routes.mjs";
-import { failed } from "../../browser/toasts.mjs";
-import { Badge, Button, cls, Empty, Icon, Loading, Trouble } from "../../components/controls.mjs";
+import { hasNoModifier, isTyping, newTaskProject, useKeyDown, useShortcutList } from "../../browser/keyboard.mjs";
+import { replaceQuery, route, to } from "../../browser/routes.mjs";
+import { toastError } from "../../browser/toasts.mjs";
+import { Badge, Button, classNames, Empty, Icon, LoadError, Loading } from "../../components/controls.mjs";
 import { Confirm } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
-import { lazy, None } from "../../components/lazy.mjs";
+import { lazy, NoPlaceholder } from "../../components/lazy.mjs";
 import { api } from "../../server/api.mjs";
 import { listen } from "../../server/live-events.mjs";
-import { useEvery } from "../../server/loading.mjs";
-import { may } from "../../server/session.mjs";
+import { useInterval } from "../../server/loading.mjs";
+import { hasRole } from "../../server/session.mjs";
 import {
-  cards,
+  applyTaskEvent,
+  cardDetails,
   cursors,
-  further,
-  heardOfTask,
   loadBoard,
   loadCards,
   loadMore,
   tasks,
-  trouble,
+  tasksError,
+  unloadedCounts,
 } from "../../state/board-tasks.mjs";
 import { cancelSoon } from "../../state/delayed-cancel.mjs";
-import { keepProject, project } from "../../state/projects.mjs";
+import { project, storeProject } from "../../state/projects.mjs";
 import { mark, t, th } from "../../words/language.mjs";
 import { serverText } from "../../words/server-texts.mjs";
 import { TASK_STATES } from "../../words/states.mjs";
-import { BY_URGENCY, say, shownState, tone } from "../../words/words.mjs";
-import { FirstUse } from "../agents/missing-driver.mjs";
-import { filterOf, isFiltering, only } from "./address-filters.mjs";
-import { dragged, mayMove, move } from "./card-moves.mjs";
+import { BY_URGENCY, labelOf, shownState, tone } from "../../words/words.mjs";
+import { MissingDriver } from "../agents/missing-driver.mjs";
+import { apiFilter, filterQuery, isFiltering } from "./address-filters.mjs";
+import { draggedTask, mayMove, moveCard } from "./card-moves.mjs";
 import { Card } from "./card.mjs";
 import { NewTask } from "./new-task.mjs";
-import { press } from "./pointer-hold.mjs";
-import { selected } from "./selected-tasks.mjs";
+import { holdCards } from "./pointer-hold.mjs";
+import { selectedTasks } from "./selected-tasks.mjs";
 
-const Filters = lazy(() => import("./board-filters.mjs"), "Filters", None);
-const Selection = lazy(() => import("./board-selection.mjs"), "Selection", None);
-const NewTasks = lazy(() => import("./several-new-tasks.mjs"), "NewTasks", None);
+const Filters = lazy(() => import("./board-filters.mjs"), "BoardFilters", NoPlaceholder);
+const Selection = lazy(() => import("./board-selection.mjs"), "SelectionBar", NoPlaceholder);
+const NewTasks = lazy(() => import("./several-new-tasks.mjs"), "SeveralNewTasks", NoPlaceholder);
 const TaskPanel = lazy(
   () => import("../task/task-panel.mjs"),
   "TaskPanel",
@@ -63,20 +63,20 @@ const KEYS = [
   ["x", mark("Select the card")],
 ];
 const STEPS_MS = 20_000;
-const rank = (task) => (cards.value.get(task.id)?.question ? -1 : BY_URGENCY.indexOf(task.priority));
+const rank = (task) => (cardDetails.value.get(task.id)?.question ? -1 : BY_URGENCY.indexOf(task.priority));
 const inOrder = (a, b) => rank(a) - rank(b) || (a.id < b.id ? 1 : -1);
 
 export function Board({ taskId }) {
   const { id: projectId } = project.value;
   const { query } = route.value;
-  const filter = filterOf(query);
+  const filter = apiFilter(query);
   const wanted = JSON.stringify(filter);
   const [typed, setTyped] = useState(query.q || "");
   // null: the fields of the filter are shown while there is one.
   const [filtering, setFiltering] = useState(null);
   const isFiltered = isFiltering(query);
   const showsFilter = filtering ?? isFiltered;
-  const hidden = showsFilter ? 0 : Object.keys(only(query)).length;
+  const hidden = showsFilter ? 0 : Object.keys(filterQuery(query)).length;
   const [ended, setEnded] = useState(false);
   const [several, setSeveral] = useState(false);
   const load = () => loadBoard(projectId, filter);
@@ -91,7 +91,7 @@ export function Board({ taskId }) {
       listen((message) => {
         if (message.event === "connected" || (message.event === "resync" && message.projectId === projectId))
           latest.current();
-        else heardOfTask(message, () => latest.current());
+        else applyTaskEvent(message, () => latest.current());
       }),
     [projectId],
   );
@@ -101,7 +101,7 @@ export function Board({ taskId }) {
     if (typed.trim() === sent.current) return undefined;
     const timer = setTimeout(() => {
       sent.current = typed.trim();
-      putQuery({ ...route.value.query, q: sent.current });
+      replaceQuery({ ...route.value.query, q: sent.current });
     }, 200);
     return () => clearTimeout(timer);
   }, [typed]);
@@ -111,16 +111,16 @@ export function Board({ taskId }) {
     setTyped(sent.current);
   }, [query.q]);
   const isAtWork = () => [...(tasks.value?.values() || [])].some(({ state }) => state === "in_progress");
-  useEvery(STEPS_MS, () => isAtWork() && loadCards().catch(() => {}));
-  useKeyList(KEYS);
+  useInterval(STEPS_MS, () => isAtWork() && loadCards().catch(() => {}));
+  useShortcutList(KEYS);
   useKeyDown((event) => {
-    if (event.key !== "c" || !isPlain(event) || isTyping(event) || !may("member")) return;
+    if (event.key !== "c" || !hasNoModifier(event) || isTyping(event) || !hasRole("member")) return;
     event.preventDefault();
-    writing.value = projectId;
+    newTaskProject.value = projectId;
   });
   useEffect(
     () => () => {
-      if (writing.value === projectId) writing.value = null;
+      if (newTaskProject.value === projectId) newTaskProject.value = null;
     },
     [],
   );
@@ -164,7 +164,7 @@ export function Board({ taskId }) {
             ${t("Cancelled")}
           </button>
           ${
-            may("member") &&
+            hasRole("member") &&
             html`<button
                 type="button"
                 class="button"
@@ -179,7 +179,7 @@ export function Board({ taskId }) {
               class="button primary"
               data-testid="task-new"
               title=${t("New task (c)")}
-              onClick=${() => (writing.value = projectId)}
+              onClick=${() => (newTaskProject.value = projectId)}
             >
               <${Icon} name="plus" />${t("New task")}
             </button>`
@@ -188,19 +188,19 @@ export function Board({ taskId }) {
       </header>
       ${showsFilter && html`<${Filters} projectId=${projectId} close=${() => setFiltering(false)} />`}
       <${Provisioning} />
-      <${FirstUse} />
+      <${MissingDriver} />
       ${
-        trouble.value && !tasks.value
-          ? html`<${Trouble} error=${trouble.value} again=${load} />`
+        tasksError.value && !tasks.value
+          ? html`<${LoadError} error=${tasksError.value} again=${load} />`
           : tasks.value
             ? html`<${Columns} ended=${ended} taskId=${taskId} query=${query} />`
             : html`<${Loading} />`
       }
     </main>
-    ${selected.value.size > 0 && html`<${Selection} />`}
+    ${selectedTasks.value.size > 0 && html`<${Selection} />`}
     ${several && html`<${NewTasks} close=${() => setSeveral(false)} />`}
     ${taskId && html`<${TaskPanel} key=${taskId} id=${taskId} />`}
-    ${writing.value === projectId && html`<${NewTask} close=${() => (writing.value = null)} />`}
+    ${newTaskProject.value === projectId && html`<${NewTask} close=${() => (newTaskProject.value = null)} />`}
   </div>`;
 }
 
@@ -219,7 +219,7 @@ function Provisioning() {
       ${t("In this project {error}", { error: serverText(error) })}
     </p>`;
   if (status !== "failed") return null;
-  const retry = async () => keepProject((await api.post(`/projects/${id}/retry`)).project);
+  const retry = async () => storeProject((await api.post(`/projects/${id}/retry`)).project);
   return html`<div class="banner bad">
     <span>
       ${
@@ -229,14 +229,14 @@ function Provisioning() {
       }
       ${
         importUrl &&
-        may("maintainer") &&
+        hasRole("maintainer") &&
         html` ${th("If {url} is the wrong address, delete the project in {settings} and import the right one.", {
           url: html`<code>${importUrl}</code>`,
           settings: html`<a href=${to.settings(id)}>${t("its settings")}</a>`,
         })}`
       }
     </span>
-    ${may("maintainer") && html`<${Button} small act=${retry} testid="project-retry">${t("Try again")}<//>`}
+    ${hasRole("maintainer") && html`<${Button} small act=${retry} testid="project-retry">${t("Try again")}<//>`}
   </div>`;
 }
 
@@ -261,7 +261,7 @@ function Columns({ ended, taskId, query }) {
               key=${state}
               class="column"
               data-testid=${`board-column-${state}`}
-              aria-label=${say(state)}
+              aria-label=${labelOf(state)}
             ></section>`,
         )}
       </div>
@@ -273,7 +273,7 @@ function Columns({ ended, taskId, query }) {
               ? query.q
                 ? t("Nothing in this project contains “{q}”.", { q: query.q })
                 : t("No task of this project has what the filter wants.")
-              : may("member")
+              : hasRole("member")
                 ? th(
                     "Describe something to build or fix with {button}, or press {key}. " +
                       "A free agent takes it up, and it moves along this board by itself.",
@@ -284,7 +284,7 @@ function Columns({ ended, taskId, query }) {
       <//>
     `;
   }
-  return html`<div class="board" onPointerDown=${press}>
+  return html`<div class="board" onPointerDown=${holdCards}>
     ${states.map(
       (state) =>
         html`<${Column}
@@ -298,27 +298,27 @@ function Columns({ ended, taskId, query }) {
 }
 
 function Column({ state, tasks: some, taskId }) {
-  const more = further.value[state];
+  const more = unloadedCounts.value[state];
   const [cancelling, setCancelling] = useState(null);
-  const open = mayMove(dragged.value, state);
+  const open = mayMove(draggedTask.value, state);
   const drop = (event) => {
-    const task = dragged.value;
+    const task = draggedTask.value;
     if (!mayMove(task, state)) return;
     event.preventDefault();
-    dragged.value = null;
+    draggedTask.value = null;
     if (state === "cancelled") setCancelling(task);
-    else move(task, state).catch(failed);
+    else moveCard(task, state).catch(toastError);
   };
   return html`<section
-    class=${cls("column", !some.length && "none", open && "open")}
+    class=${classNames("column", !some.length && "none", open && "open")}
     onDragOver=${(event) => open && event.preventDefault()}
     onDrop=${drop}
     data-testid=${`board-column-${state}`}
-    aria-label=${say(state)}
+    aria-label=${labelOf(state)}
   >
     <h2>
       <i class=${`state-dot ${tone(state)} ${state}`}></i>
-      ${say(state)}
+      ${labelOf(state)}
       <span class="count">${some.length + (more?.count || 0)}${more?.isCapped ? "+" : ""}</span>
     </h2>
     <div class="cards">

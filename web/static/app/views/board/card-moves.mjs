@@ -1,8 +1,8 @@
 // Which cards a person may move by hand, and where to: what the API lets a person do with a task.
 import { signal } from "@preact/signals";
 import { api } from "../../server/api.mjs";
-import { may } from "../../server/session.mjs";
-import { keepTask } from "../../state/board-tasks.mjs";
+import { hasRole } from "../../server/session.mjs";
+import { storeTask } from "../../state/board-tasks.mjs";
 import { willBeCancelled } from "../../state/delayed-cancel.mjs";
 import { CANCELLABLE_TASK_STATES } from "../../words/states.mjs";
 
@@ -19,15 +19,15 @@ const MOVES = {
 };
 
 // The task whose card is dragged, or null.
-export const dragged = signal(null);
+export const draggedTask = signal(null);
 
 export const mayMove = (task, state) =>
-  Boolean(task && MOVES[state]?.from.includes(task.state) && may(MOVES[state].role)) &&
+  Boolean(task && MOVES[state]?.from.includes(task.state) && hasRole(MOVES[state].role)) &&
   !(state === "cancelled" && willBeCancelled(task));
 export const isMovable = (task) => Object.keys(MOVES).some((state) => mayMove(task, state));
 
-export async function move(task, state) {
+export async function moveCard(task, state) {
   const { verb, body } = MOVES[state];
   const reply = await api.post(`/tasks/${task.id}/${verb}`, body?.(task));
-  keepTask(reply.task);
+  storeTask(reply.task);
 }

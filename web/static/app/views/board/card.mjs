@@ -1,46 +1,46 @@
 // A task on the board: what it is, how it stands, and what it waits for.
 import { go, route, to, withQuery } from "../../browser/routes.mjs";
-import { cls, Icon, SentBack, Time } from "../../components/controls.mjs";
+import { classNames, Icon, SentBackChip, Time } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
-import { withCode } from "../../components/inline-code.mjs";
+import { withInlineCode } from "../../components/inline-code.mjs";
 import { lazy } from "../../components/lazy.mjs";
 import { isParked, ParkedChip } from "../../components/parked-task.mjs";
 import { Priority } from "../../components/priority.mjs";
-import { may } from "../../server/session.mjs";
+import { hasRole } from "../../server/session.mjs";
 import { agentName } from "../../state/actors.mjs";
-import { cards } from "../../state/board-tasks.mjs";
+import { cardDetails } from "../../state/board-tasks.mjs";
 import { willBeCancelled } from "../../state/delayed-cancel.mjs";
 import { t } from "../../words/language.mjs";
 import { dollars } from "../../words/numbers.mjs";
 import { questionText, serverText } from "../../words/server-texts.mjs";
-import { brief, say, shortened, shortId } from "../../words/words.mjs";
-import { dragged, isMovable } from "./card-moves.mjs";
-import { selected, toggle } from "./selected-tasks.mjs";
+import { labelOf, shortened, shortId, withShortShas } from "../../words/words.mjs";
+import { draggedTask, isMovable } from "./card-moves.mjs";
+import { selectedTasks, toggleSelected } from "./selected-tasks.mjs";
 
 const MOST_REASON = 200;
 const MOST_STEP = 120;
 const Overlap = lazy(
   () => import("./changed-files-overlap.mjs"),
-  "Overlap",
+  "FilesOverlap",
   () => null,
 );
 // Waits for something that its error names.
 const isKept = (task) => task.error && !isParked(task) && (task.state === "backlog" || task.phase === "queued");
 
 export function Card({ task, on }) {
-  const said = cards.value.get(task.id);
+  const said = cardDetails.value.get(task.id);
   const busy = task.state === "in_progress";
-  const picked = selected.value.has(task.id);
+  const picked = selectedTasks.value.has(task.id);
   const pressed = (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (event.key === "o") go(to.taskPage(task));
-    if (event.key !== "x" || !may("member")) return;
+    if (event.key !== "x" || !hasRole("member")) return;
     event.preventDefault();
-    toggle(task.id);
+    toggleSelected(task.id);
   };
-  return html`<div class=${cls("card-slot", picked && "picked")}>
+  return html`<div class=${classNames("card-slot", picked && "picked")}>
     ${
-      may("member") &&
+      hasRole("member") &&
       html`<input
         type="checkbox"
         class="pick"
@@ -48,14 +48,14 @@ export function Card({ task, on }) {
         title=${t("Select (x)")}
         checked=${picked}
         data-testid="card-select"
-        onChange=${() => toggle(task.id)}
+        onChange=${() => toggleSelected(task.id)}
       />`
     }
     <a
     onKeyDown=${pressed}
       draggable=${isMovable(task)}
-      onDragStart=${() => (dragged.value = task)}
-      onDragEnd=${() => (dragged.value = null)}
+      onDragStart=${() => (draggedTask.value = task)}
+      onDragEnd=${() => (draggedTask.value = null)}
     class=${`card ${on ? "on" : ""}`}
     href=${withQuery(to.task(task.projectId, task.id), route.value.query)}
     data-testid="task-card"
@@ -68,19 +68,19 @@ export function Card({ task, on }) {
       task.state === "failed" &&
       task.error &&
       html`<span class="bad-text" title=${serverText(task.error)}>
-        ${withCode(shortened(brief(serverText(task.error)), MOST_REASON))}
+        ${withInlineCode(shortened(withShortShas(serverText(task.error)), MOST_REASON))}
       </span>`
     }
     ${
       isKept(task) &&
       html`<span class="muted" title=${serverText(task.error)} data-testid="card-waits">
-        ${withCode(shortened(brief(serverText(task.error)), MOST_REASON))}
+        ${withInlineCode(shortened(withShortShas(serverText(task.error)), MOST_REASON))}
       </span>`
     }
     ${
       said?.question
         ? html`<span class="card-note ask" data-testid="card-question">
-            ${shortened(brief(questionText(said.question, said.askedBy)), MOST_REASON)}
+            ${shortened(withShortShas(questionText(said.question, said.askedBy)), MOST_REASON)}
           </span>`
         : said?.step &&
           busy &&
@@ -100,11 +100,11 @@ export function Card({ task, on }) {
         busy &&
         task.phase &&
         !isParked(task) &&
-        html`<span class=${`chip ${task.phase === "queued" ? "" : "busy"}`}>${say(task.phase)}</span>`
+        html`<span class=${`chip ${task.phase === "queued" ? "" : "busy"}`}>${labelOf(task.phase)}</span>`
       }
       <${Checks} of=${said?.checks || {}} />
       ${said?.overlaps.length > 0 && html`<${Overlap} of=${said.overlaps} />`}
-      <${SentBack} round=${task.round} />
+      <${SentBackChip} round=${task.round} />
       ${(task.labels || []).slice(0, 3).map((label) => html`<span key=${label} class="chip label">${label}</span>`)}
       ${said?.costUsd > 0 && html`<span class="chip" title=${t("Spent on models")}>${dollars(said.costUsd)}</span>`}
       ${

@@ -6,7 +6,7 @@ import { shortened } from "../../words/words.mjs";
 const MOST_TITLE = 20;
 
 // of: [{title, files}], at least one; those with the most files first.
-export function Overlap({ of }) {
+export function FilesOverlap({ of }) {
   const whole = ({ title, files }) =>
     tn(files, "Changes {count} file that “{title}” changes, too", "Changes {count} files that “{title}” changes, too", {
       title,

@@ -1,24 +1,25 @@
 // Writing a task. What only some tasks need is folded away.
 import { useRef, useState } from "preact/hooks";
-import { keepDraft, keepFiles, keptFiles } from "../../browser/drafts.mjs";
-import { writeTask } from "../../browser/keyboard.mjs";
+import { storedFiles, storeDraft, storeFiles } from "../../browser/drafts.mjs";
+import { openNewTask } from "../../browser/keyboard.mjs";
 import { to } from "../../browser/routes.mjs";
-import { failed, told, toldUndoable } from "../../browser/toasts.mjs";
-import { CheckField, Fault, faultOf, SelectField, TextField, useForm } from "../../components/controls.mjs";
+import { toastError, toastSuccess, toastUndoable } from "../../browser/toasts.mjs";
 import { Dialog } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
-import { useTakePictures } from "../../components/pasted-pictures.mjs";
-import { attach, ChooseFiles, size } from "../../forms/choose-files.mjs";
-import { DependsOn, isCancelled, useOthers } from "../../forms/depends-on.mjs";
+import { usePastedPictures } from "../../components/pasted-pictures.mjs";
+import { ChooseFiles, fileSize, uploadAttachments } from "../../forms/choose-files.mjs";
+import { DependsOn, isCancelled, useOtherTasks } from "../../forms/depends-on.mjs";
 import { DriverFields, hasDrivers } from "../../forms/driver-fields.mjs";
-import { StepsHint } from "../../forms/example-steps.mjs";
+import { StepsExample } from "../../forms/example-steps.mjs";
+import { CheckField, SelectField, TextField } from "../../forms/fields.mjs";
+import { fieldError, FormError, useForm } from "../../forms/form.mjs";
 import { LimitFields, limitsDraft, limitsOf } from "../../forms/run-limits.mjs";
 import { CapFields, capsDraft, capsOf } from "../../forms/spending-caps.mjs";
 import { api } from "../../server/api.mjs";
-import { keepTask } from "../../state/board-tasks.mjs";
+import { storeTask } from "../../state/board-tasks.mjs";
 import { project } from "../../state/projects.mjs";
 import { t } from "../../words/language.mjs";
-import { BY_URGENCY, lines, say } from "../../words/words.mjs";
+import { BY_URGENCY, labelOf, splitList } from "../../words/words.mjs";
 
 const EMPTY = {
   title: "",
@@ -38,20 +39,20 @@ export function NewTask({ close }) {
   const { id: projectId } = project.value;
   const draftKey = `new-task.${projectId}`;
   const form = useForm(EMPTY, draftKey);
-  const [files, showFiles] = useState(keptFiles(draftKey));
+  const [files, showFiles] = useState(storedFiles(draftKey));
   const setFiles = (some) => {
-    keepFiles(draftKey, some);
+    storeFiles(draftKey, some);
     showFiles(some);
   };
-  const pictures = useTakePictures(async (file) => {
-    const others = keptFiles(draftKey);
+  const pictures = usePastedPictures(async (file) => {
+    const others = storedFiles(draftKey);
     const named = renamed(file, others);
     setFiles([...others, named]);
     return named.name;
   });
   const written = files.length || JSON.stringify(form.draft) !== JSON.stringify(EMPTY);
   const leave = () => {
-    if (written) told(t("Kept as a draft: “New task” opens with it."));
+    if (written) toastSuccess(t("Kept as a draft: “New task” opens with it."));
     close();
   };
   const finish = () => {
@@ -63,15 +64,15 @@ export function NewTask({ close }) {
     const { draft } = form;
     finish();
     if (!written) return;
-    toldUndoable(t("The draft is discarded."), () => {
-      keepDraft(draftKey, draft);
-      keepFiles(draftKey, files);
-      writeTask(projectId);
+    toastUndoable(t("The draft is discarded."), () => {
+      storeDraft(draftKey, draft);
+      storeFiles(draftKey, files);
+      openNewTask(projectId);
     });
   };
   const create = form.submit(async (draft) => {
     const body = { projectId, title: draft.title.trim(), description: draft.description, priority: draft.priority };
-    for (const name of ["labels", "requiredCapabilities"]) if (draft[name].trim()) body[name] = lines(draft[name]);
+    for (const name of ["labels", "requiredCapabilities"]) if (draft[name].trim()) body[name] = splitList(draft[name]);
     for (const name of ["driver", "model"]) if (draft[name].trim()) body[name] = draft[name].trim();
     const limits = limitsOf(draft, "limits");
     if (Object.keys(limits).length) body.limits = limits;
@@ -82,18 +83,18 @@ export function NewTask({ close }) {
     // Its first agent gets the files that are there when it begins.
     if (files.length) body.awaitsFiles = true;
     const { task } = await api.post("/tasks", body);
-    keepTask(task);
+    storeTask(task);
     const link = { href: to.task(projectId, task.id), text: t("Open") };
-    told(t("Task created."), link);
+    toastSuccess(t("Task created."), link);
     finish();
     // The task is there by now: a file that is refused can be added to it later, and until then it says that it waits.
-    if (files.length) await sendFiles(task.id, files).catch(failed);
+    if (files.length) await sendFiles(task.id, files).catch(toastError);
   });
   // While it is being sent nothing is changed: that would be lost with the dialog.
   const { busy } = form;
   const { dependsOn } = form.draft;
   const [asksMore, setAsksMore] = useState(dependsOn.length > 0);
-  const others = useOthers({ projectId, chosen: dependsOn, asks: asksMore });
+  const others = useOtherTasks({ projectId, chosen: dependsOn, asks: asksMore });
   const open = useRef(false);
   open.current ||= others.some(isCancelled);
   return html`<${Dialog} title=${t("New task")} close=${leave} wide>
@@ -117,7 +118,7 @@ export function NewTask({ close }) {
         ...${busy ? {} : pictures}
         rows="8"
         placeholder=${t("What should be different afterwards, and how would one see it?")}
-        hint=${html`<${StepsHint} form=${form} busy=${busy} />`}
+        hint=${html`<${StepsExample} form=${form} busy=${busy} />`}
       />
       <div class="pair">
         <${SelectField}
@@ -126,7 +127,7 @@ export function NewTask({ close }) {
           form=${form}
           testid="task-priority"
           disabled=${busy}
-          options=${BY_URGENCY.map((one) => [one, say(one)])}
+          options=${BY_URGENCY.map((one) => [one, labelOf(one)])}
         />
         <${TextField}
           label=${t("Labels")}
@@ -178,12 +179,12 @@ export function NewTask({ close }) {
               others=${others}
               chosen=${dependsOn}
               change=${(ids) => form.change("dependsOn", ids)}
-              error=${faultOf(form, "dependsOn")}
+              error=${fieldError(form, "dependsOn")}
             />
           </fieldset>`
         }
       </details>
-      <${Fault} form=${form} />
+      <${FormError} form=${form} />
       <footer>
         <button type="button" class="button" data-testid="task-discard" disabled=${busy} onClick=${discard}>
           ${written ? t("Discard") : t("Cancel")}
@@ -195,7 +196,7 @@ export function NewTask({ close }) {
 }
 
 async function sendFiles(taskId, files) {
-  await attach(taskId, files);
+  await uploadAttachments(taskId, files);
   await api.post(`/tasks/${taskId}/resume`);
 }
 
@@ -217,7 +218,7 @@ function Files({ files, setFiles, busy }) {
         ${files.map(
           (file) =>
             html`<li key=${file.name} class="row" data-testid="task-file">
-              <span class="row-main"><b>${file.name}</b><small>${size(file.size)}</small></span>
+              <span class="row-main"><b>${file.name}</b><small>${fileSize(file.size)}</small></span>
               <button
                 type="button"
                 class="button small ghost"

@@ -4,13 +4,13 @@
 // Resolved when the pointer is up again; null when none is down.
 let up = null;
 
-export const isPressed = () => up !== null;
+export const isPointerDown = () => up !== null;
 
 // Awaited before cards move.
-export const released = () => up;
+export const pointerUp = () => up;
 
 // For the board's pointerdown.
-export function press(event) {
+export function holdCards(event) {
   if (!event.isPrimary || event.button !== 0 || up) return;
   up = new Promise((resolve) => {
     const stop = new AbortController();

@@ -27,9 +27,9 @@ addEventListener("storage", ({ key }) => {
 
 const without = (views, name) => views.filter((view) => view.name !== name);
 
-export const viewsOf = (projectId) => all.value[projectId] || [];
-export const dropView = (projectId, name) => keep(projectId, (views) => without(views, name));
+export const savedFilters = (projectId) => all.value[projectId] || [];
+export const deleteFilter = (projectId, name) => keep(projectId, (views) => without(views, name));
 
 // One of the same name is replaced.
-export const saveView = (projectId, name, query) =>
+export const saveFilter = (projectId, name, query) =>
   keep(projectId, (views) => [...without(views, name), { name, query }]);

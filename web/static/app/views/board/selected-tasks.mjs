@@ -2,14 +2,14 @@
 import { signal } from "@preact/signals";
 
 // Task ids.
-export const selected = signal(new Set());
+export const selectedTasks = signal(new Set());
 
-export function toggle(id) {
-  const next = new Set(selected.value);
+export function toggleSelected(id) {
+  const next = new Set(selectedTasks.value);
   if (!next.delete(id)) next.add(id);
-  selected.value = next;
+  selectedTasks.value = next;
 }
 
-export function clear() {
-  if (selected.value.size) selected.value = new Set();
+export function clearSelection() {
+  if (selectedTasks.value.size) selectedTasks.value = new Set();
 }

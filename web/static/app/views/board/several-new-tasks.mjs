@@ -1,14 +1,16 @@
 // Writing several tasks at once: a title on each line.
 import { useEffect, useState } from "preact/hooks";
-import { told } from "../../browser/toasts.mjs";
-import { Fault, Loading, SelectField, TextField, useForm } from "../../components/controls.mjs";
+import { toastSuccess } from "../../browser/toasts.mjs";
+import { Loading } from "../../components/controls.mjs";
 import { Dialog } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
+import { SelectField, TextField } from "../../forms/fields.mjs";
+import { FormError, useForm } from "../../forms/form.mjs";
 import { api } from "../../server/api.mjs";
-import { keepTask } from "../../state/board-tasks.mjs";
+import { storeTask } from "../../state/board-tasks.mjs";
 import { project } from "../../state/projects.mjs";
 import { t, tn } from "../../words/language.mjs";
-import { BY_URGENCY, lines, say } from "../../words/words.mjs";
+import { BY_URGENCY, labelOf, splitList } from "../../words/words.mjs";
 
 const EMPTY = { titles: "", priority: "medium", labels: "" };
 
@@ -23,7 +25,7 @@ const sendings = new Map();
 
 // Closing the dialog does not stop what is being sent: the draft can be written again only after that, with the titles
 // that are left.
-export function NewTasks({ close }) {
+export function SeveralNewTasks({ close }) {
   const { id: projectId } = project.value;
   const [sending, setSending] = useState(() => sendings.get(projectId));
   useEffect(() => void sending?.then(() => setSending(null)), [sending]);
@@ -37,12 +39,12 @@ function Form({ projectId, close }) {
   const titles = titlesOf(form.draft.titles);
   const send = form.submit(async ({ priority, labels }) => {
     for (const [at, title] of titles.entries()) {
-      const { task } = await api.post("/tasks", { projectId, title, priority, labels: lines(labels) });
-      keepTask(task);
+      const { task } = await api.post("/tasks", { projectId, title, priority, labels: splitList(labels) });
+      storeTask(task);
       // What is there by now is not made again, whatever becomes of the others or of the page.
       form.change("titles", titles.slice(at + 1).join("\n"));
     }
-    told(tn(titles.length, "{count} task created.", "{count} tasks created."));
+    toastSuccess(tn(titles.length, "{count} task created.", "{count} tasks created."));
     form.reset();
     close();
   });
@@ -71,7 +73,7 @@ function Form({ projectId, close }) {
           name="priority"
           form=${form}
           disabled=${form.busy}
-          options=${BY_URGENCY.map((one) => [one, say(one)])}
+          options=${BY_URGENCY.map((one) => [one, labelOf(one)])}
         />
         <${TextField}
           label=${t("Labels of all")}
@@ -83,7 +85,7 @@ function Form({ projectId, close }) {
           hint=${t("Separated by commas.")}
         />
       </div>
-      <${Fault} form=${form} />
+      <${FormError} form=${form} />
       <footer>
         <button type="button" class="button" onClick=${close}>${t("Close")}</button>
         <button class="button primary" data-testid="tasks-create" disabled=${form.busy || !titles.length}>

@@ -1,14 +1,14 @@
 // Ctrl-K: everything that there is to go to or to do, found by typing; and `?`: the keys of the present view.
 import { useEffect, useId, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { chooseScheme, scheme, SCHEMES } from "../../browser/color-scheme.mjs";
-import { keyLists, overlay, writeTask } from "../../browser/keyboard.mjs";
+import { openNewTask, overlay, shortcutLists } from "../../browser/keyboard.mjs";
 import { go, to } from "../../browser/routes.mjs";
-import { failed } from "../../browser/toasts.mjs";
-import { Badge, cls, Icon } from "../../components/controls.mjs";
+import { toastError } from "../../browser/toasts.mjs";
+import { Badge, classNames, Icon } from "../../components/controls.mjs";
 import { Dialog } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
 import { api, signOut } from "../../server/api.mjs";
-import { may, mayAnywhere } from "../../server/session.mjs";
+import { hasPlatformRole, hasRole } from "../../server/session.mjs";
 import { project, projectId, projects } from "../../state/projects.mjs";
 import { chooseLanguage, language, LANGUAGES, t } from "../../words/language.mjs";
 import { shortId, shownState } from "../../words/words.mjs";
@@ -32,20 +32,20 @@ function commands() {
         goTo(t("Project settings"), to.settings(id), "settings"),
       ]
     : [];
-  const isWriter = id && may("member") && project.value;
+  const isWriter = id && hasRole("member") && project.value;
   return [
-    ...(isWriter ? [{ key: "new", text: t("New task"), icon: "plus", act: () => writeTask(id) }] : []),
+    ...(isWriter ? [{ key: "new", text: t("New task"), icon: "plus", act: () => openNewTask(id) }] : []),
     goTo(t("Needs you"), "#/inbox", "inbox"),
     ...ofProject,
     goTo(t("Agents"), "#/agents", "agent"),
     goTo(t("Jobs"), "#/jobs", "jobs"),
     goTo(t("Spend"), "#/spend", "spend"),
-    ...(may("admin")
+    ...(hasRole("admin")
       ? [goTo(t("Models"), "#/models", "models"), goTo(t("Users and enrolment"), "#/admin", "people")]
       : []),
     goTo(t("Account and tokens"), "#/account", "key"),
     { key: "docs", text: t("Documentation"), icon: "docs", act: () => location.assign("/docs") },
-    ...(mayAnywhere("maintainer")
+    ...(hasPlatformRole("maintainer")
       ? [goTo(t("New project"), "#/projects/new", "plus"), goTo(t("Welcome"), "#/welcome", "board")]
       : []),
     ...(projects.value || [])
@@ -55,7 +55,7 @@ function commands() {
       key: code,
       text: t("Language: {name}", { name }),
       icon: "settings",
-      act: () => chooseLanguage(code).catch(failed),
+      act: () => chooseLanguage(code).catch(toastError),
     })),
     ...SCHEMES.filter(([name]) => name !== scheme.value).map(([name, text]) => ({
       key: name,
@@ -92,7 +92,7 @@ function useTasks(typed) {
         const { tasks } = await api.get("/tasks", { projectId: id, q, limit: MOST_TASKS });
         if (!gone) setFound({ id, q, tasks });
       } catch (error) {
-        if (!gone) failed(error);
+        if (!gone) toastError(error);
       }
     }, WAIT_MS);
     return () => {
@@ -179,9 +179,9 @@ const Item = ({ of }) =>
 
 export const Keys = () =>
   html`<${Dialog} title=${t("Keys")} close=${close}>
-    ${keyLists().map(
+    ${shortcutLists().map(
       (keys, index) =>
-        html`<dl key=${index} class=${cls("keys", index > 0 && "more")} data-testid="keys">
+        html`<dl key=${index} class=${classNames("keys", index > 0 && "more")} data-testid="keys">
           ${keys.map(
             ([key, text]) =>
               html`<dt>${key.split(" ").map((one) => html`<kbd key=${one}>${one}</kbd>`)}</dt>

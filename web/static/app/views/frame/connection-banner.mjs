@@ -6,7 +6,7 @@ import { t } from "../../words/language.mjs";
 
 const BLINK_MS = 1000;
 
-export function LinkBanner() {
+export function ConnectionBanner() {
   const away = connection.value !== "on";
   const [told, setTold] = useState(false);
   useEffect(() => {

@@ -1,26 +1,26 @@
 // Needs you: what waits for the person who is signed in, in all projects, what blocks an agent first.
 import { useEffect } from "preact/hooks";
-import { useTitle } from "../../browser/tab-title.mjs";
-import { Badge, Button, Empty, Loading, Page, Time, Trouble } from "../../components/controls.mjs";
+import { useTabTitle } from "../../browser/tab-title.mjs";
+import { Badge, Button, Empty, LoadError, Loading, Page, Time } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
 import {
-  detailOf,
   inbox,
-  keyOf,
+  inboxError,
+  itemDetail,
+  itemKey,
+  itemLink,
   KINDS,
   loadInbox,
   notifications,
-  placeOf,
-  trouble,
-  wantNotifications,
+  setNotifications,
 } from "../../state/inbox.mjs";
 import { t } from "../../words/language.mjs";
-import { brief, shortened } from "../../words/words.mjs";
+import { shortened, withShortShas } from "../../words/words.mjs";
 
 const MOST_DETAIL = 240;
 
 export function Inbox() {
-  useTitle(t("Needs you"));
+  useTabTitle(t("Needs you"));
   useEffect(() => {
     loadInbox();
   }, []);
@@ -29,8 +29,8 @@ export function Inbox() {
   return html`<${Page} title=${t("Needs you")} lead=${lead} actions=${html`<${Notify} />`}>
     ${
       !items
-        ? trouble.value
-          ? html`<${Trouble} error=${trouble.value} again=${loadInbox} />`
+        ? inboxError.value
+          ? html`<${LoadError} error=${inboxError.value} again=${loadInbox} />`
           : html`<${Loading} />`
         : items.length
           ? Object.keys(KINDS).map((kind) => html`<${Kind} key=${kind} kind=${kind} items=${items} />`)
@@ -50,11 +50,11 @@ function Kind({ kind, items }) {
     <ul class="rows">
       ${mine.map(
         (item) =>
-          html`<li key=${keyOf(item)}>
-            <a class="row" href=${placeOf(item)} data-testid="inbox-item">
+          html`<li key=${itemKey(item)}>
+            <a class="row" href=${itemLink(item)} data-testid="inbox-item">
               <span class="row-main">
                 <b>${item.title}</b>
-                ${item.detail && html`<small>${shortened(brief(detailOf(item)), MOST_DETAIL)}</small>`}
+                ${item.detail && html`<small>${shortened(withShortShas(itemDetail(item)), MOST_DETAIL)}</small>`}
               </span>
               <${Badge} word=${item.state} />
               <span class="muted">${item.projectName}</span>
@@ -71,7 +71,7 @@ const Notify = () => {
   if (notifications.value === "denied")
     return html`<span class="muted">${t("Your browser blocks notifications of this site.")}</span>`;
   const on = notifications.value === "on";
-  return html`<${Button} testid="notifications" aria-pressed=${on} act=${() => wantNotifications(!on)}>
+  return html`<${Button} testid="notifications" aria-pressed=${on} act=${() => setNotifications(!on)}>
     ${on ? t("Notifications are on") : t("Notify me in this browser")}
   <//>`;
 };

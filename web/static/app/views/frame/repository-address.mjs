@@ -1,7 +1,7 @@
 // Where an address of the platform's own forge leads: to the project of the repository, or to a pull request's task.
 import { useEffect, useState } from "preact/hooks";
 import { to } from "../../browser/routes.mjs";
-import { Empty, Loading, Page, Trouble } from "../../components/controls.mjs";
+import { Empty, LoadError, Loading, Page } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
 import { api } from "../../server/api.mjs";
 import { projects } from "../../state/projects.mjs";
@@ -18,7 +18,7 @@ async function taskOf(projectId, pull) {
   return null;
 }
 
-export function Repository({ place, pull }) {
+export function RepositoryAddress({ place, pull }) {
   const [state, setState] = useState({ error: null, missing: false });
   const one = projects.value.find(({ giteaRepoUrl }) => giteaRepoUrl?.endsWith(`/git/${place}`));
   const find = async () => {
@@ -36,7 +36,8 @@ export function Repository({ place, pull }) {
   useEffect(() => {
     find();
   }, [place, pull, one?.id]);
-  if (state.error) return html`<${Page} title=${t("Repository")}><${Trouble} error=${state.error} again=${find} /><//>`;
+  if (state.error)
+    return html`<${Page} title=${t("Repository")}><${LoadError} error=${state.error} again=${find} /><//>`;
   if (!state.missing) return html`<${Loading} />`;
   return html`<${Page} title=${t("Not found")}>
     <${Empty} title=${pull ? t("There is no such pull request") : t("There is no such repository")}>

@@ -1,26 +1,26 @@
 // The frame: who is signed in, which project, where one may go, whether the page is live.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { overlay, useKeyDown, useKeysOfPage } from "../../browser/keyboard.mjs";
+import { overlay, useKeyDown, usePageShortcuts } from "../../browser/keyboard.mjs";
 import { go, route, to } from "../../browser/routes.mjs";
-import { nameTab } from "../../browser/tab-title.mjs";
-import { failed, toasts } from "../../browser/toasts.mjs";
+import { updateTabTitle } from "../../browser/tab-title.mjs";
+import { toastError, toasts } from "../../browser/toasts.mjs";
 import { Avatar } from "../../components/avatar.mjs";
-import { Button, Empty, Icon, Loading, Page, Trouble } from "../../components/controls.mjs";
+import { Button, Empty, Icon, LoadError, Loading, Page } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
-import { lazy, None } from "../../components/lazy.mjs";
+import { lazy, NoPlaceholder } from "../../components/lazy.mjs";
 import { Toasts } from "../../components/toast-list.mjs";
-import { api, readAgain, signOut } from "../../server/api.mjs";
-import { askAgain, connection, listen } from "../../server/live-events.mjs";
-import { useEvery, useLive, useProjectFeed } from "../../server/loading.mjs";
-import { may, mayAnywhere, refusals, signedIn, user } from "../../server/session.mjs";
-import { count, sayCount } from "../../state/inbox.mjs";
-import { keepProject, loadProjects, project, projectId, projects, trouble } from "../../state/projects.mjs";
+import { api, retryLater, signOut } from "../../server/api.mjs";
+import { connection, listen, retrySubscriptions } from "../../server/live-events.mjs";
+import { useInterval, useLiveEvents, useProjectFeed } from "../../server/loading.mjs";
+import { hasPlatformRole, hasRole, refusedCalls, signedIn, user } from "../../server/session.mjs";
+import { inboxCount, inboxCountText } from "../../state/inbox.mjs";
+import { loadProjects, project, projectId, projects, projectsError, storeProject } from "../../state/projects.mjs";
 import { mark, t } from "../../words/language.mjs";
-import { say } from "../../words/words.mjs";
+import { labelOf } from "../../words/words.mjs";
 import { LogIn } from "../account/login.mjs";
 import { Board } from "../board/board.mjs";
-import { LinkBanner } from "./connection-banner.mjs";
-import { notice } from "./task-notices.mjs";
+import { ConnectionBanner } from "./connection-banner.mjs";
+import { showNotice } from "./task-notices.mjs";
 
 const Account = lazy(() => import("../account/account.mjs"), "Account");
 const Activity = lazy(() => import("../activity/activity.mjs"), "Activity");
@@ -28,12 +28,12 @@ const Admin = lazy(() => import("../administration/admin.mjs"), "Admin");
 const Agent = lazy(() => import("../agents/agents.mjs"), "Agent");
 const Agents = lazy(() => import("../agents/agents.mjs"), "Agents");
 const Inbox = lazy(() => import("./inbox.mjs"), "Inbox");
-const Keys = lazy(() => import("./command-palette.mjs"), "Keys", None);
+const Keys = lazy(() => import("./command-palette.mjs"), "Keys", NoPlaceholder);
 const Jobs = lazy(() => import("../administration/jobs.mjs"), "Jobs");
 const ModelViews = lazy(() => import("../models/model-views.mjs"), "ModelViews");
 const Releases = lazy(() => import("../releases/releases.mjs"), "Releases");
-const Repository = lazy(() => import("./repository-address.mjs"), "Repository");
-const Palette = lazy(() => import("./command-palette.mjs"), "Palette", None);
+const Repository = lazy(() => import("./repository-address.mjs"), "RepositoryAddress");
+const Palette = lazy(() => import("./command-palette.mjs"), "Palette", NoPlaceholder);
 const ProjectTests = lazy(() => import("../project/project-tests.mjs"), "ProjectTests");
 const ProjectViews = lazy(() => import("../project/project-views.mjs"), "ProjectViews");
 const Spend = lazy(() => import("../spend/spend.mjs"), "Spend");
@@ -58,7 +58,7 @@ signedIn.subscribe((yes) => {
 });
 
 export function App() {
-  useEffect(nameTab, []);
+  useEffect(updateTabTitle, []);
   return html`${signedIn.value ? html`<${Frame} />` : html`<${LogIn} />`}<${Toasts} dialog=${null} />`;
 }
 
@@ -73,7 +73,7 @@ function Frame() {
       (error) => {
         if (error.status === 401) return;
         setAway(error);
-        readAgain(error, () => mine === tries.current && begin());
+        retryLater(error, () => mine === tries.current && begin());
       },
     );
     loadProjects();
@@ -83,17 +83,17 @@ function Frame() {
   useEscape(open, () => setOpen(false));
   useProjectFeed(projectId.value);
   // Listed by now, a project that was refused before is this person's to see.
-  useEffect(askAgain, [project.value?.id]);
-  useLive(({ event }) => event === "project:status_changed", refreshProject);
+  useEffect(retrySubscriptions, [project.value?.id]);
+  useLiveEvents(({ event }) => event === "project:status_changed", refreshProject);
   useOthersProjects();
   useRole();
-  useKeysOfPage();
-  useEffect(() => listen(notice), []);
+  usePageShortcuts();
+  useEffect(() => listen(showNotice), []);
   const ending = projects.value?.some(({ status }) => status === "deleting");
   // The last of a project goes without an event: its feed is gone too. Projects that others make have feeds that nobody
   // follows here yet.
-  useEvery(ending ? ENDING_MS : OTHERS_MS, loadProjects);
-  if (away) return html`<main class="page"><${Trouble} error=${away} again=${begin} /></main>`;
+  useInterval(ending ? ENDING_MS : OTHERS_MS, loadProjects);
+  if (away) return html`<main class="page"><${LoadError} error=${away} again=${begin} /></main>`;
   if (!user.value) return html`<${Loading} />`;
   return html`<div class=${`frame ${open ? "nav-open" : ""}`}>
     <a
@@ -120,13 +120,13 @@ function Frame() {
       </button>
       <strong>${project.value?.name || "AiWorker"}</strong>
       ${
-        count.value > 0 &&
+        inboxCount.value > 0 &&
         html`<a
           class="nav-count"
           href="#/inbox"
-          aria-label=${t("{count} need you", { count: sayCount.value })}
+          aria-label=${t("{count} need you", { count: inboxCountText.value })}
         >
-          ${sayCount.value}
+          ${inboxCountText.value}
         </a>`
       }
       <${Dot} />
@@ -136,7 +136,7 @@ function Frame() {
     <div class="content"><${View} /></div>
     ${overlay.value === "palette" && html`<${Palette} close=${uncover} />`}
     ${overlay.value === "keys" && html`<${Keys} close=${uncover} />`}
-    <${LinkBanner} />
+    <${ConnectionBanner} />
   </div>`;
 }
 
@@ -144,11 +144,11 @@ async function refreshProject() {
   const id = projectId.value;
   if (!id) return loadProjects();
   try {
-    keepProject((await api.get(`/projects/${id}`)).project);
+    storeProject((await api.get(`/projects/${id}`)).project);
   } catch (error) {
     // Deleted by now: the list knows.
     if (error.status === 404) await loadProjects();
-    else failed(error);
+    else toastError(error);
   }
 }
 
@@ -182,7 +182,7 @@ async function readUser() {
 // now and then.
 function useRole() {
   const again = () => user.value && readUser().catch(() => {});
-  const refused = refusals.value;
+  const refused = refusedCalls.value;
   useEffect(() => {
     if (refused) again();
   }, [refused]);
@@ -195,7 +195,7 @@ function useRole() {
       isAgain = true;
     });
   }, []);
-  useEvery(OTHERS_MS, again);
+  useInterval(OTHERS_MS, again);
 }
 
 // Escape closes the menu alone, and not what lies below it.
@@ -253,7 +253,7 @@ function Sidebar({ leave }) {
         )}
       </select>
       ${
-        mayAnywhere("maintainer") &&
+        hasPlatformRole("maintainer") &&
         html`<a
           class="button square"
           href="#/projects/new"
@@ -268,7 +268,7 @@ function Sidebar({ leave }) {
     <div class="nav-group">
       <${Link} href="#/inbox" icon="inbox" on=${view === "inbox"}>
         ${t("Needs you")}
-        ${count.value > 0 && html`<span class="nav-count" data-testid="inbox-count">${sayCount.value}</span>`}
+        ${inboxCount.value > 0 && html`<span class="nav-count" data-testid="inbox-count">${inboxCountText.value}</span>`}
       <//>
     </div>
     ${
@@ -287,9 +287,9 @@ function Sidebar({ leave }) {
       <${Link} href="#/agents" icon="agent" on=${view === "agents"}>${t("Agents")}<//>
       <${Link} href="#/jobs" icon="jobs" on=${view === "jobs"}>${t("Jobs")}<//>
       <${Link} href="#/spend" icon="spend" on=${view === "spend"}>${t("Spend")}<//>
-      ${may("admin") && html`<${Link} href="#/models" icon="models" on=${view === "models"}>${t("Models")}<//>`}
+      ${hasRole("admin") && html`<${Link} href="#/models" icon="models" on=${view === "models"}>${t("Models")}<//>`}
       ${
-        may("admin") &&
+        hasRole("admin") &&
         html`<${Link} href="#/admin" icon="people" on=${view === "admin"}>${t("Users and enrolment")}<//>`
       }
       <${Link} href="#/account" icon="key" on=${view === "account"}>${t("Account and tokens")}<//>
@@ -299,7 +299,7 @@ function Sidebar({ leave }) {
     <div class="me">
       <${Dot} />
       <${Avatar} of=${user.value.username} />
-      <span data-testid="who"><b>${user.value.username}</b><small>${say(user.value.role)}</small></span>
+      <span data-testid="who"><b>${user.value.username}</b><small>${labelOf(user.value.role)}</small></span>
       <${Button} small kind="ghost" testid="logout" act=${signOut}>${t("Log out")}<//>
     </div>
   </nav>`;
@@ -316,8 +316,8 @@ function View() {
   if (view === "spend") return html`<${Spend} />`;
   if (view === "account") return html`<${Account} />`;
   if (view === "project-new") return html`<${ProjectViews} projectId=${null} />`;
-  if (trouble.value && !projects.value)
-    return html`<main class="page"><${Trouble} error=${trouble.value} again=${loadProjects} /></main>`;
+  if (projectsError.value && !projects.value)
+    return html`<main class="page"><${LoadError} error=${projectsError.value} again=${loadProjects} /></main>`;
   if (!projects.value) return html`<${Loading} />`;
   if (view === "repository") return html`<${Repository} place=${route.value.place} pull=${route.value.pull} />`;
   if (!projectId.value || view === "welcome") return html`<${ModelViews} isWelcome />`;

@@ -1,20 +1,22 @@
 // Where there is no project yet: three ways to the first one, and how to connect a model.
 import { go, to } from "../../browser/routes.mjs";
-import { Button, Empty, Fault, Page, TextField, useForm } from "../../components/controls.mjs";
+import { Button, Empty, Page } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
-import { lazy, None } from "../../components/lazy.mjs";
+import { lazy, NoPlaceholder } from "../../components/lazy.mjs";
+import { TextField } from "../../forms/fields.mjs";
+import { FormError, useForm } from "../../forms/form.mjs";
 import { api } from "../../server/api.mjs";
-import { may, mayAnywhere } from "../../server/session.mjs";
-import { keepProject } from "../../state/projects.mjs";
+import { hasPlatformRole, hasRole } from "../../server/session.mjs";
+import { storeProject } from "../../state/projects.mjs";
 import { t } from "../../words/language.mjs";
 import { ConnectModel } from "../models/connect-model.mjs";
 import { CopyLine } from "./copy-line.mjs";
 
 // For administrators of a platform with a Gitea.
-const ForgeRepositories = lazy(() => import("../project/forge-repositories.mjs"), "ForgeRepositories", None);
+const ForgeRepositories = lazy(() => import("../project/forge-repositories.mjs"), "ForgeRepositories", NoPlaceholder);
 
 const shown = (project) => {
-  keepProject(project);
+  storeProject(project);
   go(to.project(project.id));
 };
 
@@ -28,7 +30,7 @@ const nameOf = (address) =>
     .pop();
 
 export function Welcome() {
-  if (!mayAnywhere("maintainer"))
+  if (!hasPlatformRole("maintainer"))
     return html`<${Page} title=${t("Welcome")}>
       <${Empty} title=${t("No project yet")}>
         ${t("You see a project here as soon as a maintainer creates one, or makes you its member.")}
@@ -78,8 +80,8 @@ function Import() {
       required
       placeholder="https://…"
     />
-    ${may("admin") && html`<${ForgeRepositories} chosen=${form.draft.importUrl} onChoose=${choose} />`}
-    <${Fault} form=${form} />
+    ${hasRole("admin") && html`<${ForgeRepositories} chosen=${form.draft.importUrl} onChoose=${choose} />`}
+    <${FormError} form=${form} />
     <div>
       <small>${t("Or from this machine, in the repository's folder:")}</small>
       <${CopyLine} text="aiworker project import ." testid="import-line" />
@@ -105,7 +107,7 @@ function Blank() {
       maxlength="100"
       placeholder=${t("Web shop")}
     />
-    <${Fault} form=${form} />
+    <${FormError} form=${form} />
     <footer>
       <a href="#/projects/new">${t("More settings")}</a>
       <button class="button" data-testid="blank-create" disabled=${form.busy}>${t("Create")}</button>

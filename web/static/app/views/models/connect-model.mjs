@@ -1,11 +1,13 @@
 // Connecting a model: which drivers there are, a key, and whether a real call with it is answered.
 import { useState } from "preact/hooks";
-import { Button, Fault, SelectField, TextField, useForm } from "../../components/controls.mjs";
+import { Button } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
 import { providersOf, useAllDrivers } from "../../forms/driver-fields.mjs";
+import { SelectField, TextField } from "../../forms/fields.mjs";
+import { FormError, useForm } from "../../forms/form.mjs";
 import { api } from "../../server/api.mjs";
 import { useRead } from "../../server/loading.mjs";
-import { may } from "../../server/session.mjs";
+import { hasRole } from "../../server/session.mjs";
 import { t, th, tn, tPairs } from "../../words/language.mjs";
 import { serverText } from "../../words/server-texts.mjs";
 import { APIS, usualAddress } from "./provider-form.mjs";
@@ -20,7 +22,7 @@ const sayAnswer = ({ model, latencyMs }) =>
     : t("It works: answered in {latencyMs} ms.", { latencyMs });
 
 // What a test said: {ok, model, latencyMs, error}.
-export const Tested = ({ result }) =>
+export const ProviderTestResult = ({ result }) =>
   result &&
   html`<p
     class=${result.ok ? "good-text" : "bad-text"}
@@ -32,7 +34,7 @@ export const Tested = ({ result }) =>
   </p>`;
 
 // A button that makes the call. small: in a row.
-export function TestButton({ id, tell, small }) {
+export function ProviderTestButton({ id, tell, small }) {
   const test = async () => {
     tell(null);
     tell(await api.post(`/model-providers/${id}/test`));
@@ -44,7 +46,7 @@ export function TestButton({ id, tell, small }) {
 
 export function ConnectModel() {
   const drivers = useAllDrivers().value?.drivers;
-  const known = useRead(may("admin") ? "/model-providers" : null);
+  const known = useRead(hasRole("admin") ? "/model-providers" : null);
   const all = providersOf(known.value);
   const providers = all.filter(({ enabled }) => enabled !== false);
   if (!drivers) return null;
@@ -79,7 +81,7 @@ export function ConnectModel() {
       )}
     </ul>
     ${
-      may("admin")
+      hasRole("admin")
         ? html`
           ${
             providers.length > 0 &&
@@ -98,8 +100,8 @@ function Known({ provider: { id, name, api: spoken } }) {
   const [result, tell] = useState(null);
   const [, spokenName] = tPairs(APIS).find(([one]) => one === spoken) || [];
   return html`<li class="row" data-testid="connect-known">
-    <span class="row-main"><b>${name}</b><small>${spokenName}</small><${Tested} result=${result} /></span>
-    <${TestButton} id=${id} tell=${tell} small />
+    <span class="row-main"><b>${name}</b><small>${spokenName}</small><${ProviderTestResult} result=${result} /></span>
+    <${ProviderTestButton} id=${id} tell=${tell} small />
   </li>`;
 }
 
@@ -142,7 +144,7 @@ function Key({ providers, reload }) {
         hint=${t("It is stored encrypted and never shown again.")}
       />
     </div>
-    <${Fault} form=${form} />
+    <${FormError} form=${form} />
     <footer class="actions">
       <a href="#/models">${t("All settings of models")}</a>
       <button class="button" data-testid="connect-save" disabled=${form.busy}>

@@ -1,15 +1,15 @@
 // Providers of models: those of the environment, and those that an admin adds. A key is written and never shown.
 import { useState } from "preact/hooks";
-import { Empty, Loading, New, Page, Trouble } from "../../components/controls.mjs";
+import { AddButton, Empty, LoadError, Loading, Page } from "../../components/controls.mjs";
 import { Confirm } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
 import { providersOf } from "../../forms/driver-fields.mjs";
 import { api } from "../../server/api.mjs";
-import { useEvery, useRead } from "../../server/loading.mjs";
-import { may } from "../../server/session.mjs";
+import { useInterval, useRead } from "../../server/loading.mjs";
+import { hasRole } from "../../server/session.mjs";
 import { t, th } from "../../words/language.mjs";
 import { ForAdmins } from "../administration/admin.mjs";
-import { TestButton, Tested } from "./connect-model.mjs";
+import { ProviderTestButton, ProviderTestResult } from "./connect-model.mjs";
 import { LOGINS, ProviderForm } from "./provider-form.mjs";
 
 const ENVIRONMENT = "environment";
@@ -18,7 +18,7 @@ const LOOK_MS = 20_000;
 const loginOf = new Map(LOGINS);
 
 export function Models() {
-  if (!may("admin"))
+  if (!hasRole("admin"))
     return html`<${Page} title=${t("Models")}>
       <${ForAdmins} />
     <//>`;
@@ -27,11 +27,11 @@ export function Models() {
 
 function Providers() {
   const { value, error, reload } = useRead("/model-providers");
-  useEvery(LOOK_MS, reload);
+  useInterval(LOOK_MS, reload);
   const [editing, setEditing] = useState(null);
   const [removing, setRemoving] = useState(null);
   const providers = providersOf(value);
-  const actions = html`<${New} testid="provider-new" open=${() => setEditing({})}>${t("Add a provider")}<//>`;
+  const actions = html`<${AddButton} testid="provider-new" open=${() => setEditing({})}>${t("Add a provider")}<//>`;
   return html`<${Page}
     title=${t("Models")}
     lead=${t(
@@ -41,7 +41,7 @@ function Providers() {
   >
     ${
       error && !value
-        ? html`<${Trouble} error=${error} again=${reload} />`
+        ? html`<${LoadError} error=${error} again=${reload} />`
         : !value
           ? html`<${Loading} />`
           : !providers.length
@@ -99,7 +99,7 @@ function Provider({ provider, edit, remove }) {
       <b>${name}</b>
       <small>${provider.api} · ${baseUrl}</small>
       ${models.length > 0 && html`<small>${models.join(", ")}</small>`}
-      <${Tested} result=${result} />
+      <${ProviderTestResult} result=${result} />
     </span>
     ${
       fixed &&
@@ -121,7 +121,7 @@ function Provider({ provider, edit, remove }) {
       login !== "none" &&
       html`<span class=${hasKey ? "muted" : "bad-text"}>${hasKey ? t("Key is set") : t("No key")}</span>`
     }
-    ${enabled !== false && html`<${TestButton} id=${provider.id} tell=${tell} small />`}
+    ${enabled !== false && html`<${ProviderTestButton} id=${provider.id} tell=${tell} small />`}
     ${
       !fixed &&
       html`

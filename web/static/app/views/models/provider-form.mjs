@@ -1,8 +1,9 @@
 // Adding and changing a model provider. Only what was changed is sent; the key is sent and forgotten.
-import { told } from "../../browser/toasts.mjs";
-import { CheckField, Fault, KeptDraft, SelectField, TextField } from "../../components/controls.mjs";
+import { toastSuccess } from "../../browser/toasts.mjs";
 import { Dialog } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
+import { CheckField, SelectField, TextField } from "../../forms/fields.mjs";
+import { FormError, RestoredDraftNotice } from "../../forms/form.mjs";
 import { useSharedForm } from "../../forms/shared-form.mjs";
 import { api } from "../../server/api.mjs";
 import { mark, t, tPairs } from "../../words/language.mjs";
@@ -131,7 +132,7 @@ export function ProviderForm({ of, others = [], close, saved }) {
     return draft;
   };
   const save = submit(send, async () => {
-    told(of.id ? t("Saved.") : t("Provider added."));
+    toastSuccess(of.id ? t("Saved.") : t("Provider added."));
     await saved();
     close();
   });
@@ -139,7 +140,7 @@ export function ProviderForm({ of, others = [], close, saved }) {
   const title = of.id ? t("Edit {name}", { name: of.name }) : t("Add a model provider");
   return html`<${Dialog} title=${title} close=${close} wide>
     <form onSubmit=${save} autocomplete="off">
-      <${KeptDraft} form=${form} />
+      <${RestoredDraftNotice} form=${form} />
       <div class="pair">
         <${TextField}
           label=${t("Name")}
@@ -215,7 +216,7 @@ export function ProviderForm({ of, others = [], close, saved }) {
         name="enabled"
         form=${fields}
       />
-      <${Fault} form=${form} />
+      <${FormError} form=${form} />
       <footer>
         <button type="button" class="button" onClick=${cancel}>${t("Cancel")}</button>
         <button class="button primary" data-testid="provider-save" disabled=${form.busy}>${t("Save")}</button>

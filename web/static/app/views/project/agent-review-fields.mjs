@@ -1,6 +1,6 @@
 // Which agent reviews proven work, and whether its verdict counts. For a project's form.
-import { SelectField, TextField } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
+import { SelectField, TextField } from "../../forms/fields.mjs";
 import { limitsDraft, limitsOf } from "../../forms/run-limits.mjs";
 import { mark, t, tPairs } from "../../words/language.mjs";
 

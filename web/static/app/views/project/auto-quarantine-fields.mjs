@@ -1,6 +1,6 @@
 // The rule that puts flaky tests into quarantine by itself. For a project's form.
-import { TextField } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
+import { TextField } from "../../forms/fields.mjs";
 import { t } from "../../words/language.mjs";
 
 const NUMBERS = ["commits", "days"];

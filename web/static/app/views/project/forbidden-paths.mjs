@@ -1,7 +1,9 @@
 // What a project's forbidden paths match in the default branch today, and a place to try another pattern.
 import { useState } from "preact/hooks";
-import { Fault, Loading, TextField, Trouble, useForm } from "../../components/controls.mjs";
+import { LoadError, Loading } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
+import { TextField } from "../../forms/fields.mjs";
+import { FormError, useForm } from "../../forms/form.mjs";
 import { api } from "../../server/api.mjs";
 import { useRead } from "../../server/loading.mjs";
 import { t, th, tn } from "../../words/language.mjs";
@@ -51,10 +53,10 @@ export function ForbiddenPathsToday({ id, patterns }) {
       />
       <button class="button" disabled=${form.busy || !form.draft.pattern.trim()}>${t("Look")}</button>
     </form>
-    <${Fault} form=${form} />
+    <${FormError} form=${form} />
     ${
       error && !value
-        ? html`<${Trouble} error=${error} again=${reload} />`
+        ? html`<${LoadError} error=${error} again=${reload} />`
         : patterns.length && !value
           ? html`<${Loading} />`
           : html`<ul class="rows">

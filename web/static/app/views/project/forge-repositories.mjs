@@ -1,7 +1,8 @@
 // The repositories of the platform's Gitea that administrators can import, to choose one. Nothing without a Gitea.
 import { useEffect, useState } from "preact/hooks";
-import { Button, Field, Trouble } from "../../components/controls.mjs";
+import { Button, LoadError } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
+import { Field } from "../../forms/fields.mjs";
 import { useRead } from "../../server/loading.mjs";
 import { t } from "../../words/language.mjs";
 
@@ -43,7 +44,7 @@ export function ForgeRepositories({ chosen, onChoose }) {
           onInput=${(event) => setTyped(event.target.value)}
         />`}
     />
-    ${error && html`<${Trouble} error=${error} again=${reload} />`}
+    ${error && html`<${LoadError} error=${error} again=${reload} />`}
     ${
       found.length > 0 &&
       html`<ul class="rows offers">

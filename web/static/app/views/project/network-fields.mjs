@@ -1,6 +1,6 @@
 // What a project's programs may reach over the network. Shown only where the platform knows the choice.
-import { SelectField, TextField } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
+import { SelectField, TextField } from "../../forms/fields.mjs";
 import { mark, t, tPairs } from "../../words/language.mjs";
 
 export const EGRESS = [

@@ -1,35 +1,37 @@
 // Making a project: a name is enough, everything else has a default.
 import { go, to } from "../../browser/routes.mjs";
-import { Empty, Fault, KeptDraft, Page, SelectField, TextField, useForm } from "../../components/controls.mjs";
+import { Empty, Page } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
-import { lazy, None } from "../../components/lazy.mjs";
+import { lazy, NoPlaceholder } from "../../components/lazy.mjs";
+import { SelectField, TextField } from "../../forms/fields.mjs";
+import { FormError, RestoredDraftNotice, useForm } from "../../forms/form.mjs";
 import { api } from "../../server/api.mjs";
-import { may, mayAnywhere, user } from "../../server/session.mjs";
-import { keepProject } from "../../state/projects.mjs";
+import { hasPlatformRole, hasRole, user } from "../../server/session.mjs";
+import { storeProject } from "../../state/projects.mjs";
 import { t } from "../../words/language.mjs";
-import { say } from "../../words/words.mjs";
-import { bodyOf, draftOf, MoreFields, RunFields, UNKEPT } from "./project-form.mjs";
+import { labelOf } from "../../words/words.mjs";
+import { MoreFields, NEVER_STORED, projectBody, projectDraft, RunFields } from "./project-form.mjs";
 
 // For administrators of a platform with a Gitea.
-const ForgeRepositories = lazy(() => import("./forge-repositories.mjs"), "ForgeRepositories", None);
+const ForgeRepositories = lazy(() => import("./forge-repositories.mjs"), "ForgeRepositories", NoPlaceholder);
 
 export function NewProject() {
-  if (mayAnywhere("maintainer")) return html`<${Form} />`;
+  if (hasPlatformRole("maintainer")) return html`<${Form} />`;
   return html`<${Page} title=${t("New project")}>
     <${Empty} title=${t("Only maintainers make projects")}>
-      ${t("Your role is {role}. An admin can change it.", { role: say(user.value.role) })}
+      ${t("Your role is {role}. An admin can change it.", { role: labelOf(user.value.role) })}
     <//>
   <//>`;
 }
 
 function Form() {
-  const form = useForm({ ...draftOf(), starter: "page" }, "new-project", UNKEPT);
+  const form = useForm({ ...projectDraft(), starter: "page" }, "new-project", NEVER_STORED);
   const create = form.submit(async ({ starter, ...draft }) => {
     // It has no secret variables that could stay.
-    const body = bodyOf({ ...draft, dropsSecrets: draft.secretEnvVars.trim() !== "" }, draftOf());
+    const body = projectBody({ ...draft, dropsSecrets: draft.secretEnvVars.trim() !== "" }, projectDraft());
     if (starter && !body.importUrl) body.starter = starter;
     const { project } = await api.post("/projects", body);
-    keepProject(project);
+    storeProject(project);
     go(to.project(project.id));
   });
   const choose = ({ name, url, defaultBranch }) => {
@@ -43,7 +45,7 @@ function Form() {
   `;
   return html`<${Page} title=${t("New project")} lead=${lead}>
     <form class="sheet" onSubmit=${create}>
-      <${KeptDraft} form=${form} />
+      <${RestoredDraftNotice} form=${form} />
       <${TextField}
         label=${t("Name")}
         name="name"
@@ -54,7 +56,7 @@ function Form() {
         placeholder=${t("Web shop")}
       />
       <${TextField} label=${t("Description")} name="description" form=${form} testid="project-description" rows="2" />
-      ${may("admin") && html`<${ForgeRepositories} chosen=${form.draft.importUrl} onChoose=${choose} />`}
+      ${hasRole("admin") && html`<${ForgeRepositories} chosen=${form.draft.importUrl} onChoose=${choose} />`}
       <div class="pair">
         <${TextField}
           label=${t("Import from")}
@@ -89,7 +91,7 @@ function Form() {
       }
       <${RunFields} form=${form} />
       <details><summary>${t("More")}</summary><${MoreFields} form=${form} /></details>
-      <${Fault} form=${form} />
+      <${FormError} form=${form} />
       <footer>
         <a class="button" href="#/" onClick=${() => form.reset()}>${t("Cancel")}</a>
         <button class="button primary" data-testid="project-create" disabled=${form.busy}>

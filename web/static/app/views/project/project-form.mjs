@@ -1,13 +1,13 @@
 // The fields of a project, shared by making one and changing it: how a draft of text becomes the API's body.
-import { CheckField, TextField } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
 import { DriverFields } from "../../forms/driver-fields.mjs";
+import { CheckField, TextField } from "../../forms/fields.mjs";
 import { limitsDraft, limitsOf } from "../../forms/run-limits.mjs";
-import { CapFields, capsDraft, setChanges } from "../../forms/spending-caps.mjs";
+import { CapFields, capsDraft, capSetChanges } from "../../forms/spending-caps.mjs";
 import { variableLines, variablesOf } from "../../forms/variables.mjs";
 import { mark, t } from "../../words/language.mjs";
 import { ENVIRONMENTS } from "../../words/states.mjs";
-import { say } from "../../words/words.mjs";
+import { labelOf } from "../../words/words.mjs";
 import { agentReview, agentReviewDraft, AgentReviewFields } from "./agent-review-fields.mjs";
 import { autoQuarantine, autoQuarantineDraft, AutoQuarantineFields } from "./auto-quarantine-fields.mjs";
 import { NetworkFields } from "./network-fields.mjs";
@@ -52,7 +52,7 @@ const PATTERNS = ["forbiddenPaths", "testSetup"];
 // dropsSecrets: only those that are written in the field are left. removedSecrets: names of those that are removed.
 export const NO_SECRETS = { secretEnvVars: "", dropsSecrets: false, removedSecrets: "" };
 // What a draft never keeps: the address of a repository may hold a password.
-export const UNKEPT = ["secretEnvVars", "dropsSecrets", "removedSecrets", "importUrl"];
+export const NEVER_STORED = ["secretEnvVars", "dropsSecrets", "removedSecrets", "importUrl"];
 const CAPS = [
   ["task", mark("Caps of each task"), mark("Over all its runs; a task may have its own.")],
   ["day", mark("Caps of the project per day"), mark("From midnight to midnight UTC, over all its tasks.")],
@@ -77,7 +77,7 @@ const servicesOf = (text) =>
     return { kind, version: version || null };
   });
 
-export function draftOf(project = {}) {
+export function projectDraft(project = {}) {
   const draft = { importUrl: "", defaultBranch: project.defaultBranch || "", ...NO_SECRETS };
   for (const name of TEXTS) draft[name] = project[name] ?? "";
   for (const name of NUMBERS) draft[name] = project[name] ?? "";
@@ -126,7 +126,7 @@ const text = (name, written) =>
   written.trim() ? (name === "agentInstructions" ? written : written.trim()) : name in CLEARED ? CLEARED[name] : null;
 
 // Only what differs from `before`.
-export function bodyOf(draft, before) {
+export function projectBody(draft, before) {
   const body = {};
   const set = (name, value, old) => {
     if (value !== undefined && JSON.stringify(value) !== JSON.stringify(old)) body[name] = value;
@@ -145,7 +145,7 @@ export function bodyOf(draft, before) {
   const caps = CAPS.map(([name]) => name);
   set(
     "caps",
-    setChanges(caps, draft, before, (name) => `caps.${name}`),
+    capSetChanges(caps, draft, before, (name) => `caps.${name}`),
   );
   for (const { name } of [...POLICIES, ...SCAN_POLICIES]) set(name, draft[name], before[name]);
   set("egress", draft.egress, before.egress);
@@ -198,7 +198,7 @@ export const RunFields = ({ form }) => html`
       (place) =>
         html`<${Amount}
           key=${place}
-          label=${t("Healthy for, {place}", { place: say(place).toLowerCase() })}
+          label=${t("Healthy for, {place}", { place: labelOf(place).toLowerCase() })}
           name=${`healthSeconds.${place}`}
           form=${form}
           testid=${`project-health-${place}`}

@@ -1,48 +1,36 @@
 // A project's settings, its members, and its end.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { go } from "../../browser/routes.mjs";
-import { failed, told } from "../../browser/toasts.mjs";
+import { toastError, toastSuccess } from "../../browser/toasts.mjs";
 import { Avatar } from "../../components/avatar.mjs";
-import {
-  Badge,
-  Button,
-  CloneAddress,
-  Empty,
-  Fault,
-  KeptDraft,
-  Loading,
-  Page,
-  SelectField,
-  TextField,
-  Time,
-  Trouble,
-  useForm,
-} from "../../components/controls.mjs";
+import { Badge, Button, CloneAddress, Empty, LoadError, Loading, Page, Time } from "../../components/controls.mjs";
 import { Confirm } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
+import { SelectField, TextField } from "../../forms/fields.mjs";
+import { FormError, RestoredDraftNotice, useForm } from "../../forms/form.mjs";
 import { useSharedForm } from "../../forms/shared-form.mjs";
 import { api } from "../../server/api.mjs";
-import { readAll, useLive, useRead } from "../../server/loading.mjs";
-import { may } from "../../server/session.mjs";
-import { keepProject, loadProjects, project } from "../../state/projects.mjs";
+import { readAll, useLiveEvents, useRead } from "../../server/loading.mjs";
+import { hasRole } from "../../server/session.mjs";
+import { loadProjects, project, storeProject } from "../../state/projects.mjs";
 import { t, th } from "../../words/language.mjs";
 import { serverText } from "../../words/server-texts.mjs";
 import { roleOptions } from "../administration/admin.mjs";
 import { ForbiddenPathsToday } from "./forbidden-paths.mjs";
-import { bodyOf, draftOf, MoreFields, NO_SECRETS, RunFields, UNKEPT } from "./project-form.mjs";
+import { MoreFields, NEVER_STORED, NO_SECRETS, projectBody, projectDraft, RunFields } from "./project-form.mjs";
 
 export function ProjectSettings() {
   const { value, error, reload } = useRead(`/projects/${project.value.id}`);
   const [ending, setEnding] = useState(false);
-  useLive(({ event }) => event === "project:status_changed", reload);
+  useLiveEvents(({ event }) => event === "project:status_changed", reload);
   const one = value?.project;
-  if (error && !one) return html`<${Page} title=${t("Settings")}><${Trouble} error=${error} again=${reload} /><//>`;
+  if (error && !one) return html`<${Page} title=${t("Settings")}><${LoadError} error=${error} again=${reload} /><//>`;
   if (!one) return html`<${Loading} />`;
   const status = project.value.status || one.status;
-  const retry = async () => keepProject((await api.post(`/projects/${one.id}/retry`)).project);
+  const retry = async () => storeProject((await api.post(`/projects/${one.id}/retry`)).project);
   const remove = async () => {
     await api.remove(`/projects/${one.id}`);
-    told(t("The project is being deleted."));
+    toastSuccess(t("The project is being deleted."));
     await loadProjects();
     go("#/");
   };
@@ -50,7 +38,7 @@ export function ProjectSettings() {
     title=${html`${one.name} <${Badge} word=${status} testid="project-status" />`}
     lead=${t("Settings take effect with the next deployment.")}
     actions=${
-      status === "failed" && may("maintainer") && html`<${Button} kind="primary" act=${retry}>${t("Try again")}<//>`
+      status === "failed" && hasRole("maintainer") && html`<${Button} kind="primary" act=${retry}>${t("Try again")}<//>`
     }
   >
     ${
@@ -90,7 +78,7 @@ export function ProjectSettings() {
       <dd><${Time} at=${one.createdAt} /></dd>
     </dl>
     ${
-      may("maintainer")
+      hasRole("maintainer")
         ? html`
           <${Form} key=${one.id} of=${one} saved=${reload} />
           <${ForbiddenPathsToday}
@@ -128,33 +116,33 @@ export function ProjectSettings() {
 function Form({ of, saved }) {
   const { form, fields, submit } = useSharedForm({
     now: of,
-    draftOf,
+    draftOf: projectDraft,
     read: async () => (await api.get(`/projects/${of.id}`)).project,
     keepAs: `settings.${of.id}`,
-    unkept: UNKEPT,
+    unkept: NEVER_STORED,
   });
   const send = async (draft, before) => {
-    const body = bodyOf({ ...draft, importUrl: "", defaultBranch: before.defaultBranch }, before);
-    if (!Object.keys(body).length) return told(t("Nothing has changed."));
+    const body = projectBody({ ...draft, importUrl: "", defaultBranch: before.defaultBranch }, before);
+    if (!Object.keys(body).length) return toastSuccess(t("Nothing has changed."));
     const reply = await api.patch(`/projects/${of.id}`, body);
-    keepProject(reply.project);
+    storeProject(reply.project);
     return { ...draft, ...NO_SECRETS };
   };
   const save = submit(send, async () => {
     for (const [name, value] of Object.entries(NO_SECRETS)) form.change(name, value);
-    told(t("Saved."));
+    toastSuccess(t("Saved."));
     await saved();
   });
   const secrets = Array.isArray(of.secretEnvVars) ? of.secretEnvVars : Object.keys(of.secretEnvVars || {});
   return html`<section>
     <h2>${t("Settings")}</h2>
     <form class="sheet" onSubmit=${save}>
-      <${KeptDraft} form=${form} />
+      <${RestoredDraftNotice} form=${form} />
       <${TextField} label=${t("Name")} name="name" form=${fields} required maxlength="100" />
       <${TextField} label=${t("Description")} name="description" form=${fields} rows="2" />
       <${RunFields} form=${fields} />
       <${MoreFields} form=${fields} secrets=${secrets} isUnreadable=${of.envVars === null} />
-      <${Fault} form=${form} />
+      <${FormError} form=${form} />
       <footer>
         <button class="button primary" data-testid="project-save" disabled=${form.busy}>${t("Save")}</button>
       </footer>
@@ -168,11 +156,11 @@ const byName = (a, b) => a.username.localeCompare(b.username);
 
 function Members({ id, restricted }) {
   const { value, error, reload } = useRead(`/projects/${id}/members`);
-  useLive(({ event, projectId }) => event === "project:member_changed" && projectId === id, reload);
+  useLiveEvents(({ event, projectId }) => event === "project:member_changed" && projectId === id, reload);
   // Only an admin may list the users; a maintainer names one by id.
   const [users, setUsers] = useState([]);
   useEffect(() => {
-    if (may("admin")) readAll("/users", "users").then((all) => setUsers(all.sort(byName)), failed);
+    if (hasRole("admin")) readAll("/users", "users").then((all) => setUsers(all.sort(byName)), toastError);
   }, []);
   const form = useForm({ userId: "", role: "member" });
   const add = form.submit(async ({ userId, role }) => {
@@ -188,7 +176,7 @@ function Members({ id, restricted }) {
     const role = event.target.value;
     given.current = given.current
       .then(() => api.put(`/projects/${id}/members/${userId}`, { role }))
-      .then(() => told(t("Saved.")), failed)
+      .then(() => toastSuccess(t("Saved.")), toastError)
       .then(reload);
   };
   const drop = (userId) => async () => {
@@ -206,7 +194,7 @@ function Members({ id, restricted }) {
     </p>
     ${
       error
-        ? html`<${Trouble} error=${error} again=${reload} />`
+        ? html`<${LoadError} error=${error} again=${reload} />`
         : !value
           ? html`<${Loading} />`
           : html`
@@ -229,7 +217,7 @@ function Members({ id, restricted }) {
             </ul>
             <form class="inline" onSubmit=${add}>
               ${
-                may("admin")
+                hasRole("admin")
                   ? html`<${SelectField}
                     label=${t("User")}
                     name="userId"
@@ -242,7 +230,7 @@ function Members({ id, restricted }) {
               <${SelectField} label=${t("Role")} name="role" form=${form} options=${memberRoles()} />
               <button class="button" disabled=${form.busy || !form.draft.userId}>${t("Add")}</button>
             </form>
-            <${Fault} form=${form} />
+            <${FormError} form=${form} />
           `
     }
   </section>`;

@@ -1,13 +1,15 @@
 // What is known of a project's tests beyond single tasks: a red default branch, flaky tests, and those in quarantine.
 import { useState } from "preact/hooks";
 import { go, to } from "../../browser/routes.mjs";
-import { told } from "../../browser/toasts.mjs";
-import { Button, Empty, Fault, Loading, Page, TextField, Time, Trouble, useForm } from "../../components/controls.mjs";
+import { toastSuccess } from "../../browser/toasts.mjs";
+import { Button, Empty, LoadError, Loading, Page, Time } from "../../components/controls.mjs";
 import { Dialog } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
+import { TextField } from "../../forms/fields.mjs";
+import { FormError, useForm } from "../../forms/form.mjs";
 import { api } from "../../server/api.mjs";
-import { useLive, useRead } from "../../server/loading.mjs";
-import { may } from "../../server/session.mjs";
+import { useLiveEvents, useRead } from "../../server/loading.mjs";
+import { hasRole } from "../../server/session.mjs";
 import { actorName } from "../../state/actors.mjs";
 import { project } from "../../state/projects.mjs";
 import { mark, t, th, tn } from "../../words/language.mjs";
@@ -34,12 +36,12 @@ const STOPPED = {
 export function ProjectTests() {
   const { id, name } = project.value;
   const { value, error, reload } = useRead(`/projects/${id}/tests`);
-  useLive(({ event, projectId }) => projectId === id && EVENTS.includes(event), reload);
+  useLiveEvents(({ event, projectId }) => projectId === id && EVENTS.includes(event), reload);
   const lead = t("Whether the default branch itself is red, and which tests can't be relied on.");
   return html`<${Page} title=${t("Tests of {name}", { name })} lead=${lead}>
     ${
       error && !value
-        ? html`<${Trouble} error=${error} again=${reload} />`
+        ? html`<${LoadError} error=${error} again=${reload} />`
         : value
           ? html`<${RedBase} of=${value.redBase} /><${FlakyTests} of=${value} reload=${reload} />`
           : html`<${Loading} />`
@@ -58,7 +60,7 @@ const describe = ({ commitSha, reason, tests, log }) =>
 
 const testAgain = async () => {
   await api.post(`/projects/${project.value.id}/tests/test-base-again`);
-  told(t("The next proof or group tests it again."));
+  toastSuccess(t("The next proof or group tests it again."));
 };
 
 const taskLink = ({ projectId, id, title }) => html`<a href=${to.task(projectId, id)}>${title}</a>`;
@@ -67,8 +69,12 @@ const taskLink = ({ projectId, id, title }) => html`<a href=${to.task(projectId,
 // for a person who may write none.
 function useMending(of, title) {
   const { id } = project.value;
-  const { value, reload } = useRead(of && may("member") ? "/tasks" : null, { projectId: id, label: "fix", limit: 50 });
-  useLive(({ event, projectId }) => projectId === id && MENDING_EVENTS.includes(event), reload);
+  const { value, reload } = useRead(of && hasRole("member") ? "/tasks" : null, {
+    projectId: id,
+    label: "fix",
+    limit: 50,
+  });
+  useLiveEvents(({ event, projectId }) => projectId === id && MENDING_EVENTS.includes(event), reload);
   const isOfThis = (task) => task.title === title || task.description?.includes(of.commitSha);
   const isMending = (task) => !FINAL_TASK_STATES.includes(task.state) && task.createdAt >= of.since && isOfThis(task);
   return value ? (value.tasks.find(isMending) ?? null) : undefined;
@@ -91,7 +97,7 @@ function RedBase({ of }) {
       priority: "high",
       labels: ["fix"],
     });
-    told(t("Task created."));
+    toastSuccess(t("Task created."));
     go(to.task(id, task.id));
   };
   return html`<section data-testid="base-red">
@@ -107,7 +113,7 @@ function RedBase({ of }) {
     ${of.tests.length > 0 && html`<ul>${of.tests.map((test) => html`<li key=${test}><code>${test}</code></li>`)}</ul>`}
     ${mending && html`<p data-testid="base-mending">${th("{task} is to mend them.", { task: taskLink(mending) })}</p>`}
     ${
-      may("member") &&
+      hasRole("member") &&
       html`<p class="actions">
         ${mending === null && html`<${Button} kind="primary" act=${mend} testid="mend-base">${t("Have it mended")}<//>`}
         <${Button} act=${testAgain} testid="test-base-again">${t("Test it again")}<//>
@@ -181,7 +187,7 @@ function FlakyTest({ test, rule, choose, reload }) {
   const { id } = project.value;
   const release = async () => {
     await api.post(`/projects/${id}/tests/release`, { name: test.name });
-    told(t("Its failures count again."));
+    toastSuccess(t("Its failures count again."));
     await reload();
   };
   const rate = tn(test.ranOn, "on {flaked} of {count} commit", "on {flaked} of {count} commits", {
@@ -212,7 +218,7 @@ function FlakyTest({ test, rule, choose, reload }) {
       </small>
     </span>
     ${
-      may("maintainer") &&
+      hasRole("maintainer") &&
       (test.quarantinedUntil
         ? html`<${Button} small act=${release} testid="release-test">${t("End the quarantine")}<//>`
         : html`<${Button} small act=${() => choose(test)} testid="quarantine-test">${t("Quarantine")}<//>`)
@@ -253,7 +259,7 @@ function Quarantine({ test, close, reload }) {
         maxlength="500"
         testid="quarantine-reason"
       />
-      <${Fault} form=${form} />
+      <${FormError} form=${form} />
       <footer>
         <button type="button" class="button" onClick=${close}>${t("Cancel")}</button>
         <button class="button primary" data-testid="quarantine-save" disabled=${form.busy}>${t("Quarantine")}</button>

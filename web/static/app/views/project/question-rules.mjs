@@ -1,6 +1,6 @@
 // What happens to an agent's question that nobody answers: reminder, another person, deadline. For a project's form.
-import { SelectField, TextField } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
+import { SelectField, TextField } from "../../forms/fields.mjs";
 import { mark, t, tPairs } from "../../words/language.mjs";
 
 const NUMBERS = ["remindMinutes", "deadlineMinutes"];

@@ -1,6 +1,6 @@
 // What becomes of work that adds secrets, or dependencies with known faults.
-import { SelectField } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
+import { SelectField } from "../../forms/fields.mjs";
 import { t, tPairs } from "../../words/language.mjs";
 import { OFF, REFUSE, WARN } from "./test-policies.mjs";
 

@@ -1,7 +1,7 @@
 // What a form changes of a project's secret variables: those that are written in it are set, those that are chosen are
 // removed, and the others stay.
-import { CheckField } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
+import { CheckField } from "../../forms/fields.mjs";
 import { variablesOf } from "../../forms/variables.mjs";
 import { t } from "../../words/language.mjs";
 

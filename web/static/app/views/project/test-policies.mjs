@@ -1,7 +1,7 @@
 // What becomes of work that loses tests, or whose new tests prove nothing, where the tests write their report,
 // and which statuses of its own CI the repository needs.
-import { SelectField, TextField } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
+import { SelectField, TextField } from "../../forms/fields.mjs";
 import { mark, t, tPairs } from "../../words/language.mjs";
 
 export const REFUSE = ["refuse", mark("Refuse the work")];

@@ -1,25 +1,25 @@
 // The output of a deployment's processes.
 import { useState } from "preact/hooks";
-import { Loading, Trouble, useEnd } from "../../components/controls.mjs";
+import { LoadError, Loading, useStickToEnd } from "../../components/controls.mjs";
 import { Dialog } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
-import { useLive, useRead } from "../../server/loading.mjs";
+import { useLiveEvents, useRead } from "../../server/loading.mjs";
 import { t } from "../../words/language.mjs";
 import { serverText } from "../../words/server-texts.mjs";
-import { clock, exact, say, sha, shortId } from "../../words/words.mjs";
+import { clockTime, fullTime, labelOf, shortId, shortSha } from "../../words/words.mjs";
 
 export function DeploymentLogs({ deployment, close }) {
   const { value, error, reload } = useRead(`/deployments/${deployment.id}/logs`);
   const [progress, setProgress] = useState(null);
-  useLive(({ event, data }) => {
+  useLiveEvents(({ event, data }) => {
     if (data?.deploymentId !== deployment.id) return false;
     if (event === "deploy:progress") setProgress(data.message);
     return true;
   }, reload);
   return html`<${Dialog}
     title=${t("Logs of {version} on {environment}", {
-      version: sha(deployment.commitSha) || shortId(deployment.id),
-      environment: say(deployment.environment).toLowerCase(),
+      version: shortSha(deployment.commitSha) || shortId(deployment.id),
+      environment: labelOf(deployment.environment).toLowerCase(),
     })}
     close=${close}
     wide
@@ -27,7 +27,7 @@ export function DeploymentLogs({ deployment, close }) {
     ${progress && html`<p class="muted">${serverText(progress)}</p>`}
     ${
       error
-        ? html`<${Trouble} error=${error} again=${reload} />`
+        ? html`<${LoadError} error=${error} again=${reload} />`
         : value
           ? html`<${TimedLines} entries=${value.entries} testid="deployment-logs" />`
           : html`<${Loading} />`
@@ -38,7 +38,7 @@ export function DeploymentLogs({ deployment, close }) {
 
 // entries: [{at, text}].
 function TimedLines({ entries, testid }) {
-  const box = useEnd(entries);
+  const box = useStickToEnd(entries);
   return html`<div
     class="lines timed"
     ...${box}
@@ -51,7 +51,7 @@ function TimedLines({ entries, testid }) {
     ${entries.map(
       ({ at, text }, index) =>
         html`<div key=${index}>
-          <time datetime=${at} title=${exact(at)}>${clock(at)}</time>
+          <time datetime=${at} title=${fullTime(at)}>${clockTime(at)}</time>
           <code>${text}</code>
         </div>`,
     )}

@@ -1,7 +1,7 @@
 // What runs where, how healthy it is, what ran before, and going back to it.
 import { Page } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
-import { useEvery, useLive, useRead } from "../../server/loading.mjs";
+import { useInterval, useLiveEvents, useRead } from "../../server/loading.mjs";
 import { project } from "../../state/projects.mjs";
 import { t } from "../../words/language.mjs";
 import { useDeployProgress } from "./deploy-progress.mjs";
@@ -14,8 +14,8 @@ export function Deployments() {
   const { id: projectId } = project.value;
   const { value, reload } = useRead(`/projects/${projectId}/environments`);
   const progress = useDeployProgress();
-  useLive(({ event }) => event.startsWith("deploy:") && event !== "deploy:progress", reload);
-  useEvery(LOOK_MS, reload);
+  useLiveEvents(({ event }) => event.startsWith("deploy:") && event !== "deploy:progress", reload);
+  useInterval(LOOK_MS, reload);
   const place = (environment) =>
     html`<${Environment}
       key=${environment}

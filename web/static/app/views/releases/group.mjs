@@ -1,25 +1,25 @@
 // One task group as a release: how far it is, where it runs and goes next, how it was built, and what is in it.
 import { useState } from "preact/hooks";
 import { to } from "../../browser/routes.mjs";
-import { useTitle } from "../../browser/tab-title.mjs";
-import { Badge, Button, Loading, Page, Time, Trouble } from "../../components/controls.mjs";
+import { useTabTitle } from "../../browser/tab-title.mjs";
+import { Badge, Button, LoadError, Loading, Page, Time } from "../../components/controls.mjs";
 import { Confirm } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
 import { lazy } from "../../components/lazy.mjs";
 import { api } from "../../server/api.mjs";
-import { useEvery, useLive, useRead } from "../../server/loading.mjs";
-import { may } from "../../server/session.mjs";
+import { useInterval, useLiveEvents, useRead } from "../../server/loading.mjs";
+import { hasRole } from "../../server/session.mjs";
 import { actorName } from "../../state/actors.mjs";
-import { useOwn } from "../../state/own-project.mjs";
+import { useInOwnProject } from "../../state/own-project.mjs";
 import { project } from "../../state/projects.mjs";
 import { t } from "../../words/language.mjs";
 import { serverText } from "../../words/server-texts.mjs";
 import { CANCELLABLE_GROUP_STATES } from "../../words/states.mjs";
-import { brief, say, sha, shortId, shownState } from "../../words/words.mjs";
+import { labelOf, shortId, shortSha, shownState, withShortShas } from "../../words/words.mjs";
 import { groupTitle, isTakenOut } from "./groups.mjs";
-import { Train } from "./merge-train.mjs";
-import { Contents } from "./release-contents.mjs";
-import { Places } from "./release-targets.mjs";
+import { MergeTrain } from "./merge-train.mjs";
+import { ReleaseContents } from "./release-contents.mjs";
+import { ReleaseTargets } from "./release-targets.mjs";
 
 const Markdown = lazy(
   () => import("../../components/markdown.mjs"),
@@ -49,11 +49,11 @@ export function Group({ id }) {
   const { value, error, reload: readGroup } = useRead(`/task-groups/${id}`);
   const plan = useRead(`/task-groups/${id}/plan`);
   const train = useRead(`/task-groups/${id}/train`);
-  const group = useOwn(value?.taskGroup, (own) => to.group(own.projectId, id));
+  const group = useInOwnProject(value?.taskGroup, (own) => to.group(own.projectId, id));
   const reload = () => Promise.all([readGroup(), plan.reload(), train.reload()]);
-  useTitle(group && groupTitle(group));
+  useTabTitle(group && groupTitle(group));
   const inside = new Set([...(group?.taskIds || []), id]);
-  useLive(
+  useLiveEvents(
     ({ event, data }) =>
       inside.has(data?.taskGroupId) ||
       (event.startsWith("deploy:") && event !== "deploy:progress") ||
@@ -61,9 +61,9 @@ export function Group({ id }) {
     reload,
   );
   // Test runs end without an event.
-  useEvery(WATCH_MS, train.reload, group?.status === "merging");
+  useInterval(WATCH_MS, train.reload, group?.status === "merging");
   if (error && !group)
-    return html`<${Page} title=${t("Group")}><${Trouble}
+    return html`<${Page} title=${t("Group")}><${LoadError}
       error=${error}
       again=${readGroup}
       list=${{ href: to.groups(project.value.id), text: t("Groups") }}
@@ -79,7 +79,7 @@ export function Group({ id }) {
       ${groupTitle(group)} <${Badge} word=${group.status} shown=${shownState(group)} testid="group-status" />
     `}
     lead=${lead}
-    actions=${may("maintainer") && html`<${Actions} group=${group} reload=${reload} />`}
+    actions=${hasRole("maintainer") && html`<${Actions} group=${group} reload=${reload} />`}
   >
     <${Steps} status=${shownState(group)} />
     ${
@@ -90,10 +90,10 @@ export function Group({ id }) {
     }
     ${group.error && html`<p class="banner bad">${serverText(group.error)}</p>`}
     ${group.notes && html`<${Markdown} text=${group.notes} />`}
-    <${Places} group=${group} plan=${plan.value?.plan} reload=${reload} />
+    <${ReleaseTargets} group=${group} plan=${plan.value?.plan} reload=${reload} />
     <${Problems} group=${group} />
     <${Built} group=${group} train=${train} reload=${reload} />
-    <${Contents} key=${`${group.headSha} ${group.taskIds.length}`} group=${group} />
+    <${ReleaseContents} key=${`${group.headSha} ${group.taskIds.length}`} group=${group} />
     <${Checks} checks=${group.checks || []} />
   <//>`;
 }
@@ -109,7 +109,7 @@ function Steps({ status }) {
           class=${at < reached ? "reached" : at === reached && !AT_REST.includes(status) ? "now" : ""}
         >
           <i></i>
-          ${say(step)}
+          ${labelOf(step)}
         </li>`,
     )}
   </ol>`;
@@ -166,7 +166,7 @@ function Problems({ group }) {
         (one) =>
           html`<li key=${`${one.taskId}:${one.kind}`} class=${`callout ${isTakenOut(one) ? "bad" : "ask"}`}>
             <p>
-              <b>${say(one.kind)}</b> ${one.taskId && html`<${TaskLink} group=${group} id=${one.taskId} />`}
+              <b>${labelOf(one.kind)}</b> ${one.taskId && html`<${TaskLink} group=${group} id=${one.taskId} />`}
               ${" "}
               ${isTakenOut(one) && html`<span class="muted">${t("Taken out")}</span>`}
             </p>
@@ -197,14 +197,14 @@ function Built({ group, train, reload }) {
   if (train.error && !train.value)
     return html`<section>
       <h2>${t("Merge and tests")}</h2>
-      <${Trouble} error=${train.error} again=${train.reload} />
+      <${LoadError} error=${train.error} again=${train.reload} />
     </section>`;
   if (!train.value) return html`<${Loading} />`;
   return html`
-    <${Train}
+    <${MergeTrain}
       group=${group}
       train=${train.value.train}
-      removable=${may("maintainer") && REMOVABLE.includes(group.status)}
+      removable=${hasRole("maintainer") && REMOVABLE.includes(group.status)}
       remove=${setRemoving}
     />
     ${
@@ -232,9 +232,9 @@ const Checks = ({ checks }) =>
         ${checks.map(
           (check) =>
             html`<li key=${check.name}>
-              <${Badge} word=${check.status} label=${say(check.name)} />
-              <span>${brief(serverText(check.message)) || say(check.status)}</span>
-              <code>${sha(check.commitSha)}</code>
+              <${Badge} word=${check.status} label=${labelOf(check.name)} />
+              <span>${withShortShas(serverText(check.message)) || labelOf(check.status)}</span>
+              <code>${shortSha(check.commitSha)}</code>
               <${Time} at=${check.at} />
             </li>`,
         )}

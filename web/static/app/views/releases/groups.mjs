@@ -1,32 +1,18 @@
 // A project's task groups, and making one out of approved tasks.
 import { useState } from "preact/hooks";
 import { go, to } from "../../browser/routes.mjs";
-import {
-  Badge,
-  CheckField,
-  Empty,
-  Fault,
-  Field,
-  Icon,
-  KeptDraft,
-  Listing,
-  Loading,
-  Page,
-  SelectField,
-  TextField,
-  Time,
-  Trouble,
-  useForm,
-} from "../../components/controls.mjs";
+import { Badge, Empty, Icon, Listing, LoadError, Loading, Page, Time } from "../../components/controls.mjs";
 import { Dialog } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
+import { CheckField, Field, SelectField, TextField } from "../../forms/fields.mjs";
+import { FormError, RestoredDraftNotice, useForm } from "../../forms/form.mjs";
 import { api } from "../../server/api.mjs";
-import { useLive, usePages, useRead } from "../../server/loading.mjs";
-import { may } from "../../server/session.mjs";
+import { useLiveEvents, usePages, useRead } from "../../server/loading.mjs";
+import { hasRole } from "../../server/session.mjs";
 import { project } from "../../state/projects.mjs";
 import { t, tn } from "../../words/language.mjs";
 import { LIVE_GROUP_STATES } from "../../words/states.mjs";
-import { say, sha, shownState } from "../../words/words.mjs";
+import { labelOf, shortSha, shownState } from "../../words/words.mjs";
 
 export const groupTitle = (group) => group.name || group.stagingBranch?.replace(/^release\//, "") || t("Group");
 
@@ -39,9 +25,9 @@ export function Groups() {
   const { id: projectId } = project.value;
   const pages = usePages("/task-groups", "taskGroups", { projectId });
   const [making, setMaking] = useState(false);
-  useLive(({ event }) => CHANGES.includes(event), pages.reload);
+  useLiveEvents(({ event }) => CHANGES.includes(event), pages.reload);
   const actions =
-    may("maintainer") &&
+    hasRole("maintainer") &&
     html`<button type="button" class="button primary" data-testid="group-new" onClick=${() => setMaking(true)}>
       <${Icon} name="plus" />${t("New group")}
     </button>`;
@@ -74,9 +60,11 @@ export function Groups() {
                 }
                 ${group.problems
                   ?.filter((one) => !isTakenOut(one))
-                  .map((one) => html`<span key=${`${one.taskId}:${one.kind}`} class="chip">${say(one.kind)}</span>`)}
+                  .map(
+                    (one) => html`<span key=${`${one.taskId}:${one.kind}`} class="chip">${labelOf(one.kind)}</span>`,
+                  )}
                 <span class="muted">${tn(group.taskIds.length, "{count} task", "{count} tasks")}</span>
-                <code>${sha(group.headSha)}</code>
+                <code>${shortSha(group.headSha)}</code>
                 <${Time} at=${group.createdAt} />
               </a>
             </li>`,
@@ -119,11 +107,11 @@ export function NewGroup({ projectId, close }) {
   const unread = [pages, groups].find(({ error, value }) => error && !value);
   if (unread)
     return html`<${Dialog} title=${t("New group")} close=${close}>
-      <${Trouble} error=${unread.error} again=${unread.reload} />
+      <${LoadError} error=${unread.error} again=${unread.reload} />
     <//>`;
   return html`<${Dialog} title=${t("New group")} close=${close} wide>
     <form onSubmit=${create}>
-      <${KeptDraft} form=${form} />
+      <${RestoredDraftNotice} form=${form} />
       <${Field}
         label=${t("Approved tasks")}
         hint=${t("Merged in this order, oldest first. One that is in another group is refused.")}
@@ -180,7 +168,7 @@ export function NewGroup({ projectId, close }) {
           form=${form}
         />`
       }
-      <${Fault} form=${form} />
+      <${FormError} form=${form} />
       <footer>
         <button type="button" class="button" onClick=${cancel}>${t("Cancel")}</button>
         <button

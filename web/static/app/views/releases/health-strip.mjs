@@ -2,7 +2,7 @@
 import { html } from "../../components/html.mjs";
 import { t, tn } from "../../words/language.mjs";
 import { serverText } from "../../words/server-texts.mjs";
-import { ago, clock, now } from "../../words/words.mjs";
+import { clockTime, currentTime, relativeTime } from "../../words/words.mjs";
 
 const DAY_MS = 86_400_000;
 const WIDTH = 1000;
@@ -17,7 +17,7 @@ const STATES = {
 
 // spans: [{deploymentId, state, reason, restarts, since, until}], oldest first.
 export function HealthStrip({ spans, testid }) {
-  const end = Math.max(now.value, Date.now());
+  const end = Math.max(currentTime.value, Date.now());
   const begin = end - DAY_MS;
   const x = (at) => ((Math.max(Date.parse(at), begin) - begin) / DAY_MS) * WIDTH;
   const newest = spans.at(-1);
@@ -52,7 +52,7 @@ export function HealthStrip({ spans, testid }) {
       <span>
         ${
           newest
-            ? t("{state}, looked at {time}", { state: STATES[newest.state](), time: ago(newest.until) })
+            ? t("{state}, looked at {time}", { state: STATES[newest.state](), time: relativeTime(newest.until) })
             : t("Not looked at yet")
         }
       </span>
@@ -61,7 +61,7 @@ export function HealthStrip({ spans, testid }) {
 }
 
 const sayOf = (span) =>
-  [`${clock(span.since)} – ${clock(span.until)}`, STATES[span.state](), serverText(span.reason)]
+  [`${clockTime(span.since)} – ${clockTime(span.until)}`, STATES[span.state](), serverText(span.reason)]
     .filter(Boolean)
     .join(" · ");
 

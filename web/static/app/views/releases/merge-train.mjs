@@ -1,18 +1,18 @@
 // How a group is merged and tested: the order, who was taken out and why, and every test run with its log.
 import { useState } from "preact/hooks";
 import { to } from "../../browser/routes.mjs";
-import { Badge, Empty, Lines, Loading, Time, Trouble } from "../../components/controls.mjs";
+import { Badge, Empty, LoadError, Loading, Output, Time } from "../../components/controls.mjs";
 import { Dialog } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
 import { useRead } from "../../server/loading.mjs";
 import { project } from "../../state/projects.mjs";
 import { t, tn } from "../../words/language.mjs";
 import { serverText } from "../../words/server-texts.mjs";
-import { brief, sha, shownState } from "../../words/words.mjs";
-import { whyOut } from "./release-sentences.mjs";
+import { shortSha, shownState, withShortShas } from "../../words/words.mjs";
+import { takenOutReason } from "./release-sentences.mjs";
 
 // removable: whether the person may take tasks out now; remove(taskId) asks for it.
-export function Train({ group, train, removable, remove }) {
+export function MergeTrain({ group, train, removable, remove }) {
   const [shown, setShown] = useState(null);
   const inside = train.tasks.filter(({ removedReason }) => !removedReason);
   const out = train.tasks.filter(({ removedReason }) => removedReason);
@@ -45,7 +45,7 @@ export function Train({ group, train, removable, remove }) {
             <span class="muted">
               ${t("The default branch, {branch}", { branch: project.value?.defaultBranch || "main" })}
             </span>
-            ${group.baseSha && html`<code>${sha(group.baseSha)}</code>`}
+            ${group.baseSha && html`<code>${shortSha(group.baseSha)}</code>`}
           </span>
           ${lane(0)}
         </li>`
@@ -70,7 +70,7 @@ export function Train({ group, train, removable, remove }) {
           html`<li key=${one.taskId} class="row out" data-testid="train-out" data-task-id=${one.taskId}>
             <span class="car">–</span>
             <${Car} one=${one} projectId=${group.projectId} />
-            <span class=${`chip ${one.removedReason === "removed" ? "" : "bad"}`}>${whyOut(one.removedReason)}</span>
+            <span class=${`chip ${one.removedReason === "removed" ? "" : "bad"}`}>${takenOutReason(one.removedReason)}</span>
           </li>`,
       )}
     </ol>
@@ -103,7 +103,7 @@ const Car = ({ one, projectId }) =>
   html`<a class="row-main" href=${to.task(projectId, one.taskId)}>
   <b>${one.title}</b>
   <span class="place-line">
-    <code>${sha(one.mergedSha || one.approvedSha)}</code>
+    <code>${shortSha(one.mergedSha || one.approvedSha)}</code>
     ${
       one.laterPush &&
       html`<span class="chip" title=${t("{commit} was pushed too late and is left out", { commit: one.laterPush })}>
@@ -163,8 +163,8 @@ function AllRuns({ train, show }) {
             <span class="row-main">
               <span>${whatOf(train, run)}</span>
               <small>
-                ${t("Build {attempt}", { attempt: run.attempt })} · <code>${sha(run.commitSha)}</code>
-                ${run.reason && html` · ${brief(serverText(run.reason))}`}
+                ${t("Build {attempt}", { attempt: run.attempt })} · <code>${shortSha(run.commitSha)}</code>
+                ${run.reason && html` · ${withShortShas(serverText(run.reason))}`}
               </small>
             </span>
             <${Time} at=${run.at} />
@@ -180,14 +180,14 @@ function TestLog({ groupId, test, train, close }) {
   return html`<${Dialog} title=${t("Test of {what}", { what: whatOf(train, test) })} close=${close} wide>
     <p class="place-line">
       <${Badge} word=${test.passed ? "passed" : "failed"} label=${test.passed ? t("Passed") : t("Failed")} />
-      <code>${sha(test.commitSha)}</code> <${Time} at=${test.at} />
+      <code>${shortSha(test.commitSha)}</code> <${Time} at=${test.at} />
       ${" "}${test.reason && html`<span>${serverText(test.reason)}</span>`}
     </p>
     ${
       error
-        ? html`<${Trouble} error=${error} again=${reload} />`
+        ? html`<${LoadError} error=${error} again=${reload} />`
         : value
-          ? html`<${Lines}
+          ? html`<${Output}
             lines=${value.test.log ? value.test.log.trimEnd().split("\n") : []}
             empty=${t("It has written nothing.")}
             testid="train-log"

@@ -1,7 +1,7 @@
 // The receipt of a version in production: its digest, and the signed text as a file for `aiworker verify`.
 import { Button } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
-import { saveAs } from "../../forms/choose-files.mjs";
+import { saveFile } from "../../forms/choose-files.mjs";
 import { api } from "../../server/api.mjs";
 import { t } from "../../words/language.mjs";
 
@@ -9,7 +9,7 @@ import { t } from "../../words/language.mjs";
 async function save({ commitSha }) {
   const { receipts } = await api.get(`/receipts/${commitSha}`);
   const lines = receipts.map(({ envelope }) => `${envelope}\n`);
-  saveAs(new Blob(lines, { type: "application/json" }), `receipt-${commitSha.slice(0, 12)}.jsonl`);
+  saveFile(new Blob(lines, { type: "application/json" }), `receipt-${commitSha.slice(0, 12)}.jsonl`);
 }
 
 // receipt: as environments and tasks name it.

@@ -1,12 +1,12 @@
 // What a group brings: its commits, its changes against what production serves, and a changelog to copy.
 import { useState } from "preact/hooks";
 import { canCopy, copyText } from "../../browser/clipboard.mjs";
-import { Button, Loading, Time, Trouble } from "../../components/controls.mjs";
+import { Button, LoadError, Loading, Time } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
 import { lazy } from "../../components/lazy.mjs";
-import { useLive, useRead } from "../../server/loading.mjs";
+import { useLiveEvents, useRead } from "../../server/loading.mjs";
 import { t, tn } from "../../words/language.mjs";
-import { sha } from "../../words/words.mjs";
+import { shortSha } from "../../words/words.mjs";
 
 const ReadDiff = lazy(
   () => import("../task/task-panel.mjs"),
@@ -14,13 +14,13 @@ const ReadDiff = lazy(
   ({ children }) => children,
 );
 
-export function Contents({ group }) {
+export function ReleaseContents({ group }) {
   const { value, error, reload } = useRead(`/task-groups/${group.id}/release`);
   // What it is compared with is what production serves.
-  useLive(({ event, data }) => event === "deploy:completed" && data?.environment === "production", reload);
+  useLiveEvents(({ event, data }) => event === "deploy:completed" && data?.environment === "production", reload);
   const release = value?.release;
   if (error && !release)
-    return html`<section><h2>${t("What it brings")}</h2><${Trouble} error=${error} again=${reload} /></section>`;
+    return html`<section><h2>${t("What it brings")}</h2><${LoadError} error=${error} again=${reload} /></section>`;
   if (!release) return html`<section><h2>${t("What it brings")}</h2><${Loading} /></section>`;
   return html`<section data-testid="release-contents">
     <div class="section-head">
@@ -28,9 +28,11 @@ export function Contents({ group }) {
       <span class="muted">
         ${
           release.against === "production"
-            ? t("Compared with what production serves, {commit}", { commit: sha(release.baseSha) })
+            ? t("Compared with what production serves, {commit}", { commit: shortSha(release.baseSha) })
             : release.baseSha &&
-              t("Compared with the default branch that it was built on, {commit}", { commit: sha(release.baseSha) })
+              t("Compared with the default branch that it was built on, {commit}", {
+                commit: shortSha(release.baseSha),
+              })
         }
       </span>
     </div>
@@ -61,7 +63,7 @@ function Commits({ release }) {
       ${commits.map(
         (one) =>
           html`<li key=${one.sha} class="row">
-            <code>${sha(one.sha)}</code>
+            <code>${shortSha(one.sha)}</code>
             <span class="row-main">${one.subject}</span>
             <span class="muted">${one.author}</span>
             <${Time} at=${one.at} />
@@ -80,7 +82,7 @@ const Changes = ({ group }) =>
 
 function Patch({ group }) {
   const { value, error, reload } = useRead(`/task-groups/${group.id}/diff`);
-  if (error) return html`<${Trouble} error=${error} again=${reload} />`;
+  if (error) return html`<${LoadError} error=${error} again=${reload} />`;
   if (!value) return html`<${Loading} />`;
   if (!value.files.length) return html`<p class="muted">${t("It changes nothing.")}</p>`;
   const sum = (name) => value.files.reduce((all, file) => all + (file[name] || 0), 0);

@@ -1,14 +1,14 @@
 // One environment: which version serves there, how healthy it was, what ran before, and the way back to it.
 import { useState } from "preact/hooks";
 import { to } from "../../browser/routes.mjs";
-import { Badge, Listing, Loading, OutLink, Time } from "../../components/controls.mjs";
+import { Badge, ExternalLink, Listing, Loading, Time } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
 import { PreviewLink } from "../../components/preview-link.mjs";
-import { useLive, usePages, useRead } from "../../server/loading.mjs";
-import { may } from "../../server/session.mjs";
+import { useLiveEvents, usePages, useRead } from "../../server/loading.mjs";
+import { hasRole } from "../../server/session.mjs";
 import { t } from "../../words/language.mjs";
 import { serverText } from "../../words/server-texts.mjs";
-import { say, sha, shortId } from "../../words/words.mjs";
+import { labelOf, shortId, shortSha } from "../../words/words.mjs";
 import { DeploymentLogs } from "./deployment-logs.mjs";
 import { HealthStrip } from "./health-strip.mjs";
 import { Receipt } from "./receipt.mjs";
@@ -34,10 +34,10 @@ export function Environment({ environment, projectId, shown, progress }) {
   });
   const live = near || far.value?.deployments[0];
   const isLive = (one) => (isPreview ? one.status === "completed" : one.id === live?.id);
-  const plan = useRead(live && may("maintainer") ? `/deployments/${live.id}/rollback` : null);
+  const plan = useRead(live && hasRole("maintainer") ? `/deployments/${live.id}/rollback` : null);
   // Known to be impossible, whichever version one would choose.
   const stuck = plan.value && !plan.value.rollback.target && !earlierThan(live, items).length;
-  useLive(
+  useLiveEvents(
     ({ event }) => event.startsWith("deploy:") && event !== "deploy:progress",
     () => {
       pages.reload();
@@ -99,13 +99,13 @@ const nothingOn = (environment) => NOTHING[environment]();
 function Head({ environment, live, known, shown, progress, stuck, leave, projectId }) {
   const { underWay, taskGroup, health } = shown || {};
   return html`<div class="place environment">
-    <h2>${say(environment)}</h2>
+    <h2>${labelOf(environment)}</h2>
     ${
       live
         ? html`
           <p class="place-line">
             <b class="version" data-testid=${`version-${environment}`}>${versionName(live)}</b>
-            <code>${sha(live.commitSha)}</code>
+            <code>${shortSha(live.commitSha)}</code>
             ${taskGroup && html`<a href=${to.group(projectId, taskGroup.id)}>${taskGroup.name}</a>`}
             <${Time} at=${live.finishedAt} />
           </p>
@@ -115,7 +115,7 @@ function Head({ environment, live, known, shown, progress, stuck, leave, project
               <span class="muted">${t("Receipt")}</span> <${Receipt} receipt=${shown.receipt} />
             </p>`
           }
-          <p class="serving"><i></i><${OutLink} href=${live.url}>${live.url || t("no address")}<//></p>
+          <p class="serving"><i></i><${ExternalLink} href=${live.url}>${live.url || t("no address")}<//></p>
         `
         : known
           ? html`<p class="muted">${nothingOn(environment)}</p>`
@@ -127,8 +127,8 @@ function Head({ environment, live, known, shown, progress, stuck, leave, project
         <i class="pulse"></i>
         ${
           underWay.rollbackOf
-            ? t("Going back to {commit}", { commit: sha(underWay.commitSha) })
-            : t("{commit} is being deployed", { commit: sha(underWay.commitSha) })
+            ? t("Going back to {commit}", { commit: shortSha(underWay.commitSha) })
+            : t("{commit} is being deployed", { commit: shortSha(underWay.commitSha) })
         }
         ${progress[underWay.id] && html`<span class="muted">${serverText(progress[underWay.id])}</span>`}
       </p>`
@@ -136,7 +136,7 @@ function Head({ environment, live, known, shown, progress, stuck, leave, project
     ${live && health && html`<${HealthStrip} spans=${health} testid=${`health-${environment}`} />`}
     ${
       live &&
-      may("maintainer") &&
+      hasRole("maintainer") &&
       html`<p class="place-line">
         <button
           type="button"
@@ -167,10 +167,10 @@ function Row({ one, isLive, environment, items, show }) {
     data-environment=${environment}
     data-status=${one.status}
   >
-    <span class="row-state"><${Badge} word=${one.status} label=${isLive ? t("Live") : say(one.status)} /></span>
+    <span class="row-state"><${Badge} word=${one.status} label=${isLive ? t("Live") : labelOf(one.status)} /></span>
     <span class="row-main">
       <span>
-        ${one.version && html`<b>${versionName(one)}</b> `}<code>${sha(one.commitSha)}</code>
+        ${one.version && html`<b>${versionName(one)}</b> `}<code>${shortSha(one.commitSha)}</code>
         ${" "}
         <span class="muted">${one.branch}</span>
       </span>

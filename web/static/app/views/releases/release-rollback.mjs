@@ -1,14 +1,16 @@
 // Going back to an earlier version: what that would do in one sentence, and the task that mends what is taken back.
 import { to } from "../../browser/routes.mjs";
-import { failed, told } from "../../browser/toasts.mjs";
-import { CheckField, Loading, SelectField, Time, useForm } from "../../components/controls.mjs";
+import { toastError, toastSuccess } from "../../browser/toasts.mjs";
+import { Loading, Time } from "../../components/controls.mjs";
 import { Confirm } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
+import { CheckField, SelectField } from "../../forms/fields.mjs";
+import { useForm } from "../../forms/form.mjs";
 import { api } from "../../server/api.mjs";
 import { useRead } from "../../server/loading.mjs";
 import { t } from "../../words/language.mjs";
 import { serverText } from "../../words/server-texts.mjs";
-import { exact, sha } from "../../words/words.mjs";
+import { fullTime, shortSha } from "../../words/words.mjs";
 import { versionName, whatRollingBackDoes } from "./release-sentences.mjs";
 
 // Was healthy once, so it may be gone back to.
@@ -35,7 +37,7 @@ function Consequences({ deployment, plan }) {
   return html`<div class="prose md" data-testid="rollback-plan">
     <p><b>${whatRollingBackDoes(deployment, plan)}</b></p>
     <p>
-      ${t("Version {commit} takes over once it is healthy. It was deployed", { commit: sha(target.commitSha) })}
+      ${t("Version {commit} takes over once it is healthy. It was deployed", { commit: shortSha(target.commitSha) })}
       ${" "}
       <${Time} at=${target.finishedAt} />.
     </p>
@@ -53,10 +55,10 @@ function Consequences({ deployment, plan }) {
 // The next group is refused unless it holds such a task, written after the rollback.
 const fixOf = ({ commits, tasks }, deployment) => ({
   projectId: deployment.projectId,
-  title: t("Fix or revert what was rolled back from {commit}", { commit: sha(deployment.commitSha) }),
+  title: t("Fix or revert what was rolled back from {commit}", { commit: shortSha(deployment.commitSha) }),
   description: [
     t("Production was rolled back from {commits}.", {
-      commits: commits.map(sha).join(", ") || sha(deployment.commitSha),
+      commits: commits.map(shortSha).join(", ") || shortSha(deployment.commitSha),
     }),
     t("Its changes are still in the default branch: mend them, or revert them."),
     ...tasks.map(({ title }) => `- ${title}`),
@@ -77,16 +79,16 @@ export function Rollback({ deployment, items, reload, close }) {
     // What it takes back is known only before it: without that, nothing of the fix could be written.
     const { rollback: taken } = isFixed && !plan ? await api.get(path, { toDeploymentId }) : { rollback: plan };
     await api.post(path, toDeploymentId ? { toDeploymentId } : {});
-    told(t("Rolling back. What serves now stays until the older version is healthy."));
+    toastSuccess(t("Rolling back. What serves now stays until the older version is healthy."));
     if (isFixed) {
       // The rollback is under way whether or not this one goes well.
       await api.post("/tasks", fixOf(taken, deployment)).then(
         ({ task }) =>
-          told(t("The task that fixes it is written."), {
+          toastSuccess(t("The task that fixes it is written."), {
             href: to.task(deployment.projectId, task.id),
             text: t("Open"),
           }),
-        failed,
+        toastError,
       );
     }
     await reload();
@@ -95,7 +97,7 @@ export function Rollback({ deployment, items, reload, close }) {
     ["", t("The newest that was not rolled back")],
     ...earlierThan(deployment, items).map((one) => [
       one.id,
-      `${versionName(one)} · ${sha(one.commitSha)} · ${one.branch} · ${exact(one.finishedAt)}`,
+      `${versionName(one)} · ${shortSha(one.commitSha)} · ${one.branch} · ${fullTime(one.finishedAt)}`,
     ]),
   ];
   return html`<${Confirm}

@@ -1,10 +1,10 @@
 // What releases and environments say of themselves, in sentences.
 import { t, tn } from "../../words/language.mjs";
-import { say, sha } from "../../words/words.mjs";
+import { labelOf, shortSha } from "../../words/words.mjs";
 
 // What people call a version of an environment: its number, else its commit.
 export const versionName = (deployment) =>
-  deployment.version ? t("v{number}", { number: deployment.version }) : sha(deployment.commitSha);
+  deployment.version ? t("v{number}", { number: deployment.version }) : shortSha(deployment.commitSha);
 
 // tasks, commits: how many; commits is null where that is not known.
 function amount(tasks, commits, back = 0) {
@@ -17,7 +17,7 @@ function amount(tasks, commits, back = 0) {
 // plan: of a deployment, as the API has it.
 export function whatDeployingDoes(plan, tasks) {
   const values = {
-    environment: say(plan.environment),
+    environment: labelOf(plan.environment),
     to: t("v{number}", { number: plan.version }),
     amount: amount(tasks, plan.commitCount, plan.bringsBack),
   };
@@ -28,7 +28,7 @@ export function whatDeployingDoes(plan, tasks) {
 // plan: of a rollback of this deployment, as the API has it, with a target.
 export const whatRollingBackDoes = (deployment, plan) =>
   t("{environment} goes from {from} to {to}: takes back {amount}.", {
-    environment: say(deployment.environment),
+    environment: labelOf(deployment.environment),
     from: versionName(deployment),
     to: versionName(plan.target),
     amount: amount(plan.tasks.length, plan.commitCount),
@@ -47,7 +47,7 @@ const OUT = {
   removed: () => t("A person took it out"),
   cancelled: () => t("It was cancelled"),
 };
-export const whyOut = (reason) => OUT[reason]?.() ?? say(reason);
+export const takenOutReason = (reason) => OUT[reason]?.() ?? labelOf(reason);
 
 // Why a deployment can't be made now.
 const MISSING = {

@@ -1,12 +1,12 @@
 // Where a group runs, and the one place where it is sent on: what that will do, who may, and what is missing otherwise.
 import { useState } from "preact/hooks";
-import { Badge, Button, OutLink, Time } from "../../components/controls.mjs";
+import { Badge, Button, ExternalLink, Time } from "../../components/controls.mjs";
 import { Confirm } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
 import { api } from "../../server/api.mjs";
 import { t } from "../../words/language.mjs";
 import { serverText } from "../../words/server-texts.mjs";
-import { say, sha } from "../../words/words.mjs";
+import { labelOf, shortSha } from "../../words/words.mjs";
 import { useDeployProgress } from "./deploy-progress.mjs";
 import { versionName, whatDeployingDoes, whatIsMissing } from "./release-sentences.mjs";
 
@@ -14,7 +14,7 @@ const ENVIRONMENTS = ["staging", "production"];
 const BEING_BUILT = ["pending", "merging"];
 
 // plan: what the API plans for the group, null until it is read.
-export function Places({ group, plan, reload }) {
+export function ReleaseTargets({ group, plan, reload }) {
   const [asking, setAsking] = useState(null);
   const progress = useDeployProgress();
   const all = [...(group.deployments || [])].sort((a, b) => (a.id < b.id ? 1 : -1));
@@ -63,23 +63,25 @@ export function Places({ group, plan, reload }) {
 
 function Place({ environment, group, latest, plan, tasks, mayAct, progress, act }) {
   return html`<div class="place" data-testid=${`group-${environment}`}>
-    <h3>${say(environment)}</h3>
+    <h3>${labelOf(environment)}</h3>
     ${
       latest
         ? html`
           <p class="place-line">
             <${Badge}
               word=${latest.status}
-              label=${latest.status === "completed" ? t("Live") : say(latest.status)}
+              label=${latest.status === "completed" ? t("Live") : labelOf(latest.status)}
             />
             ${latest.version && html`<b>${versionName(latest)}</b>`}
-            <code>${sha(latest.commitSha)}</code>
+            <code>${shortSha(latest.commitSha)}</code>
             <${Time} at=${latest.finishedAt || latest.startedAt} />
           </p>
           ${latest.error && html`<p class="bad-text">${serverText(latest.error)}</p>`}
           ${latest.status === "in_progress" && html`<p class="muted">${serverText(progress[latest.id])}</p>`}
           ${
-            latest.url && latest.status === "completed" && html`<p><${OutLink} href=${latest.url}>${latest.url}<//></p>`
+            latest.url &&
+            latest.status === "completed" &&
+            html`<p><${ExternalLink} href=${latest.url}>${latest.url}<//></p>`
           }
         `
         : html`<p class="muted">${t("Not deployed yet.")}</p>`
@@ -150,7 +152,7 @@ function Asked({ asking, group, plan, deploy, close }) {
     ${planned && html`<p><b>${whatDeployingDoes(planned, plan.taskCount)}</b></p>`}
     <p>
       ${t("Exactly the commit that runs on staging, {commit}, goes there and takes over once it is healthy.", {
-        commit: sha(group.headSha),
+        commit: shortSha(group.headSha),
       })}
     </p>
   <//>`;

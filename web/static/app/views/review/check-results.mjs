@@ -1,12 +1,12 @@
 // The proof of a task, a sentence a line, red first; and letting the tests go that it names as lost.
-import { told } from "../../browser/toasts.mjs";
+import { toastSuccess } from "../../browser/toasts.mjs";
 import { Badge, Button } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
 import { api } from "../../server/api.mjs";
-import { may } from "../../server/session.mjs";
+import { hasRole } from "../../server/session.mjs";
 import { t, tn } from "../../words/language.mjs";
 import { serverText } from "../../words/server-texts.mjs";
-import { brief, say } from "../../words/words.mjs";
+import { labelOf, withShortShas } from "../../words/words.mjs";
 import { SCAN_ACCEPTS, SCAN_PARTS } from "./scan-results.mjs";
 
 const ORDER = ["failed", "warned", "running", "passed", "skipped"];
@@ -16,14 +16,14 @@ const toneOf = ({ status, code }) => (code && !["failed", "running"].includes(st
 export const isGreen = (check) => toneOf(check) === "passed";
 const rank = (check) => ORDER.indexOf(toneOf(check));
 
-export const redFirst = (checks) => checks.toSorted((one, other) => rank(one) - rank(other));
+export const failedFirst = (checks) => checks.toSorted((one, other) => rank(one) - rank(other));
 
 // Its state is a colour, and a word for who does not see that.
 export const CheckBadge = ({ check }) =>
   html`<${Badge}
     word=${check.status}
     shown=${toneOf(check)}
-    label=${html`${say(check.name)}<span class="sr">: ${say(toneOf(check))}</span>`}
+    label=${html`${labelOf(check.name)}<span class="sr">: ${labelOf(toneOf(check))}</span>`}
   />`;
 
 const some = (count, text) => (count ? [text()] : []);
@@ -99,10 +99,10 @@ const isCounted = ({ name, facts }) =>
   name === "tests" ? facts?.ran !== undefined : name in PARTS && Object.keys(facts || {}).length > 0;
 
 // By its numbers in the reader's language, where it has some; else as the platform said it.
-export const sentenceOf = (check) =>
+export const checkSentence = (check) =>
   isCounted(check)
     ? `${PARTS[check.name](check.facts).join(", ")}.`
-    : brief(serverText(check.message)) || say(check.status);
+    : withShortShas(serverText(check.message)) || labelOf(check.status);
 
 // The names in a check's log, one a line after what became of each.
 const lostIn = (check) =>
@@ -121,14 +121,14 @@ const LOST = {
 const ACCEPTS = { tests_lost: LOST, ...SCAN_ACCEPTS };
 
 // Where the work was refused for what has names: one click lets them go, and the same commit is proven again.
-export function AcceptLost({ task, check, reload }) {
+export function AcceptLostTests({ task, check, reload }) {
   const accepts = ACCEPTS[check.code];
-  if (!accepts || check.status !== "failed" || !may("maintainer")) return null;
+  if (!accepts || check.status !== "failed" || !hasRole("maintainer")) return null;
   const names = accepts.namesIn(check);
   if (!names.length || names.length > MOST_NAMES || task.phase === "verifying") return null;
   const accept = async () => {
     await api.post(`/tasks/${task.id}/${accepts.path}`, { names });
-    told(t("Let go. The commit is proven again, and the refusal does not count."));
+    toastSuccess(t("Let go. The commit is proven again, and the refusal does not count."));
     await reload?.();
   };
   return html`<${Button} act=${accept} small testid=${accepts.path}>
@@ -138,11 +138,11 @@ export function AcceptLost({ task, check, reload }) {
 
 // The tests ran as the base defines them: from the next proof on, or at once while it is under way, they may run as the
 // branch does.
-export function LetChangeSetup({ task, check, reload }) {
-  if (check.code !== "test_setup_kept" || task.mayChangeTestSetup || !may("member")) return null;
+export function AllowTestSetupChange({ task, check, reload }) {
+  if (check.code !== "test_setup_kept" || task.mayChangeTestSetup || !hasRole("member")) return null;
   const allow = async () => {
     await api.patch(`/tasks/${task.id}`, { mayChangeTestSetup: true });
-    told(
+    toastSuccess(
       task.phase === "verifying"
         ? t("Its tests begin anew, as its branch defines them.")
         : t("From the next proof on, its tests run as its branch defines them."),

@@ -1,11 +1,12 @@
 // A person goes on with a commit without the review by another agent, and says why.
 import { useState } from "preact/hooks";
-import { told } from "../../browser/toasts.mjs";
-import { Fault, TextField, useForm } from "../../components/controls.mjs";
+import { toastSuccess } from "../../browser/toasts.mjs";
 import { Dialog } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
+import { TextField } from "../../forms/fields.mjs";
+import { FormError, useForm } from "../../forms/form.mjs";
 import { api } from "../../server/api.mjs";
-import { may } from "../../server/session.mjs";
+import { hasRole } from "../../server/session.mjs";
 import { t } from "../../words/language.mjs";
 
 // Where a review has stopped the work, or is still awaited.
@@ -15,7 +16,7 @@ export function OverruleReview({ task, check, reload }) {
   // While the commit is proven, a review that has stopped it is being looked at again.
   const isInTheWay = check.status === (task.phase === "verifying" ? "running" : "failed");
   const isAtWork = ["backlog", "in_progress", "needs_input", "failed"].includes(task.state) && task.phase !== "held";
-  const isOffered = check.name === "agent_review" && isInTheWay && isAtWork && may("maintainer");
+  const isOffered = check.name === "agent_review" && isInTheWay && isAtWork && hasRole("maintainer");
   return html`
     ${
       isOffered &&
@@ -41,7 +42,7 @@ function Ask({ task, reload, close }) {
   const submit = form.submit(async ({ reason }) => {
     try {
       await api.post(`/tasks/${task.id}/overrule-review`, { reason: reason.trim() });
-      told(t("The commit goes on without this review."));
+      toastSuccess(t("The commit goes on without this review."));
       close();
     } finally {
       // A 409 says that the review has passed or is void by now.
@@ -60,7 +61,7 @@ function Ask({ task, reload, close }) {
         hint=${t("It is in the task's timeline and in the receipt.")}
         testid="overrule-reason"
       />
-      <${Fault} form=${form} />
+      <${FormError} form=${form} />
       <footer>
         <button type="button" class="button" onClick=${close}>${t("Cancel")}</button>
         <button

@@ -2,16 +2,17 @@
 import { useState } from "preact/hooks";
 import { Button } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
-import { isApart } from "../../components/preview-link.mjs";
+import { hasOtherOrigin } from "../../components/preview-link.mjs";
 import { api } from "../../server/api.mjs";
 import { project } from "../../state/projects.mjs";
 import { t } from "../../words/language.mjs";
 
-// allow-same-origin leaves the preview the origin that it has, which is never the page's (`isApart`): its own cookies
+// allow-same-origin leaves the preview the origin that it has, which is never the page's (`hasOtherOrigin`): its own cookies
 // and storage work. Without allow-top-navigation and allow-popups it stays within its frame.
 const SANDBOX = "allow-scripts allow-forms allow-same-origin";
 
-const canFrame = (href) => isApart(href) && !(location.protocol === "https:" && new URL(href).protocol === "http:");
+const canFrame = (href) =>
+  hasOtherOrigin(href) && !(location.protocol === "https:" && new URL(href).protocol === "http:");
 
 export function PreviewFrame({ deploymentId, href }) {
   const [shown, setShown] = useState(null);

@@ -3,20 +3,20 @@ import { useState } from "preact/hooks";
 import { Time } from "../../components/controls.mjs";
 import { Dialog } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
-import { useContent } from "../../components/shown-pictures.mjs";
+import { usePictureContent } from "../../components/shown-pictures.mjs";
 import { t } from "../../words/language.mjs";
 import { serverText } from "../../words/server-texts.mjs";
-import { sha } from "../../words/words.mjs";
+import { shortSha } from "../../words/words.mjs";
 
 const titles = () => ({ before: t("Before"), after: t("After") });
 
 const described = ({ kind, picturedSha }) =>
   kind === "after"
-    ? t("The preview of {commit}, as a browser saw it", { commit: sha(picturedSha) })
-    : t("What runs without the change, {commit}, as a browser saw it", { commit: sha(picturedSha) });
+    ? t("The preview of {commit}, as a browser saw it", { commit: shortSha(picturedSha) })
+    : t("What runs without the change, {commit}, as a browser saw it", { commit: shortSha(picturedSha) });
 
 function Shot({ taskId, of }) {
-  const url = useContent(`/tasks/${taskId}/pictures/${of.id}`);
+  const url = usePictureContent(`/tasks/${taskId}/pictures/${of.id}`);
   return url && html`<img src=${url} width=${of.width} height=${of.height} alt=${described(of)} />`;
 }
 
@@ -25,7 +25,7 @@ function Sight({ taskId, of }) {
   const title = titles()[of.kind];
   return html`<figure data-testid=${`picture-${of.kind}`}>
     <figcaption>
-      <b>${title}</b> <code>${sha(of.picturedSha)}</code> <${Time} at=${of.takenAt} />
+      <b>${title}</b> <code>${shortSha(of.picturedSha)}</code> <${Time} at=${of.takenAt} />
     </figcaption>
     ${
       of.problem

@@ -1,8 +1,8 @@
 // The files of a diff as a tree: folders with their files, how much changed, and which were viewed.
-import { cls } from "../../components/controls.mjs";
+import { classNames } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
-import { visible } from "../../components/invisible-characters.mjs";
-import { Counts } from "../../diff/diff-file.mjs";
+import { showInvisible } from "../../components/invisible-characters.mjs";
+import { LineCounts } from "../../diff/diff-file.mjs";
 import { t } from "../../words/language.mjs";
 
 // Files by their folder, in the order of the diff.
@@ -18,7 +18,7 @@ function folders(files) {
 }
 
 // show(index): brings the file on the screen.
-export function Files({ files, viewed, show }) {
+export function FileTree({ files, viewed, show }) {
   const seen = files.filter(({ path }) => viewed.has(path)).length;
   return html`<nav class="review-files" aria-label=${t("Changed files")} data-testid="review-files">
     <p class="muted">${t("{seen} of {count} viewed", { seen, count: files.length })}</p>
@@ -26,15 +26,15 @@ export function Files({ files, viewed, show }) {
     ${folders(files).map(
       ([folder, inside]) =>
         html`<div key=${folder} class="folder">
-          ${folder && html`<p class="muted">${visible(folder)}/</p>`}
+          ${folder && html`<p class="muted">${showInvisible(folder)}/</p>`}
           <ul>
             ${inside.map(
               ({ file, index, name }) =>
-                html`<li key=${file.path} class=${cls(file.status, viewed.has(file.path) && "seen")}>
+                html`<li key=${file.path} class=${classNames(file.status, viewed.has(file.path) && "seen")}>
                   <button type="button" title=${file.path} onClick=${() => show(index)}>
-                    <span>${visible(name)}</span>
+                    <span>${showInvisible(name)}</span>
                     ${viewed.has(file.path) && html`<span class="sr">${t("Viewed")}</span>`}
-                    <${Counts} of=${file} />
+                    <${LineCounts} of=${file} />
                   </button>
                 </li>`,
             )}

@@ -1,12 +1,14 @@
 // The end of a review: a verdict, a word about it, and the comments that go along.
 import { useEffect, useLayoutEffect, useRef } from "preact/hooks";
-import { keepDraft, keptDraft } from "../../browser/drafts.mjs";
-import { failed, told, toldUndoable } from "../../browser/toasts.mjs";
-import { Button, Fault, TextField, useForm } from "../../components/controls.mjs";
+import { storedDraft, storeDraft } from "../../browser/drafts.mjs";
+import { toastError, toastSuccess, toastUndoable } from "../../browser/toasts.mjs";
+import { Button } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
-import { useTakePictures } from "../../components/pasted-pictures.mjs";
-import { sayLines } from "../../diff/diff-notes.mjs";
-import { may, user } from "../../server/session.mjs";
+import { usePastedPictures } from "../../components/pasted-pictures.mjs";
+import { lineRangeText } from "../../diff/diff-notes.mjs";
+import { TextField } from "../../forms/fields.mjs";
+import { FormError, useForm } from "../../forms/form.mjs";
+import { hasRole, user } from "../../server/session.mjs";
 import { project } from "../../state/projects.mjs";
 import { t, tn } from "../../words/language.mjs";
 import { idOf } from "../../words/words.mjs";
@@ -34,7 +36,7 @@ const VERDICTS = {
 
 // What this person may say of the task as it stands.
 export function verdictsFor(task) {
-  if (task.state !== "ready_to_test" || !may("maintainer")) return ["comment"];
+  if (task.state !== "ready_to_test" || !hasRole("maintainer")) return ["comment"];
   const own = project.value?.separateApprover && [user.value.id, user.value.username].includes(idOf(task.createdBy));
   return own ? ["comment", "reject"] : ["comment", "approve", "reject"];
 }
@@ -42,7 +44,7 @@ export function verdictsFor(task) {
 export function FinishReview({ task, review, headSha, reload }) {
   const draftKey = `review.${task.id}`;
   const form = useForm({ body: "" }, draftKey);
-  const pictures = useTakePictures();
+  const pictures = usePastedPictures();
   const box = useRef();
   const allowed = verdictsFor(task);
   const verdict = allowed.includes(review.finishing.value) ? review.finishing.value : "comment";
@@ -66,19 +68,19 @@ export function FinishReview({ task, review, headSha, reload }) {
   const submit = form.submit(async ({ body }) => {
     try {
       await review.submit(verdict, body.trim(), headSha);
-      told(done());
+      toastSuccess(done());
     } finally {
       // A 409 says that the state or the commit is another one by now.
       await reload();
     }
   });
   const discard = async () => {
-    const general = keptDraft(draftKey);
+    const general = storedDraft(draftKey);
     const bringBack = await review.discard();
     form.reset();
-    toldUndoable(t("The review is discarded."), () => {
-      if (!keptDraft(draftKey)) keepDraft(draftKey, general);
-      return bringBack().catch(failed);
+    toastUndoable(t("The review is discarded."), () => {
+      if (!storedDraft(draftKey)) storeDraft(draftKey, general);
+      return bringBack().catch(toastError);
     });
   };
   const pressed = (event) => {
@@ -121,13 +123,13 @@ export function FinishReview({ task, review, headSha, reload }) {
         ${written.map(
           (one, index) =>
             html`<li key=${one.id || `new ${index}`}>
-              <code>${one.path}</code> ${one.line && html`<span class="muted">${sayLines(one)}</span>`}
+              <code>${one.path}</code> ${one.line && html`<span class="muted">${lineRangeText(one)}</span>`}
               ${" "}${one.id ? one.body : one.body.value}
             </li>`,
         )}
       </ul>`
     }
-    <${Fault} form=${form} />
+    <${FormError} form=${form} />
     <footer>
       ${
         count > 0 &&

@@ -1,21 +1,21 @@
 // A task's change, to be read, tried and judged: checks, files, diff with comments, the preview, and a verdict.
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { isPlain, useKeyDown } from "../../browser/keyboard.mjs";
-import { cls, Loading, Trouble } from "../../components/controls.mjs";
+import { hasNoModifier, useKeyDown } from "../../browser/keyboard.mjs";
+import { classNames, LoadError, Loading } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
 import { Diff, useDiffFiles } from "../../diff/diff.mjs";
 import { api } from "../../server/api.mjs";
 import { useRead } from "../../server/loading.mjs";
-import { may } from "../../server/session.mjs";
+import { hasRole } from "../../server/session.mjs";
 import { loadStyle } from "../../server/styles.mjs";
 import { useReview } from "../../state/review-drafts.mjs";
 import { t, tn } from "../../words/language.mjs";
 import { PreviewFrame } from "./preview-frame.mjs";
 import { PreviewPictures } from "./preview-pictures.mjs";
-import { Checks } from "./review-checks.mjs";
-import { Files } from "./review-files.mjs";
+import { ReviewChecks } from "./review-checks.mjs";
+import { FileTree } from "./review-files.mjs";
 import { FinishReview, verdictsFor } from "./review-finish.mjs";
-import { keepMode, keepViewed, keptMode, onViewedElsewhere, viewedPaths } from "./viewed-files.mjs";
+import { onViewedElsewhere, storedMode, storeMode, storeViewed, viewedPaths } from "./viewed-files.mjs";
 
 const HAS_DIFF = ["ready_to_test", "approved", "staging", "production", "in_progress", "needs_input", "failed"];
 const NARROWEST_SPLIT = 720;
@@ -43,15 +43,15 @@ export function Review({ task, changes, reload }) {
   if (!isStyled) return html`<${Loading} />`;
   const failed = error && error.status !== 404 && !diff;
   return html`<div class="review">
-    <${Checks} task=${task} reload=${reload} />
+    <${ReviewChecks} task=${task} reload=${reload} />
     <${PreviewPictures} task=${task} />
     ${
       path &&
       html`<section data-testid="task-diff" class="review-changes" aria-label=${t("Changes")}>
-        ${isOld && error && html`<${Trouble} error=${error} again=${readAgain} />`}
+        ${isOld && error && html`<${LoadError} error=${error} again=${readAgain} />`}
         ${
           failed
-            ? html`<${Trouble} error=${error} again=${readAgain} />`
+            ? html`<${LoadError} error=${error} again=${readAgain} />`
             : !diff && !error
               ? html`<${Loading} />`
               : !diff?.patch
@@ -85,7 +85,7 @@ function useViewed(task, headSha) {
     const fresh = new Set(paths);
     if (isViewed) fresh.add(path);
     else fresh.delete(path);
-    keepViewed(task.id, headSha, fresh);
+    storeViewed(task.id, headSha, fresh);
     setPaths(fresh);
   };
   return [paths, set];
@@ -113,7 +113,7 @@ function walker(box) {
 function useKeys(acts) {
   useKeyDown((event) => {
     const act = acts[event.key];
-    if (!act || !isPlain(event) || event.defaultPrevented) return;
+    if (!act || !hasNoModifier(event) || event.defaultPrevented) return;
     if (event.target.closest?.(TYPED) && event.target.type !== "checkbox") return;
     if (document.querySelector("dialog[open]")) return;
     event.preventDefault();
@@ -129,7 +129,7 @@ function Changes({ task, diff, reload }) {
     review.load().catch(() => {});
   }, [task.state, task.comments?.length]);
   const { files, error } = useDiffFiles(diff);
-  const [mode, setMode] = useState(keptMode);
+  const [mode, setMode] = useState(storedMode);
   const [viewed, setViewed] = useViewed(task, diff.headSha);
   const box = useRef();
   const hasRoom = useRoom(box);
@@ -140,11 +140,11 @@ function Changes({ task, diff, reload }) {
     [task.id, diff.headSha],
   );
   const choose = (chosen) => {
-    keepMode(chosen);
+    storeMode(chosen);
     setMode(chosen);
   };
   const finish = (verdict) => {
-    if (may("member") && verdictsFor(task).includes(verdict)) review.finishing.value = verdict;
+    if (hasRole("member") && verdictsFor(task).includes(verdict)) review.finishing.value = verdict;
   };
   useKeys({
     j: () => walk.step(1),
@@ -167,10 +167,10 @@ function Changes({ task, diff, reload }) {
       <span class="grow"></span>
       ${hasRoom && html`<${Mode} mode=${mode} choose=${choose} />`}
       ${
-        may("member") &&
+        hasRole("member") &&
         html`<button
           type="button"
-          class=${cls("button", review.count.value > 0 && "primary")}
+          class=${classNames("button", review.count.value > 0 && "primary")}
           data-testid="review-finish"
           aria-expanded=${review.finishing.value !== null}
           onClick=${() => (review.finishing.value = review.finishing.value ? null : "comment")}
@@ -187,8 +187,8 @@ function Changes({ task, diff, reload }) {
       diff.truncated &&
       html`<p class="banner ask">${t("This diff is too long to show whole. The rest is in the branch.")}</p>`
     }
-    <div class=${cls("review-body", (files?.length || 0) > 1 && "has-files")}>
-      ${files?.length > 1 && html`<${Files} files=${files} viewed=${viewed} show=${walk.show} />`}
+    <div class=${classNames("review-body", (files?.length || 0) > 1 && "has-files")}>
+      ${files?.length > 1 && html`<${FileTree} files=${files} viewed=${viewed} show=${walk.show} />`}
       <${Preview} task=${task} />
       <${Diff}
         files=${files}
@@ -196,7 +196,7 @@ function Changes({ task, diff, reload }) {
         headSha=${diff.headSha}
         mode=${shown}
         review=${review}
-        may=${may("member")}
+        may=${hasRole("member")}
         comments=${task.comments || []}
         viewed=${viewed}
         setViewed=${setViewed}
@@ -206,7 +206,7 @@ function Changes({ task, diff, reload }) {
     <p class="muted review-keys">
       ${t("Keys: j and k go from file to file, v marks one as viewed, a approves, r rejects.")}
       ${
-        may("member") &&
+        hasRole("member") &&
         html`<br />${t("Choose a line to comment on it, or drag over several numbers; or use arrows and Enter.")}`
       }
     </p>

@@ -1,12 +1,14 @@
 // The review of a task with the quick answers to it: one click approves, a reason sends it back.
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { keptDraft } from "../../browser/drafts.mjs";
-import { told } from "../../browser/toasts.mjs";
-import { Button, Fault, KeptDraft, TextField, useForm } from "../../components/controls.mjs";
+import { storedDraft } from "../../browser/drafts.mjs";
+import { toastSuccess } from "../../browser/toasts.mjs";
+import { Button } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
-import { useTakePictures } from "../../components/pasted-pictures.mjs";
+import { usePastedPictures } from "../../components/pasted-pictures.mjs";
+import { TextField } from "../../forms/fields.mjs";
+import { FormError, RestoredDraftNotice, useForm } from "../../forms/form.mjs";
 import { api } from "../../server/api.mjs";
-import { may, user } from "../../server/session.mjs";
+import { hasRole, user } from "../../server/session.mjs";
 import { project } from "../../state/projects.mjs";
 import { useReview } from "../../state/review-drafts.mjs";
 import { t, tn } from "../../words/language.mjs";
@@ -20,13 +22,13 @@ export function Review({ task, reload }) {
   const changes = useDiff(task);
   const [rejecting, setRejecting] = useState(false);
   const [, draw] = useState(0);
-  const isOpen = task.state === "ready_to_test" && may("maintainer");
+  const isOpen = task.state === "ready_to_test" && hasRole("maintainer");
   useEffect(() => {
     if (!isOpen) setRejecting(false);
   }, [isOpen]);
   const answer = { review, rejecting, setRejecting, thrown: () => draw((times) => times + 1) };
   // What was being written when somebody else decided can still be said as a comment.
-  const writes = isOpen ? rejecting : may("member") && keptDraft(draftOf(task)) !== null;
+  const writes = isOpen ? rejecting : hasRole("member") && storedDraft(draftOf(task)) !== null;
   return html`
     ${isOpen && html`<${Decision} task=${task} changes=${changes} answer=${answer} reload=${reload} />`}
     ${writes && html`<${Rejection} task=${task} answer=${answer} isOver=${!isOpen} reload=${reload} />`}
@@ -74,7 +76,7 @@ function Decision({ task, changes, answer, reload }) {
 // isOver: nobody's verdict is awaited any more.
 function Rejection({ task, answer, isOver, reload }) {
   const form = useForm({ reason: "" }, draftOf(task));
-  const pictures = useTakePictures();
+  const pictures = usePastedPictures();
   const { review, setRejecting, thrown } = answer;
   const count = review.count.value;
   const box = useRef();
@@ -96,7 +98,7 @@ function Rejection({ task, answer, isOver, reload }) {
     await review.submit("reject", reason.trim());
     form.reset();
     setRejecting(false);
-    told(t("Sent back to the agent."));
+    toastSuccess(t("Sent back to the agent."));
     await reload();
   });
   const comment = form.submit(async ({ reason }) => {
@@ -118,7 +120,7 @@ function Rejection({ task, answer, isOver, reload }) {
     ${
       isOver
         ? html`<p class="callout-head">${t("Not sent: the task does not wait for a review any more")}</p>`
-        : html`<${KeptDraft} form=${form} />`
+        : html`<${RestoredDraftNotice} form=${form} />`
     }
     <${TextField}
       label=${t("Why is it not good yet?")}
@@ -134,7 +136,7 @@ function Rejection({ task, answer, isOver, reload }) {
           : t("The agent goes on from here on the same branch, with this and the comments on lines below.")
       }
     />
-    <${Fault} form=${form} />
+    <${FormError} form=${form} />
     <footer>
       ${
         isOver

@@ -24,7 +24,7 @@ export function viewedPaths(taskId, headSha) {
 }
 
 // paths: all that are viewed now.
-export function keepViewed(taskId, headSha, paths) {
+export function storeViewed(taskId, headSha, paths) {
   const mine = { of: nameOf(taskId), head: headSha, paths: [...paths] };
   const others = read().filter((one) => one.of !== mine.of || one.head !== mine.head);
   try {
@@ -41,5 +41,5 @@ export function onViewedElsewhere(act) {
   return () => removeEventListener("storage", changed);
 }
 
-export const keptMode = () => (localStorage.getItem(MODE) === "split" ? "split" : "unified");
-export const keepMode = (mode) => localStorage.setItem(MODE, mode);
+export const storedMode = () => (localStorage.getItem(MODE) === "split" ? "split" : "unified");
+export const storeMode = (mode) => localStorage.setItem(MODE, mode);

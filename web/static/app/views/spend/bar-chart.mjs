@@ -28,11 +28,11 @@ function useWidth() {
 }
 
 const MONTH_DAY = { month: "short", day: "numeric", timeZone: "UTC" };
-export const sayDay = (day) => intl("DateTimeFormat", MONTH_DAY).format(new Date(`${day}T00:00:00Z`));
+export const dayText = (day) => intl("DateTimeFormat", MONTH_DAY).format(new Date(`${day}T00:00:00Z`));
 
 // days: [{day, total, values}], values in the order of `series`: [{key, label, tone}]. say(value): for people.
 // Arrow keys choose a day, as the pointer does; what was used on it is said below the bars.
-export function DayBars({ title, days, series, say, testid }) {
+export function DailyBarChart({ title, days, series, say, testid }) {
   const [box, width] = useWidth();
   const [at, setAt] = useState(null);
   const id = useId();
@@ -95,7 +95,7 @@ export function DayBars({ title, days, series, say, testid }) {
           ({ day }, index) =>
             (days.length - 1 - index) % every === 0 &&
             html`<text key=${day} class="chart-day" x=${labelAt(x(index) + bar / 2, width)} y=${HEIGHT - 6}>
-              ${sayDay(day)}
+              ${dayText(day)}
             </text>`,
         )}
       </svg>
@@ -140,5 +140,5 @@ function Said({ one, series, say }) {
     .filter(([value]) => value > 0)
     .map(([value, label]) => `${label} ${say(value)}`);
   const rest = series.length > 1 && parts.length > 0 ? `: ${parts.join(" · ")}` : "";
-  return html`<b>${sayDay(one.day)}</b> ${say(one.total)}${rest}`;
+  return html`<b>${dayText(one.day)}</b> ${say(one.total)}${rest}`;
 }

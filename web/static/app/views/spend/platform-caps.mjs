@@ -1,11 +1,12 @@
 // What the whole platform may spend: for admins. A platform without such caps shows nothing here.
-import { told } from "../../browser/toasts.mjs";
-import { Fault, Trouble } from "../../components/controls.mjs";
+import { toastSuccess } from "../../browser/toasts.mjs";
+import { LoadError } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
+import { FormError } from "../../forms/form.mjs";
 import { useSharedForm } from "../../forms/shared-form.mjs";
-import { CapBars, CapFields, capsDraft, setChanges } from "../../forms/spending-caps.mjs";
+import { CapBars, CapFields, capsDraft, capSetChanges } from "../../forms/spending-caps.mjs";
 import { api } from "../../server/api.mjs";
-import { useEvery, useRead } from "../../server/loading.mjs";
+import { useInterval, useRead } from "../../server/loading.mjs";
 import { mark, t } from "../../words/language.mjs";
 
 // No event tells of a call.
@@ -18,9 +19,9 @@ const SETS = [
 
 export function PlatformCaps() {
   const { value, error, reload } = useRead("/caps");
-  useEvery(LOOK_MS, reload);
+  useInterval(LOOK_MS, reload);
   if (error?.status === 404) return null;
-  if (error && !value) return html`<${Trouble} error=${error} again=${reload} />`;
+  if (error && !value) return html`<${LoadError} error=${error} again=${reload} />`;
   if (!value) return null;
   const { caps } = value;
   return html`<${Form} caps=${caps} uses=${caps.uses} saved=${reload} />`;
@@ -36,13 +37,13 @@ function Form({ caps, uses, saved }) {
   });
   const send = async (draft, before) => {
     const names = SETS.map(([name]) => name);
-    const changes = setChanges(names, draft, before, (name) => name);
-    if (!changes) return told(t("Nothing has changed."));
+    const changes = capSetChanges(names, draft, before, (name) => name);
+    if (!changes) return toastSuccess(t("Nothing has changed."));
     await api.patch("/caps", changes);
     return draft;
   };
   const save = submit(send, async () => {
-    told(t("Saved. It holds from the next call."));
+    toastSuccess(t("Saved. It holds from the next call."));
     await saved();
   });
   return html`<section data-testid="platform-caps">
@@ -66,7 +67,7 @@ function Form({ caps, uses, saved }) {
             testid=${`cap-${name}`}
           />`,
       )}
-      <${Fault} form=${form} />
+      <${FormError} form=${form} />
       <footer>
         <button class="button primary" data-testid="caps-save" disabled=${form.busy}>${t("Save caps")}</button>
       </footer>

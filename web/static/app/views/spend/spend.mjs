@@ -1,17 +1,17 @@
 // What the models cost: sums of the recorded calls, day by day and grouped as chosen, and as CSV.
 import { useMemo, useState } from "preact/hooks";
 import { to } from "../../browser/routes.mjs";
-import { Button, cls, Empty, Loading, Page, Trouble } from "../../components/controls.mjs";
+import { Button, classNames, Empty, LoadError, Loading, Page } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
-import { saveAs } from "../../forms/choose-files.mjs";
+import { saveFile } from "../../forms/choose-files.mjs";
 import { api } from "../../server/api.mjs";
-import { useEvery, useRead } from "../../server/loading.mjs";
-import { may } from "../../server/session.mjs";
+import { useInterval, useRead } from "../../server/loading.mjs";
+import { hasRole } from "../../server/session.mjs";
 import { projects } from "../../state/projects.mjs";
 import { mark, t, tn, tPairs } from "../../words/language.mjs";
-import { compact, dollars, whole } from "../../words/numbers.mjs";
-import { now } from "../../words/words.mjs";
-import { DayBars, sayDay } from "./bar-chart.mjs";
+import { compactNumber, dollars, integer } from "../../words/numbers.mjs";
+import { currentTime } from "../../words/words.mjs";
+import { DailyBarChart, dayText } from "./bar-chart.mjs";
 import { PlatformCaps } from "./platform-caps.mjs";
 
 const GROUPS = [
@@ -65,15 +65,15 @@ export function Spend() {
   const [period, setPeriod] = useState("30");
   const [typed, setTyped] = useState({ from: "", to: "" });
   const [measure, setMeasure] = useState(null);
-  const query = { projectId, ...daysOf(period, typed, now.value) };
+  const query = { projectId, ...daysOf(period, typed, currentTime.value) };
   const isSplit = by !== "day";
   const perDay = useRead("/spend", { ...query, by: "day", split: isSplit ? by : "" });
   const grouped = useRead(isSplit ? "/spend" : null, { ...query, by });
   const { value, error, reload } = isSplit ? grouped : perDay;
   const days = perDay.value;
-  useEvery(LOOK_MS, () => Promise.all([grouped.reload(), perDay.reload()]));
+  useInterval(LOOK_MS, () => Promise.all([grouped.reload(), perDay.reload()]));
   const choose = (set) => (event) => set(event.target.value);
-  const save = (wanted, name) => async () => saveAs(await api.blob("/spend", { ...wanted, format: "csv" }), name);
+  const save = (wanted, name) => async () => saveFile(await api.blob("/spend", { ...wanted, format: "csv" }), name);
   const total = days?.total || {};
   const shown = measure ?? (total.costUsd > 0 || !total.tokens ? "costUsd" : "tokens");
   const span = `${query.from || "start"}-to-${query.to || "now"}`;
@@ -112,7 +112,7 @@ export function Spend() {
   >
     ${
       (error || perDay.error) && !(value && days)
-        ? html`<${Trouble} error=${error || perDay.error} again=${() => Promise.all([reload(), perDay.reload()])} />`
+        ? html`<${LoadError} error=${error || perDay.error} again=${() => Promise.all([reload(), perDay.reload()])} />`
         : !value || !days
           ? html`<${Loading} />`
           : !total.calls
@@ -155,7 +155,7 @@ export function Spend() {
               </section>
             `
     }
-    ${may("admin") && html`<${PlatformCaps} />`}
+    ${hasRole("admin") && html`<${PlatformCaps} />`}
   <//>`;
 }
 
@@ -179,13 +179,17 @@ function Cards({ total }) {
   const { costUsd, tokens, cachedTokens, calls, failedCalls, runs, tasks } = total;
   const cards = [
     [t("Cost"), dollars(costUsd), tasks > 0 && t("{cost} a task", { cost: dollars(costUsd / tasks) })],
-    [t("Tokens"), compact(tokens), tokens > 0 && t("{share} from a cache", { share: share(cachedTokens, tokens) })],
+    [
+      t("Tokens"),
+      compactNumber(tokens),
+      tokens > 0 && t("{share} from a cache", { share: share(cachedTokens, tokens) }),
+    ],
     [
       t("Calls"),
-      whole(calls),
-      failedCalls > 0 ? t("{calls} without a whole answer", { calls: whole(failedCalls) }) : t("All answered"),
+      integer(calls),
+      failedCalls > 0 ? t("{calls} without a whole answer", { calls: integer(failedCalls) }) : t("All answered"),
     ],
-    [t("Tasks"), whole(tasks), tn(runs, "{runs} run", "{runs} runs", { runs: whole(runs) })],
+    [t("Tasks"), integer(tasks), tn(runs, "{runs} run", "{runs} runs", { runs: integer(runs) })],
   ];
   return html`<dl class="cards-row" data-testid="spend-cards">
     ${cards.map(
@@ -227,11 +231,11 @@ function Chart({ days, measure }) {
     });
     return [found, rows];
   }, [days, measure]);
-  const span = { first: sayDay(bars[0].day), last: sayDay(bars.at(-1).day) };
+  const span = { first: dayText(bars[0].day), last: dayText(bars.at(-1).day) };
   const title =
     measure === "tokens" ? t("Tokens per day, {first} to {last}", span) : t("Cost per day, {first} to {last}", span);
-  const say = measure === "tokens" ? compact : dollars;
-  return html`<${DayBars} title=${title} days=${bars} series=${series} say=${say} testid="spend-chart" />`;
+  const say = measure === "tokens" ? compactNumber : dollars;
+  return html`<${DailyBarChart} title=${title} days=${bars} series=${series} say=${say} testid="spend-chart" />`;
 }
 
 function Table({ rows, by, total, measure }) {
@@ -240,9 +244,9 @@ function Table({ rows, by, total, measure }) {
   const line = (row, name) => html`
     <th scope="row">${name}</th>
     <td class="figure">${dollars(row.costUsd)}</td>
-    <td class="figure" title=${whole(row.tokens)}>${compact(row.tokens)}</td>
-    <td class="figure">${whole(row.calls)}</td>
-    <td class="figure">${whole(row.runs)}</td>
+    <td class="figure" title=${integer(row.tokens)}>${compactNumber(row.tokens)}</td>
+    <td class="figure">${integer(row.calls)}</td>
+    <td class="figure">${integer(row.runs)}</td>
   `;
   const name = (row) =>
     by === "project" ? html`<a href=${to.project(row.key)}>${row.label}</a>` : row.label || t("None");
@@ -263,7 +267,7 @@ function Table({ rows, by, total, measure }) {
           (row) =>
             html`<tr key=${row.key} data-testid="spend-row" data-key=${row.key}>
               ${line(row, name(row))}
-              <td class=${cls("share")}>
+              <td class=${classNames("share")}>
                 <progress max=${most || 1} value=${row[measure] || 0} aria-hidden="true"></progress>
               </td>
             </tr>`,
@@ -289,7 +293,7 @@ function Remarks({ total, cut }) {
             "An admin can give prices under Models.",
           "{calls} calls used models without a known price: they count as tokens and not as cost. " +
             "An admin can give prices under Models.",
-          { calls: whole(unpriced) },
+          { calls: integer(unpriced) },
         )}
       </p>`
     }

@@ -1,14 +1,16 @@
 // A task's comments and its timeline: what was said and what happened, and by whom.
 import { useState } from "preact/hooks";
-import { Fault, Loading, More, TextField, Time, Trouble, useForm } from "../../components/controls.mjs";
+import { LoadError, Loading, LoadMore, Time } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
 import { lazy } from "../../components/lazy.mjs";
 import { Markdown } from "../../components/markdown.mjs";
-import { useTakePictures } from "../../components/pasted-pictures.mjs";
+import { usePastedPictures } from "../../components/pasted-pictures.mjs";
 import { ResolveButton, ResolvedBy } from "../../diff/resolve-comment.mjs";
+import { TextField } from "../../forms/fields.mjs";
+import { FormError, useForm } from "../../forms/form.mjs";
 import { api } from "../../server/api.mjs";
-import { useRecord } from "../../server/event-history.mjs";
-import { may } from "../../server/session.mjs";
+import { useEventHistory } from "../../server/event-history.mjs";
+import { hasRole } from "../../server/session.mjs";
 import { actorName } from "../../state/actors.mjs";
 import { resolveComment } from "../../state/review-drafts.mjs";
 import { t } from "../../words/language.mjs";
@@ -41,7 +43,7 @@ function Output({ text, open }) {
 }
 
 // One comment: who said it, where, whether the agent has it, and what it says. open: its output, if it has some.
-export const Said = ({ of: one, open }) => html`
+export const CommentEntry = ({ of: one, open }) => html`
   <p class="comment-head">
     <b>${actorName(one.author)}</b>
     <${Time} at=${one.createdAt} />
@@ -65,7 +67,7 @@ export const commentDraft = ({ id }) => `comment.${id}`;
 
 export function CommentForm({ task, reload }) {
   const form = useForm({ body: "" }, commentDraft(task));
-  const pictures = useTakePictures();
+  const pictures = usePastedPictures();
   const submit = form.submit(async ({ body }) => {
     await api.post(`/tasks/${task.id}/comments`, { body: body.trim() });
     form.reset();
@@ -83,7 +85,7 @@ export function CommentForm({ task, reload }) {
       readonly=${form.busy}
       hint=${t("The agent is given it with its next run.")}
     />
-    <${Fault} form=${form} />
+    <${FormError} form=${form} />
     <footer><button class="button" data-testid="comment-submit" disabled=${form.busy}>${t("Comment")}</button></footer>
   </form>`;
 }
@@ -94,7 +96,7 @@ function Comment({ task, of: one, open, reload }) {
     await resolveComment(task.id, comment);
     await reload();
   };
-  const said = html`<${Said} of=${one} open=${open} /> <${ResolveButton} comment=${one} act=${act} />`;
+  const said = html`<${CommentEntry} of=${one} open=${open} /> <${ResolveButton} comment=${one} act=${act} />`;
   if (!one.resolvedAt) return said;
   return html`<details data-testid="comment-resolved">
     <summary>${actorName(one.author)}: <${ResolvedBy} comment=${one} /></summary>
@@ -115,7 +117,7 @@ export function Comments({ task, reload }) {
       )}
     </ul>
     ${
-      may("member")
+      hasRole("member")
         ? html`<${CommentForm} task=${task} reload=${reload} />`
         : !comments.length && html`<p class="muted">${t("Nobody has commented.")}</p>`
     }
@@ -136,7 +138,7 @@ function withRollbacks(events, isOut) {
 
 export function Timeline({ task, begin = false }) {
   const [open, setOpen] = useState(begin);
-  const { events, hasMore, error, more, again } = useRecord(
+  const { events, hasMore, error, more, again } = useEventHistory(
     open ? task.id : "",
     (query) => api.get(`/tasks/${task.id}/events`, query),
     ({ event, data }) => data?.taskId === task.id && event !== "task:log" && event !== "task:progress",
@@ -145,7 +147,7 @@ export function Timeline({ task, begin = false }) {
     <summary>${t("Timeline")}</summary>
     ${
       error
-        ? html`<${Trouble} error=${error} again=${again} />`
+        ? html`<${LoadError} error=${error} again=${again} />`
         : !events
           ? html`<${Loading} />`
           : html`<ol>
@@ -158,6 +160,6 @@ export function Timeline({ task, begin = false }) {
             )}
           </ol>`
     }
-    <${More} pages=${{ hasMore, more }} />
+    <${LoadMore} pages=${{ hasMore, more }} />
   </details>`;
 }

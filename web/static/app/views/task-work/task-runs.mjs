@@ -4,18 +4,18 @@ import { to } from "../../browser/routes.mjs";
 import { Badge, Time } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
 import { api } from "../../server/api.mjs";
-import { useEvery } from "../../server/loading.mjs";
+import { useInterval } from "../../server/loading.mjs";
 import { agentName } from "../../state/actors.mjs";
 import { project } from "../../state/projects.mjs";
 import { Transcript } from "../../transcript/transcript.mjs";
 import { t, tn } from "../../words/language.mjs";
-import { dollars, whole } from "../../words/numbers.mjs";
+import { dollars, integer } from "../../words/numbers.mjs";
 import { serverText } from "../../words/server-texts.mjs";
-import { say } from "../../words/words.mjs";
+import { labelOf } from "../../words/words.mjs";
 
 const LIVE_READ_MS = 4000;
 
-const count = (tokens) => t("{number} tokens", { number: whole(tokens) });
+const count = (tokens) => t("{number} tokens", { number: integer(tokens) });
 
 // What a run or a task has used: {inputTokens, cachedTokens, outputTokens, tokens, costUsd}; each may be absent.
 export function Usage({ of, testid }) {
@@ -32,11 +32,11 @@ export function Usage({ of, testid }) {
   </span>`;
 }
 
-export function Spent({ of }) {
+export function SpentOnRun({ of }) {
   if (!of?.runs || !(of.tokens || of.costUsd || of.minutes)) return null;
   return html`<span class="muted" data-testid="task-spent">
     ${t("All runs:")}${" "}
-    ${of.minutes > 0 && `${t("{number} min", { number: whole(Math.ceil(of.minutes)) })} `}
+    ${of.minutes > 0 && `${t("{number} min", { number: integer(Math.ceil(of.minutes)) })} `}
     <${Usage} of=${of} />
   </span>`;
 }
@@ -63,7 +63,7 @@ function useLiveRun(run) {
       // The task's own reading tells what is wrong.
     }
   };
-  useEvery(LIVE_READ_MS, look, Boolean(live));
+  useInterval(LIVE_READ_MS, look, Boolean(live));
   return live && read?.id === run.id ? read : null;
 }
 
@@ -90,7 +90,7 @@ export function Runs({ task }) {
   return html`<section data-testid="task-log">
     <div class="section-head">
       <h2>${t("Agent log")}</h2>
-      <${Spent} of=${task.spent} />
+      <${SpentOnRun} of=${task.spent} />
       ${
         runs.length > 1 &&
         html`<label>
@@ -104,7 +104,7 @@ export function Runs({ task }) {
                 html`<option key=${one.id} value=${one.id}>
                   ${at === 0 ? t("Latest run") : t("Run {number}", { number: runs.length - at })} ·${" "}
                   ${t("Round {number}", { number: one.round })} · ${isReview(one) ? `${t("Review")} · ` : ""}
-                  ${say(stateOf(one))}
+                  ${labelOf(stateOf(one))}
                 </option>`,
             )}
           </select>
@@ -117,12 +117,12 @@ export function Runs({ task }) {
           <${RunLine} run=${run} />
           <${Transcript} key=${run.id} taskId=${task.id} runId=${run.id} />
         `
-        : html`<p class="muted">${waitsFor(task)}</p>`
+        : html`<p class="muted">${waitsForText(task)}</p>`
     }
   </section>`;
 }
 
-export function waitsFor({ state, dependsOn, requiredCapabilities: needs }) {
+export function waitsForText({ state, dependsOn, requiredCapabilities: needs }) {
   if (state !== "backlog" && state !== "in_progress") return t("No agent has worked on it.");
   const most = project.value?.maxParallelTasks;
   return [

@@ -1,14 +1,16 @@
 // Steering a running agent: writing to it, interrupting it, taking its branch over by hand and handing it back.
 import { useState } from "preact/hooks";
 import { canCopy, copyText } from "../../browser/clipboard.mjs";
-import { keptDraft } from "../../browser/drafts.mjs";
-import { told } from "../../browser/toasts.mjs";
-import { Button, Fault, TextField, useForm } from "../../components/controls.mjs";
+import { storedDraft } from "../../browser/drafts.mjs";
+import { toastSuccess } from "../../browser/toasts.mjs";
+import { Button } from "../../components/controls.mjs";
 import { Confirm } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
-import { useTakePictures } from "../../components/pasted-pictures.mjs";
+import { usePastedPictures } from "../../components/pasted-pictures.mjs";
+import { TextField } from "../../forms/fields.mjs";
+import { FormError, useForm } from "../../forms/form.mjs";
 import { api } from "../../server/api.mjs";
-import { may, user } from "../../server/session.mjs";
+import { hasRole, user } from "../../server/session.mjs";
 import { actorName } from "../../state/actors.mjs";
 import { t } from "../../words/language.mjs";
 
@@ -25,20 +27,20 @@ export function Steering({ task, reload }) {
   const [, draw] = useState(0);
   const isOver = !isWorking(task);
   // What was being written when the agent stopped can still be said as a comment.
-  if (!may("member") || (isOver && !keptDraft(draftOf(task)))) return null;
+  if (!hasRole("member") || (isOver && !storedDraft(draftOf(task)))) return null;
   return html`<${Message} task=${task} reload=${reload} isOver=${isOver} thrown=${() => draw((times) => times + 1)} />`;
 }
 
 // isOver: no agent works on the task any more. thrown: called when what was written is thrown away.
 function Message({ task, reload, isOver, thrown }) {
   const form = useForm({ text: "" }, draftOf(task));
-  const pictures = useTakePictures();
+  const pictures = usePastedPictures();
   const send = (interrupt) =>
     form.submit(async ({ text }) => {
       try {
         await api.post(`/tasks/${task.id}/messages`, { text: text.trim(), ...(interrupt && { interrupt: true }) });
         form.reset();
-        told(
+        toastSuccess(
           interrupt ? t("The agent is interrupted and reads this.") : t("Sent. The agent reads it at its next turn."),
         );
       } finally {
@@ -73,7 +75,7 @@ function Message({ task, reload, isOver, thrown }) {
           : t("The agent reads it at its next turn. Interrupt stops what it is doing and makes it read this at once.")
       }
     />
-    <${Fault} form=${form} />
+    <${FormError} form=${form} />
     <footer>
       ${
         isOver
@@ -107,7 +109,7 @@ function Message({ task, reload, isOver, thrown }) {
 export function TakeOver({ task, reload }) {
   const [taking, setTaking] = useState(false);
   const started = task.runs?.some(({ startedAt }) => startedAt) && task.phase !== "verifying";
-  const allowed = may(task.state === "ready_to_test" ? "maintainer" : "member");
+  const allowed = hasRole(task.state === "ready_to_test" ? "maintainer" : "member");
   // A platform without steering says nothing of a holder.
   const isOffered = task.heldBy === null && started && allowed && TAKEN_FROM.includes(task.state);
   // The dialog stays whatever happens to the task: one that went would come back by itself with the next state.
@@ -151,10 +153,10 @@ const noteOf = ({ id }) => `hand-back.${id}`;
 
 // Who holds the task, and the way to hand it back. A note that was being written when somebody else handed it back can
 // still be said as a comment.
-export function Held({ task, reload }) {
+export function TakenOver({ task, reload }) {
   const [, draw] = useState(0);
   const isOver = !task.heldBy;
-  if (isOver && !(may("member") && keptDraft(noteOf(task)))) return null;
+  if (isOver && !(hasRole("member") && storedDraft(noteOf(task)))) return null;
   const thrown = () => draw((times) => times + 1);
   return html`<${HandBack} task=${task} reload=${reload} isOver=${isOver} thrown=${thrown} />`;
 }
@@ -165,7 +167,7 @@ function HandBack({ task, reload, isOver, thrown }) {
     try {
       await api.post(`/tasks/${task.id}/hand-back`, { note: note.trim() });
       form.reset();
-      told(t("Handed back. An agent goes on from what is on the branch."));
+      toastSuccess(t("Handed back. An agent goes on from what is on the branch."));
     } finally {
       await reload();
     }
@@ -186,7 +188,7 @@ function HandBack({ task, reload, isOver, thrown }) {
         : html`<${Hold} task=${task} />`
     }
     ${
-      may("member") &&
+      hasRole("member") &&
       html`
         <${TextField}
           label=${t("Note for the agent")}
@@ -201,7 +203,7 @@ function HandBack({ task, reload, isOver, thrown }) {
             isOver ? t("The agent is given it with its next run.") : t("What you did, and what it should do next.")
           }
         />
-        <${Fault} form=${form} />
+        <${FormError} form=${form} />
         <footer>
           ${
             isOver

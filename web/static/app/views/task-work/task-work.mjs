@@ -1,32 +1,32 @@
 // The work on a task, round by round: what was asked, and how the agents went about it.
 import { useState } from "preact/hooks";
-import { keptDraft } from "../../browser/drafts.mjs";
+import { storedDraft } from "../../browser/drafts.mjs";
 import { Badge, Time } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
 import { Markdown } from "../../components/markdown.mjs";
-import { may } from "../../server/session.mjs";
+import { hasRole } from "../../server/session.mjs";
 import { actorName } from "../../state/actors.mjs";
 import { Transcript } from "../../transcript/transcript.mjs";
 import { t, tn } from "../../words/language.mjs";
 import { questionText } from "../../words/server-texts.mjs";
-import { say } from "../../words/words.mjs";
-import { commentDraft, CommentForm, Said } from "./task-discussion.mjs";
+import { labelOf } from "../../words/words.mjs";
+import { commentDraft, CommentEntry, CommentForm } from "./task-discussion.mjs";
 import { roundsOf } from "./task-rounds.mjs";
-import { isReview, RunLine, Spent, stateOf, waitsFor } from "./task-runs.mjs";
+import { isReview, RunLine, SpentOnRun, stateOf, waitsForText } from "./task-runs.mjs";
 import { isWorking, Steering } from "./task-steering.mjs";
 
 export function Work({ task, reload }) {
   const rounds = roundsOf(task);
   const writes = !task.heldBy && isWorking(task);
   return html`<div class="chapters" data-testid="task-log">
-    <p class="run-line"><${Spent} of=${task.spent} /></p>
+    <p class="run-line"><${SpentOnRun} of=${task.spent} /></p>
     ${rounds.map(
       (one) => html`<${Chapter} key=${one.round} task=${task} chapter=${one} isLast=${one === rounds.at(-1)} />`,
     )}
     ${!task.heldBy && html`<${Steering} task=${task} reload=${reload} />`}
     ${
-      may("member") &&
-      (!writes || keptDraft(commentDraft(task))) &&
+      hasRole("member") &&
+      (!writes || storedDraft(commentDraft(task))) &&
       html`<${CommentForm} task=${task} reload=${reload} />`
     }
   </div>`;
@@ -54,7 +54,7 @@ function Chapter({ task, chapter, isLast }) {
       html`<div class="chapter-body">
         <${Asked} task=${task} of=${asked} isFirst=${round === 1} />
         ${runs.map((run) => html`<${RunOfRound} key=${run.id} task=${task} run=${run} isLatest=${run === latest} />`)}
-        ${!runs.length && html`<p class="muted">${isLast ? waitsFor(task) : t("No run began in this round.")}</p>`}
+        ${!runs.length && html`<p class="muted">${isLast ? waitsForText(task) : t("No run began in this round.")}</p>`}
       </div>`
     }
   </details>`;
@@ -82,7 +82,7 @@ function Asked({ task, of, isFirst }) {
             html`<li key=${one.comment?.id || one.question.id}>
               ${
                 one.comment
-                  ? html`<${Said} of=${one.comment} open=${one === newest} />`
+                  ? html`<${CommentEntry} of=${one.comment} open=${one === newest} />`
                   : html`<${Question} of=${one.question} />`
               }
             </li>`,
@@ -95,7 +95,7 @@ function Asked({ task, of, isFirst }) {
 const Question = ({ of }) => html`
   <p class="comment-head">
     <b>${of.askedBy === "platform" ? t("The platform asked") : t("The agent asked")}</b>
-    ${" "}<${Time} at=${of.askedAt} /> <span class="chip">${say(of.status)}</span>
+    ${" "}<${Time} at=${of.askedAt} /> <span class="chip">${labelOf(of.status)}</span>
   </p>
   <${Markdown} text=${questionText(of.question, of.askedBy)} />
   ${

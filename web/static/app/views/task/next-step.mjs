@@ -2,7 +2,7 @@
 import { to } from "../../browser/routes.mjs";
 import { actorName } from "../../state/actors.mjs";
 import { t, tn } from "../../words/language.mjs";
-import { exact } from "../../words/words.mjs";
+import { fullTime } from "../../words/words.mjs";
 
 // A step: {key, text, href?, does?, verb?}. href: a link to where it is done. does: the name of an act of
 // task-next-step.mjs. verb: the act's button where the text is more than that. Neither: there is nothing to do.
@@ -128,6 +128,6 @@ function delivered({ projectId, rolledBackAt, taskGroup }, { may, fix }) {
     return may("member") ? step("fix", text, { does: "fix", verb: t("Write it") }) : step("fix", text);
   }
   const at = taskGroup?.deliveredAt;
-  const text = at ? t("In production since {time}", { time: exact(at) }) : t("In production");
+  const text = at ? t("In production since {time}", { time: fullTime(at) }) : t("In production");
   return step("live", text, { href: to.deployments(projectId), verb: t("Deployments") });
 }

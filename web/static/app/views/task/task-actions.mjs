@@ -1,22 +1,23 @@
 // What a person may do to a task, offered only where its state and the person's role allow it.
 import { useState } from "preact/hooks";
-import { Fault, faultOf, KeptDraft, SelectField, TextField } from "../../components/controls.mjs";
 import { Confirm, Dialog } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
-import { useTakePictures } from "../../components/pasted-pictures.mjs";
-import { DependsOn, useOthers } from "../../forms/depends-on.mjs";
+import { usePastedPictures } from "../../components/pasted-pictures.mjs";
+import { DependsOn, useOtherTasks } from "../../forms/depends-on.mjs";
 import { DriverFields } from "../../forms/driver-fields.mjs";
-import { StepsHint } from "../../forms/example-steps.mjs";
+import { StepsExample } from "../../forms/example-steps.mjs";
+import { SelectField, TextField } from "../../forms/fields.mjs";
+import { fieldError, FormError, RestoredDraftNotice } from "../../forms/form.mjs";
 import { hasLimits, LimitFields, limitsDraft, limitsOf } from "../../forms/run-limits.mjs";
 import { useSharedForm } from "../../forms/shared-form.mjs";
 import { capChanges, CapFields, capsDraft } from "../../forms/spending-caps.mjs";
 import { api } from "../../server/api.mjs";
-import { may } from "../../server/session.mjs";
+import { hasRole } from "../../server/session.mjs";
 import { cancelSoon, willBeCancelled } from "../../state/delayed-cancel.mjs";
 import { project } from "../../state/projects.mjs";
 import { t } from "../../words/language.mjs";
 import { CANCELLABLE_TASK_STATES, FINAL_TASK_STATES } from "../../words/states.mjs";
-import { BY_URGENCY, idOf, lines, say, shortId } from "../../words/words.mjs";
+import { BY_URGENCY, idOf, labelOf, shortId, splitList } from "../../words/words.mjs";
 import { TakeOver } from "../task-work/task-steering.mjs";
 
 export function TaskActions({ task, reload, edit }) {
@@ -26,12 +27,12 @@ export function TaskActions({ task, reload, edit }) {
     <${TakeOver} task=${task} reload=${reload} />
     ${
       !FINAL_TASK_STATES.includes(task.state) &&
-      may("member") &&
+      hasRole("member") &&
       html`<button type="button" class="button" data-testid="task-edit" onClick=${edit}>${t("Edit")}</button>`
     }
     ${
       CANCELLABLE_TASK_STATES.includes(task.state) &&
-      may("member") &&
+      hasRole("member") &&
       html`<button
         type="button"
         class="button ghost"
@@ -87,7 +88,7 @@ function Wishes({ task, form }) {
   const chosen = idsOf(form.draft.dependsOn);
   const [isOpen, setOpen] = useState(WISHES.some((name) => form.draft[name]) || hasLimits(form.draft, "limits"));
   const stored = (task.dependsOn || []).map(idOf);
-  const others = useOthers({ projectId: task.projectId, chosen, asks: isOpen, except: task.id, stored });
+  const others = useOtherTasks({ projectId: task.projectId, chosen, asks: isOpen, except: task.id, stored });
   const titleOf = (id) => others.find((one) => one.id === id)?.title || shortId(id);
   return html`<details open=${isOpen} onToggle=${(event) => setOpen(event.currentTarget.open)}>
     <summary>${t("More")}</summary>
@@ -107,14 +108,14 @@ function Wishes({ task, form }) {
           others=${others}
           chosen=${chosen}
           change=${(ids) => form.change("dependsOn", ids.join(" "))}
-          error=${faultOf(form, "dependsOn", (theirs) => idsOf(theirs).map(titleOf).join(", "))}
+          error=${fieldError(form, "dependsOn", (theirs) => idsOf(theirs).map(titleOf).join(", "))}
         />`
     }
   </details>`;
 }
 
 export function EditTask({ task, reload, close }) {
-  const pictures = useTakePictures();
+  const pictures = usePastedPictures();
   const { form, fields, submit } = useSharedForm({
     now: task,
     draftOf,
@@ -132,7 +133,7 @@ export function EditTask({ task, reload, close }) {
     );
     // Compared as text, in which a label that has a comma can't be told from two.
     for (const name of ["labels", "requiredCapabilities"])
-      if (draft[name] !== before[name]) changed[name] = lines(draft[name]);
+      if (draft[name] !== before[name]) changed[name] = splitList(draft[name]);
     for (const name of ["driver", "model"])
       if (draft[name].trim() !== before[name]) changed[name] = draft[name].trim() || null;
     if (draft.dependsOn !== before.dependsOn) changed.dependsOn = idsOf(draft.dependsOn);
@@ -149,14 +150,14 @@ export function EditTask({ task, reload, close }) {
   });
   return html`<${Dialog} title=${t("Edit task")} close=${close} wide>
     <form onSubmit=${save}>
-      <${KeptDraft} form=${form} />
+      <${RestoredDraftNotice} form=${form} />
       <${TextField} label=${t("Title")} name="title" form=${fields} required maxlength="200" />
       <${TextField}
         label=${t("Description")}
         name="description"
         form=${fields}
         rows="9"
-        hint=${html`<${StepsHint} form=${fields} busy=${form.busy} />`}
+        hint=${html`<${StepsExample} form=${fields} busy=${form.busy} />`}
         ...${pictures}
       />
       <${TextField}
@@ -171,7 +172,7 @@ export function EditTask({ task, reload, close }) {
           label=${t("Priority")}
           name="priority"
           form=${fields}
-          options=${BY_URGENCY.map((one) => [one, say(one)])}
+          options=${BY_URGENCY.map((one) => [one, labelOf(one)])}
         />
         <${TextField} label=${t("Labels")} name="labels" form=${fields} />
       </div>
@@ -186,7 +187,7 @@ export function EditTask({ task, reload, close }) {
         />`
       }
       <${Wishes} task=${task} form=${fields} />
-      <${Fault} form=${form} />
+      <${FormError} form=${form} />
       <footer>
         <button type="button" class="button" onClick=${cancel}>${t("Cancel")}</button>
         <button class="button primary" disabled=${form.busy}>${t("Save")}</button>

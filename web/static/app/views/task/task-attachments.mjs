@@ -1,28 +1,28 @@
 // The files of a task: its agent gets them as files. Pictures are shown; their content is read with the caller's token.
-import { told } from "../../browser/toasts.mjs";
+import { toastSuccess } from "../../browser/toasts.mjs";
 import { Button } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
 import { isPicture, Picture } from "../../components/shown-pictures.mjs";
-import { attach, ChooseFiles, saveAs, size } from "../../forms/choose-files.mjs";
+import { ChooseFiles, fileSize, saveFile, uploadAttachments } from "../../forms/choose-files.mjs";
 import { api } from "../../server/api.mjs";
-import { useAct } from "../../server/loading.mjs";
-import { may } from "../../server/session.mjs";
+import { useAction } from "../../server/loading.mjs";
+import { hasRole } from "../../server/session.mjs";
 import { actorName } from "../../state/actors.mjs";
 import { t, tn } from "../../words/language.mjs";
 import { FINAL_TASK_STATES } from "../../words/states.mjs";
 
-const download = async (path, name) => saveAs(await api.blob(path), name);
+const download = async (path, name) => saveFile(await api.blob(path), name);
 
 export function Attachments({ task, reload }) {
-  const [busy, run] = useAct();
+  const [busy, run] = useAction();
   const { attachments } = task;
-  const mayAdd = may("member") && !FINAL_TASK_STATES.includes(task.state);
+  const mayAdd = hasRole("member") && !FINAL_TASK_STATES.includes(task.state);
   if (!attachments || (!attachments.length && !mayAdd)) return null;
   const take = (files) =>
     run(async () => {
       try {
-        await attach(task.id, files);
-        told(tn(files.length, "File added.", "{count} files added."));
+        await uploadAttachments(task.id, files);
+        toastSuccess(tn(files.length, "File added.", "{count} files added."));
       } finally {
         await reload();
       }
@@ -42,7 +42,7 @@ export function Attachments({ task, reload }) {
             <span class="row-main">
               <b>${one.name}</b>
               <small>
-                ${size(one.sizeBytes)}${one.addedBy && `, ${t("by {name}", { name: actorName(one.addedBy) })}`}
+                ${fileSize(one.sizeBytes)}${one.addedBy && `, ${t("by {name}", { name: actorName(one.addedBy) })}`}
               </small>
               ${isPicture(one) && html`<${Picture} taskId=${task.id} of=${one} />`}
             </span>

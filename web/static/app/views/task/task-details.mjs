@@ -7,7 +7,7 @@ import { agentName } from "../../state/actors.mjs";
 import { duration } from "../../transcript/transcript-rows.mjs";
 import { t } from "../../words/language.mjs";
 import { Timeline } from "../task-work/task-discussion.mjs";
-import { ReviewMark, Spent, stateOf, Usage } from "../task-work/task-runs.mjs";
+import { ReviewMark, SpentOnRun, stateOf, Usage } from "../task-work/task-runs.mjs";
 import { Attachments } from "./task-attachments.mjs";
 import { Facts } from "./task-facts.mjs";
 import { TaskCaps } from "./task-parked.mjs";
@@ -39,7 +39,7 @@ function RunTable({ task }) {
   const runs = task.runs || [];
   if (!runs.length) return null;
   return html`<section>
-    <div class="section-head"><h2>${t("Runs")}</h2><${Spent} of=${task.spent} /></div>
+    <div class="section-head"><h2>${t("Runs")}</h2><${SpentOnRun} of=${task.spent} /></div>
     <div class="table-wrap" tabindex="0" role="group" aria-label=${t("Runs")}>
       <table data-testid="task-runs">
         <thead>

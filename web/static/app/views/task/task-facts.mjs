@@ -1,14 +1,14 @@
 // The facts of a task: in short for its panel, all of them for its page.
 import { to } from "../../browser/routes.mjs";
-import { Badge, OutLink, Time } from "../../components/controls.mjs";
+import { Badge, ExternalLink, Time } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
 import { PreviewLink } from "../../components/preview-link.mjs";
-import { sayLimits } from "../../forms/run-limits.mjs";
+import { limitTexts } from "../../forms/run-limits.mjs";
 import { actorName, agentName } from "../../state/actors.mjs";
 import { tasks } from "../../state/board-tasks.mjs";
 import { t } from "../../words/language.mjs";
 import { serverText } from "../../words/server-texts.mjs";
-import { idOf, isOwnForge, sha, shortId } from "../../words/words.mjs";
+import { idOf, isOwnForge, shortId, shortSha } from "../../words/words.mjs";
 import { Receipt } from "../releases/receipt.mjs";
 
 // What the board does not show, by its filter or as it is old, is named by its number.
@@ -37,10 +37,10 @@ function Notable({ task }) {
     ${
       task.laterPush &&
       html`<${Fact} name=${t("Left out")} testid="task-later-push">
-        <code title=${task.laterPush}>${sha(task.laterPush)}</code>
+        <code title=${task.laterPush}>${shortSha(task.laterPush)}</code>
         <span>
           ${t("was pushed too late: its group goes on with {commit}, which was approved.", {
-            commit: sha(task.approvedSha),
+            commit: shortSha(task.approvedSha),
           })}
         </span>
       <//>`
@@ -89,20 +89,20 @@ export const ShortFacts = ({ task }) =>
 export function Facts({ task }) {
   const number = `#${task.prNumber}`;
   const needs = task.requiredCapabilities || [];
-  const limits = sayLimits(task.limits);
+  const limits = limitTexts(task.limits);
   return html`<dl class="facts">
     <${Preview} task=${task} />
     ${
       task.branchName &&
       html`<${Fact} name=${t("Branch")}>
         <code>${task.branchName}</code>
-        ${task.headSha && html`<code title=${task.headSha}>${sha(task.headSha)}</code>`}
+        ${task.headSha && html`<code title=${task.headSha}>${shortSha(task.headSha)}</code>`}
       <//>`
     }
     ${
       task.prUrl &&
       html`<${Fact} name=${t("Pull request")}>
-        ${isOwnForge(task.prUrl) ? number : html`<${OutLink} href=${task.prUrl}>${number}<//>`}
+        ${isOwnForge(task.prUrl) ? number : html`<${ExternalLink} href=${task.prUrl}>${number}<//>`}
       <//>`
     }
     <${Notable} task=${task} />

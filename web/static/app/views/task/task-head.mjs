@@ -2,18 +2,18 @@
 // somebody.
 import { useEffect, useState } from "preact/hooks";
 import { route, to } from "../../browser/routes.mjs";
-import { useTitle } from "../../browser/tab-title.mjs";
-import { Badge, SentBack } from "../../components/controls.mjs";
+import { useTabTitle } from "../../browser/tab-title.mjs";
+import { Badge, SentBackChip } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
-import { withCode } from "../../components/inline-code.mjs";
+import { withInlineCode } from "../../components/inline-code.mjs";
 import { isParked, ParkedChip } from "../../components/parked-task.mjs";
 import { Priority } from "../../components/priority.mjs";
-import { useEvery, useLive, useRead } from "../../server/loading.mjs";
-import { keepTask } from "../../state/board-tasks.mjs";
-import { useOwn } from "../../state/own-project.mjs";
+import { useInterval, useLiveEvents, useRead } from "../../server/loading.mjs";
+import { storeTask } from "../../state/board-tasks.mjs";
+import { useInOwnProject } from "../../state/own-project.mjs";
 import { serverText } from "../../words/server-texts.mjs";
-import { say, shownState } from "../../words/words.mjs";
-import { Held } from "../task-work/task-steering.mjs";
+import { labelOf, shownState } from "../../words/words.mjs";
+import { TakenOver } from "../task-work/task-steering.mjs";
 import { EditTask, TaskActions } from "./task-actions.mjs";
 import { NextStep } from "./task-next-step.mjs";
 import { Parked } from "./task-parked.mjs";
@@ -30,7 +30,7 @@ const USING_MS = 15_000;
 export function useTask(id) {
   const { value, error, reload } = useRead(`/tasks/${id}`);
   const { tab } = route.value;
-  const task = useOwn(value?.task, (own) => (tab ? to.taskPage(own, tab) : to.task(own.projectId, id)));
+  const task = useInOwnProject(value?.task, (own) => (tab ? to.taskPage(own, tab) : to.task(own.projectId, id)));
   const mine = new Set((task?.deployments || []).map((one) => one.id));
   const isOf = (data) =>
     data?.taskId === id ||
@@ -39,15 +39,15 @@ export function useTask(id) {
   // A group that was just made may hold the task.
   const mayHold = ({ event, data }) =>
     event === "task-group:status_changed" && !data?.oldStatus && task?.state === "approved" && !task.taskGroup;
-  useLive((message) => (isOf(message.data) && !PASSING.includes(message.event)) || mayHold(message), reload);
+  useLiveEvents((message) => (isOf(message.data) && !PASSING.includes(message.event)) || mayHold(message), reload);
   const waits = task?.runs?.some(({ startedAt, finishedAt }) => !startedAt && !finishedAt);
-  useEvery(WAITING_MS, reload, Boolean(waits));
+  useInterval(WAITING_MS, reload, Boolean(waits));
   const isUsing = task?.runs?.some(({ startedAt, finishedAt }) => startedAt && !finishedAt);
-  useEvery(USING_MS, reload, Boolean(isUsing));
+  useInterval(USING_MS, reload, Boolean(isUsing));
   useEffect(() => {
-    if (task) keepTask(task);
+    if (task) storeTask(task);
   }, [task]);
-  useTitle(task?.title);
+  useTabTitle(task?.title);
   return { task, error, reload };
 }
 
@@ -64,11 +64,11 @@ export function TaskHead({ task, reload, title, answered = false }) {
           task.state === "in_progress" &&
           task.phase &&
           !isParked(task) &&
-          html`<span class="chip busy" data-testid="task-phase">${say(task.phase)}</span>`
+          html`<span class="chip busy" data-testid="task-phase">${labelOf(task.phase)}</span>`
         }
-        <${SentBack} round=${task.round} />
+        <${SentBackChip} round=${task.round} />
         <${Priority} of=${task.priority} />
-        <span class="muted">${say(task.priority)}</span>
+        <span class="muted">${labelOf(task.priority)}</span>
       </div>
       <div class="task-moves">
         <${NextStep} task=${task} reload=${reload} />
@@ -78,12 +78,12 @@ export function TaskHead({ task, reload, title, answered = false }) {
     ${
       task.error &&
       html`<p class=${`banner ${task.state === "backlog" ? "ask" : "bad"}`} data-testid="task-error">
-        ${withCode(serverText(task.error))}
+        ${withInlineCode(serverText(task.error))}
       </p>`
     }
     <${Parked} task=${task} reload=${reload} />
     <${Questions} task=${task} reload=${reload} answered=${answered} />
-    <${Held} task=${task} reload=${reload} />
+    <${TakenOver} task=${task} reload=${reload} />
     ${editing && html`<${EditTask} task=${task} reload=${reload} close=${() => setEditing(false)} />`}
   `;
 }

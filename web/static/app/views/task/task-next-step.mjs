@@ -3,17 +3,17 @@ import { useCallback, useEffect, useState } from "preact/hooks";
 import { go, route, to } from "../../browser/routes.mjs";
 import { Button } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
-import { lazy, None } from "../../components/lazy.mjs";
+import { lazy, NoPlaceholder } from "../../components/lazy.mjs";
 import { api } from "../../server/api.mjs";
-import { useEvery, useLive, useRead } from "../../server/loading.mjs";
-import { may, user } from "../../server/session.mjs";
+import { useInterval, useLiveEvents, useRead } from "../../server/loading.mjs";
+import { hasRole, user } from "../../server/session.mjs";
 import { project } from "../../state/projects.mjs";
-import { t, withoutMarks } from "../../words/language.mjs";
+import { t, withoutDirectionMarks } from "../../words/language.mjs";
 import { LIVE_GROUP_STATES } from "../../words/states.mjs";
 import { idOf } from "../../words/words.mjs";
 import { nextStep } from "./next-step.mjs";
 
-const NewGroup = lazy(() => import("../releases/groups.mjs"), "NewGroup", None);
+const NewGroup = lazy(() => import("../releases/groups.mjs"), "NewGroup", NoPlaceholder);
 const MOST = 200;
 const APPROVED = ["approved", "staging", "production"];
 const isLive = ({ status }) => LIVE_GROUP_STATES.includes(status);
@@ -47,7 +47,7 @@ function useUnmet(task, times) {
 
 // How many approved tasks no group holds; null while it is not known, and where it does not matter.
 function useApproved({ projectId, state, taskGroup }, times) {
-  const asks = state === "approved" && !taskGroup && may("maintainer");
+  const asks = state === "approved" && !taskGroup && hasRole("maintainer");
   const tasks = useAgain(asks ? "/tasks" : null, { projectId, state: "approved", limit: MOST }, times)?.tasks;
   const groups = useAgain(asks ? "/task-groups" : null, { projectId, limit: MOST }, times)?.taskGroups;
   if (!tasks || !groups) return null;
@@ -73,8 +73,8 @@ const CHANGES = [
 const AGAIN_MS = 20_000;
 
 function useFresh(task, reload) {
-  useLive(({ event, data }) => CHANGES.includes(event) && data?.taskId !== task.id, reload);
-  useEvery(AGAIN_MS, reload, isWaiting(task));
+  useLiveEvents(({ event, data }) => CHANGES.includes(event) && data?.taskId !== task.id, reload);
+  useInterval(AGAIN_MS, reload, isWaiting(task));
 }
 
 function useAround(task) {
@@ -85,7 +85,7 @@ function useAround(task) {
     useCallback(() => setTimes((before) => before + 1), []),
   );
   return {
-    may,
+    may: hasRole,
     isOwn: separateApprover && [user.value.id, user.value.username].includes(idOf(task.createdBy)),
     project: project.value,
     drivers: useAgain(isWaiting(task) ? "/drivers" : null, {}, times)?.drivers ?? null,
@@ -104,8 +104,8 @@ const FIELDS = {
 
 const fixOf = ({ projectId, title }) => ({
   projectId,
-  title: withoutMarks(t("Fix or revert “{title}”", { title })).slice(0, 200),
-  description: withoutMarks(
+  title: withoutDirectionMarks(t("Fix or revert “{title}”", { title })).slice(0, 200),
+  description: withoutDirectionMarks(
     t("Production was rolled back. The changes of “{title}” are still in the default branch.", { title }),
   ),
   labels: ["fix"],

@@ -1,9 +1,9 @@
 // One task on a page of its own, in three tabs: its review, the work on it, and all that is on record of it.
 import { useKeyDown } from "../../browser/keyboard.mjs";
 import { boardQuery, go, TASK_TABS, to, withQuery } from "../../browser/routes.mjs";
-import { Loading, Trouble } from "../../components/controls.mjs";
+import { LoadError, Loading } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
-import { Pictures } from "../../components/pasted-pictures.mjs";
+import { TaskFilesProvider } from "../../components/pasted-pictures.mjs";
 import { project } from "../../state/projects.mjs";
 import { t } from "../../words/language.mjs";
 import { shortId } from "../../words/words.mjs";
@@ -28,9 +28,9 @@ export function WholeTask({ id, tab }) {
     </nav>
     ${
       task
-        ? html`<${Pictures} of=${task}><${Tabs} task=${task} reload=${reload} tab=${tab} /><//>`
+        ? html`<${TaskFilesProvider} of=${task}><${Tabs} task=${task} reload=${reload} tab=${tab} /><//>`
         : error
-          ? html`<${Trouble} error=${error} again=${reload} />`
+          ? html`<${LoadError} error=${error} again=${reload} />`
           : html`<${Loading} />`
     }
   </main>`;

@@ -1,11 +1,11 @@
 // A task at a glance, beside the board: how it stands, what it needs, and what the agent did last.
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { isPlain, useKeyDown } from "../../browser/keyboard.mjs";
+import { hasNoModifier, useKeyDown } from "../../browser/keyboard.mjs";
 import { go, route, to, withQuery } from "../../browser/routes.mjs";
-import { Icon, Loading, Trouble } from "../../components/controls.mjs";
+import { Icon, LoadError, Loading } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
 import { Markdown } from "../../components/markdown.mjs";
-import { Pictures } from "../../components/pasted-pictures.mjs";
+import { TaskFilesProvider } from "../../components/pasted-pictures.mjs";
 import { PlainDiff } from "../../diff/diff.mjs";
 import { api } from "../../server/api.mjs";
 import { listen } from "../../server/live-events.mjs";
@@ -33,7 +33,7 @@ export function TaskPanel({ id }) {
   const [wide, setWide] = useState(false);
   const close = () => go(withQuery(to.project(project.value.id), route.value.query));
   useKeyDown((event) => {
-    if (!isPlain(event) || event.target.closest("input,textarea,select,dialog")) return;
+    if (!hasNoModifier(event) || event.target.closest("input,textarea,select,dialog")) return;
     if (event.key === "Escape") close();
     // On another card, it is that one's.
     if (event.key === "o" && task && !event.target.closest(".card")) go(to.taskPage(task));
@@ -78,9 +78,9 @@ export function TaskPanel({ id }) {
     </div>
     ${
       task
-        ? html`<${Pictures} of=${task}><${Glance} task=${task} reload=${reload} /><//>`
+        ? html`<${TaskFilesProvider} of=${task}><${Glance} task=${task} reload=${reload} /><//>`
         : error
-          ? html`<${Trouble} error=${error} again=${reload} />`
+          ? html`<${LoadError} error=${error} again=${reload} />`
           : html`<${Loading} />`
     }
   </aside>`;

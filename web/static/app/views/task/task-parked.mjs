@@ -1,13 +1,13 @@
 // A parked task: why it waits, until when, and going on or beginning now. At a cap: raising it with one click.
 import { useState } from "preact/hooks";
-import { told } from "../../browser/toasts.mjs";
+import { toastSuccess } from "../../browser/toasts.mjs";
 import { Button } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
-import { Countdown, isParked, sayParked } from "../../components/parked-task.mjs";
-import { CapBars, isReached, sayAmount, sayUse, sayWhose } from "../../forms/spending-caps.mjs";
+import { Countdown, isParked, parkedText } from "../../components/parked-task.mjs";
+import { amountText, CapBars, capOwnerText, isCapReached, usageText } from "../../forms/spending-caps.mjs";
 import { api } from "../../server/api.mjs";
-import { useAct } from "../../server/loading.mjs";
-import { may } from "../../server/session.mjs";
+import { useAction } from "../../server/loading.mjs";
+import { hasRole } from "../../server/session.mjs";
 import { t } from "../../words/language.mjs";
 import { serverText } from "../../words/server-texts.mjs";
 
@@ -23,7 +23,7 @@ const whoRaises = () => ({
 });
 
 export function Parked({ task, reload }) {
-  const reached = (task.capState || []).filter(isReached);
+  const reached = (task.capState || []).filter(isCapReached);
   const raises = reached.map(
     (use) =>
       html`<${Raise}
@@ -51,7 +51,7 @@ export function Parked({ task, reload }) {
   };
   return html`<section class="callout ask parked" data-testid="task-parked" data-code=${code}>
     <p class="callout-head">
-      ${sayParked(task.parked)}
+      ${parkedText(task.parked)}
       ${until && html`<${Countdown} until=${until} />`}
     </p>
     <p>${serverText(reason)}</p>
@@ -67,7 +67,7 @@ export function Parked({ task, reload }) {
     }
     ${raises}
     ${
-      may("member") &&
+      hasRole("member") &&
       html`<div class="actions">
         <${Button} kind=${code === "cap" ? undefined : "primary"} testid="task-resume" act=${resume}>
           ${t("Go on now")}
@@ -80,7 +80,7 @@ export function Parked({ task, reload }) {
 // What was spent of the caps that hold for the task; those that keep it waiting stand above, with what to do.
 export function TaskCaps({ task }) {
   const isSaid = isParked(task) || WAITING.includes(task.state);
-  const uses = (task.capState || []).filter((use) => !isSaid || !isReached(use));
+  const uses = (task.capState || []).filter((use) => !isSaid || !isCapReached(use));
   return html`<${CapBars} uses=${uses} testid="task-caps" />`;
 }
 
@@ -99,11 +99,11 @@ function raise(task, { scope, period, cap }, value) {
 
 function Raise({ task, use, isLast, reload }) {
   const [typed, setTyped] = useState(String(raisedFrom(use)));
-  const [busy, run] = useAct();
+  const [busy, run] = useAction();
   const role = RAISED_BY[use.scope];
-  if (!may(role)) {
+  if (!hasRole(role)) {
     return html`<p>
-      ${sayWhose(use)}: ${sayUse(use)}. ${whoRaises()[role]}
+      ${capOwnerText(use)}: ${usageText(use)}. ${whoRaises()[role]}
     </p>`;
   }
   const submit = (event) => {
@@ -111,7 +111,7 @@ function Raise({ task, use, isLast, reload }) {
     run(async () => {
       try {
         await raise(task, use, Number(typed));
-        told(t("The cap is raised."));
+        toastSuccess(t("The cap is raised."));
       } finally {
         await reload();
       }
@@ -120,7 +120,7 @@ function Raise({ task, use, isLast, reload }) {
   const id = `raise-${use.scope}-${use.period}-${use.cap}`;
   const value = Number(typed);
   return html`<form class="raise" onSubmit=${submit} data-testid="cap-raise">
-    <label for=${id}>${sayWhose(use)}: ${sayUse(use)}. ${t("Raise it to")}</label>
+    <label for=${id}>${capOwnerText(use)}: ${usageText(use)}. ${t("Raise it to")}</label>
     <span class="actions">
     <input
       id=${id}
@@ -135,8 +135,8 @@ function Raise({ task, use, isLast, reload }) {
     <button class="button primary" data-testid="cap-raise-submit" disabled=${busy || !(value > use.used)}>
       ${
         isLast
-          ? t("Raise to {amount} and go on", { amount: sayAmount(use.cap, value) })
-          : t("Raise to {amount}", { amount: sayAmount(use.cap, value) })
+          ? t("Raise to {amount} and go on", { amount: amountText(use.cap, value) })
+          : t("Raise to {amount}", { amount: amountText(use.cap, value) })
       }
     </button>
     </span>

@@ -1,13 +1,13 @@
 // Follow-up tasks that an agent proposes. A person accepts one, which creates it, or dismisses it.
 import { useEffect } from "preact/hooks";
 import { to } from "../../browser/routes.mjs";
-import { told } from "../../browser/toasts.mjs";
-import { Badge, Button, Trouble } from "../../components/controls.mjs";
+import { toastSuccess } from "../../browser/toasts.mjs";
+import { Badge, Button, LoadError } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
 import { Markdown } from "../../components/markdown.mjs";
 import { api } from "../../server/api.mjs";
 import { useRead } from "../../server/loading.mjs";
-import { may } from "../../server/session.mjs";
+import { hasRole } from "../../server/session.mjs";
 import { t } from "../../words/language.mjs";
 
 const OPEN = "proposed";
@@ -19,7 +19,7 @@ export function Proposals({ task, reload }) {
   useEffect(() => {
     again();
   }, [task.proposals, task.updatedAt]);
-  if (error && !value) return html`<${Trouble} error=${error} again=${again} />`;
+  if (error && !value) return html`<${LoadError} error=${error} again=${again} />`;
   const proposals = value?.proposals || [];
   if (!proposals.length) return null;
   const decide = (one, verb) => async () => {
@@ -27,7 +27,7 @@ export function Proposals({ task, reload }) {
       const reply = await api.post(`/tasks/${task.id}/proposals/${one.id}/${verb}`);
       const id = reply?.proposal?.createdTaskId;
       if (verb === "accept")
-        told(t("Task created."), id ? { href: to.task(task.projectId, id), text: t("Open") } : undefined);
+        toastSuccess(t("Task created."), id ? { href: to.task(task.projectId, id), text: t("Open") } : undefined);
     } finally {
       await Promise.all([again(), reload()]);
     }
@@ -51,7 +51,7 @@ export function Proposals({ task, reload }) {
                     html`<a href=${to.task(task.projectId, one.createdTaskId)}>${t("Open task")}</a>`
                   }
                 `
-                : may("member") &&
+                : hasRole("member") &&
                   html`
                     <${Button} small testid="proposal-accept" act=${decide(one, "accept")}>${t("Accept")}<//>
                     <${Button} small kind="ghost" testid="proposal-dismiss" act=${decide(one, "dismiss")}>

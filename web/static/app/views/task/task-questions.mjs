@@ -1,18 +1,20 @@
 // The questions of a task's agent: one click on an option answers, or a text does. The first answer counts.
 import { useState } from "preact/hooks";
-import { keptDraft } from "../../browser/drafts.mjs";
-import { failed } from "../../browser/toasts.mjs";
-import { Button, Fault, TextField, Time, useForm } from "../../components/controls.mjs";
+import { storedDraft } from "../../browser/drafts.mjs";
+import { toastError } from "../../browser/toasts.mjs";
+import { Button, Time } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
 import { Markdown } from "../../components/markdown.mjs";
-import { useTakePictures } from "../../components/pasted-pictures.mjs";
+import { usePastedPictures } from "../../components/pasted-pictures.mjs";
+import { TextField } from "../../forms/fields.mjs";
+import { FormError, useForm } from "../../forms/form.mjs";
 import { api } from "../../server/api.mjs";
-import { may } from "../../server/session.mjs";
+import { hasRole } from "../../server/session.mjs";
 import { actorName } from "../../state/actors.mjs";
 import { project } from "../../state/projects.mjs";
 import { t } from "../../words/language.mjs";
 import { questionText } from "../../words/server-texts.mjs";
-import { exact, say } from "../../words/words.mjs";
+import { fullTime, labelOf } from "../../words/words.mjs";
 
 export function Questions({ task, reload, answered }) {
   const questions = [...(task.questions || [])].sort((a, b) => (a.askedAt < b.askedAt ? 1 : -1));
@@ -20,7 +22,7 @@ export function Questions({ task, reload, answered }) {
   const over = questions.filter(({ status }) => status !== "pending");
   return html`
     ${over
-      .filter((one) => keptDraft(draftOf(one)))
+      .filter((one) => storedDraft(draftOf(one)))
       .map((one) => html`<${Unsent} key=${one.id} question=${one} task=${task} reload=${reload} />`)}
     ${questions
       .filter(({ status }) => status === "pending")
@@ -44,7 +46,7 @@ export function Questions({ task, reload, answered }) {
 
 // A reason that the platform gives is one word with underscores; all else is what the agent wrote.
 const isReason = (context) => /^[a-z]+(_[a-z]+)+$/.test(context);
-const contextOf = ({ context }) => (isReason(context) ? say(context) : context);
+const contextOf = ({ context }) => (isReason(context) ? labelOf(context) : context);
 const wordsOf = ({ question, askedBy }) => questionText(question, askedBy);
 const isBlocking = (question) => question.blocking ?? true;
 const by = (person) =>
@@ -54,7 +56,7 @@ const draftOf = ({ id }) => `answer.${id}`;
 
 const Answered = ({ question: { response, status, respondedBy, respondedAt } }) =>
   html`<p>
-  ${response ? html`<b>${t("Answer:")}</b> ${response}` : html`<span class="muted">${say(status)}</span>`}
+  ${response ? html`<b>${t("Answer:")}</b> ${response}` : html`<span class="muted">${labelOf(status)}</span>`}
   ${respondedBy && html` <span class="muted">${by(respondedBy)}</span>`}
   ${" "}<${Time} at=${respondedAt} />
 </p>`;
@@ -63,7 +65,7 @@ const Answered = ({ question: { response, status, respondedBy, respondedAt } }) 
 function Unsent({ question, task, reload }) {
   const form = useForm({ response: "" }, draftOf(question));
   const [isOver, setOver] = useState(false);
-  const pictures = useTakePictures();
+  const pictures = usePastedPictures();
   if (isOver) return null;
   const discard = () => {
     form.reset();
@@ -87,7 +89,7 @@ function Unsent({ question, task, reload }) {
       required
       readonly=${form.busy}
     />
-    <${Fault} form=${form} />
+    <${FormError} form=${form} />
     <footer>
       <button type="button" class="button" data-testid="answer-discard" onClick=${discard}>${t("Discard")}</button>
       <button class="button primary" data-testid="answer-comment" disabled=${form.busy}>
@@ -99,7 +101,7 @@ function Unsent({ question, task, reload }) {
 
 function Question({ question, task, reload }) {
   const form = useForm({ response: "" }, draftOf(question));
-  const pictures = useTakePictures();
+  const pictures = usePastedPictures();
   const [answering, setAnswering] = useState(false);
   const answer = async (response) => {
     setAnswering(true);
@@ -120,7 +122,7 @@ function Question({ question, task, reload }) {
       await answer(response);
     } catch (error) {
       // The question goes with the next reading, and what is said beside it too.
-      if (error.status === 409) failed(error);
+      if (error.status === 409) toastError(error);
       throw error;
     }
   });
@@ -139,7 +141,7 @@ function Question({ question, task, reload }) {
     ${question.context && html`<${Markdown} text=${contextOf(question)} />`}
     <${Terms} question=${question} blocking=${blocking} />
     ${
-      may("member")
+      hasRole("member")
         ? html`
           ${
             question.options?.length > 0 &&
@@ -166,7 +168,7 @@ function Question({ question, task, reload }) {
             ...${pictures}
             required
           />
-          <${Fault} form=${form} />
+          <${FormError} form=${form} />
           <footer>
             <button class="button primary" data-testid="question-submit" disabled=${form.busy || answering}>
               ${t("Answer")}
@@ -186,11 +188,11 @@ function Terms({ question, blocking }) {
       ? t("The agent waits for the answer.")
       : t("The agent goes on meanwhile, and reads the answer when it comes."),
     escalatedTo && t("{name} was asked, too, because nobody had answered.", { name: actorName(escalatedTo) }),
-    remindAt && t("A reminder follows {time}.", { time: exact(remindAt) }),
+    remindAt && t("A reminder follows {time}.", { time: fullTime(remindAt) }),
     deadlineAt &&
       (defaultResponse && project.value?.questionRules?.onDeadline === "default"
-        ? t("Without an answer by {time}, “{answer}” counts.", { time: exact(deadlineAt), answer: defaultResponse })
-        : t("Without an answer by {time}, the task fails.", { time: exact(deadlineAt) })),
+        ? t("Without an answer by {time}, “{answer}” counts.", { time: fullTime(deadlineAt), answer: defaultResponse })
+        : t("Without an answer by {time}, the task fails.", { time: fullTime(deadlineAt) })),
   ];
   return html`<p class="muted" data-testid="question-terms">${said.filter(Boolean).join(" ")}</p>`;
 }
