@@ -54,8 +54,11 @@ def test_a_person_does_not_wait_for_it_and_a_push_voids_it(platform: Platform) -
     task = platform.task(project)
     claimed = platform.claim()
     platform.finish(claimed, platform.push(claimed, {**WORK, "tests/test_page.py": tests}))
-    platform.run_jobs(until=lambda: is_started(platform, task))
-    assert platform.get(Task, task.id).state == "ready_to_test"
+
+    def is_proven() -> bool:
+        return platform.get(Task, task.id).state == "ready_to_test" and is_started(platform, task)
+
+    platform.run_jobs(until=is_proven)
     assert measured(platform, task) is None
 
     tree = platform.clone(project)
