@@ -1,6 +1,7 @@
 // What somebody writes and has not sent: kept for this tab and this person until it is sent or thrown away.
 import { effect, signal } from "@preact/signals";
 import { user } from "../server/session.mjs";
+import { readJson } from "./storage.mjs";
 
 const PREFIX = "aiworker.draft.";
 
@@ -8,13 +9,7 @@ const PREFIX = "aiworker.draft.";
 const nameOf = (key) => `${PREFIX}${user.peek()?.id}.${key}`;
 
 // What was kept under this key, or null.
-export function storedDraft(key) {
-  try {
-    return JSON.parse(sessionStorage.getItem(nameOf(key)));
-  } catch {
-    return null;
-  }
-}
+export const storedDraft = (key) => readJson(sessionStorage, nameOf(key));
 
 // Keeps what can be written as JSON; null drops it. Without room for it nothing is kept.
 export function storeDraft(key, value) {

@@ -52,9 +52,9 @@ export function ExternalLink({ href, children, testid, ...rest }) {
 }
 
 // A text for a terminal, ready to be copied. said: what is told once it is.
-export const CopyText = ({ text, testid, said }) => html`
+export const CopyText = ({ text, kind = "ghost", testid, said }) => html`
   <code data-testid=${testid}>${text}</code>
-  ${canCopy && html`<${Button} small kind="ghost" act=${() => copyText(text, said)}>${t("Copy")}<//>`}
+  ${canCopy && html`<${Button} small kind=${kind} act=${() => copyText(text, said)}>${t("Copy")}<//>`}
 `;
 
 // The address of a repository: a page where the forge has some, else what to give to git.

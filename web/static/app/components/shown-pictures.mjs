@@ -2,7 +2,7 @@
 // with the caller's token.
 import { useEffect, useState } from "preact/hooks";
 import { api, retryLater } from "../server/api.mjs";
-import { signedIn } from "../server/session.mjs";
+import { onSignedOut } from "../server/session.mjs";
 import { html } from "./html.mjs";
 import { PICTURE_TYPES } from "./pasted-pictures.mjs";
 
@@ -20,7 +20,7 @@ const dataUrl = (blob) =>
 
 const MOST_KEPT = 40;
 const read = new Map();
-signedIn.subscribe((yes) => yes || read.clear());
+onSignedOut(() => read.clear());
 
 // The content of a task's file as a data: address, which the policy of the page lets in. The newest are kept.
 function contentOf(path) {

@@ -2,8 +2,7 @@
 import { useEffect, useMemo, useState } from "preact/hooks";
 import { Loading } from "../components/controls.mjs";
 import { html } from "../components/html.mjs";
-import { diff2html } from "../server/scripts.mjs";
-import { loadStyle } from "../server/styles.mjs";
+import { diff2html, loadStyle } from "../server/load-files.mjs";
 import { DiffFile } from "./diff-file.mjs";
 import { diffFiles, testFilesFirst } from "./diff-rows.mjs";
 import { parsePatch } from "./parse-patch.mjs";

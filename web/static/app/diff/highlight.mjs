@@ -1,6 +1,6 @@
 // Syntax colours: lines of code as pieces of text, each with the class that highlight.js gives it. What it returns is
 // taken apart here and never set as HTML.
-import { highlighter } from "../server/scripts.mjs";
+import { highlighter } from "../server/load-files.mjs";
 
 const LONGEST_LINE = 1000;
 const PIECE = /<span class="([^"]*)">|<\/span>|([^<]+)/g;

@@ -3,6 +3,7 @@ import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { storedDraft, storeDraft } from "../browser/drafts.mjs";
 import { useRestoredFocus } from "../browser/focus.mjs";
 import { toastError } from "../browser/toasts.mjs";
+import { classNames } from "../components/controls.mjs";
 import { html } from "../components/html.mjs";
 import { t } from "../words/language.mjs";
 
@@ -108,3 +109,14 @@ export const RestoredDraftNotice = ({ form }) =>
 
 export const FormError = ({ form }) =>
   form.fault ? html`<p class="fault" role="alert">${form.fault.message}</p>` : null;
+
+// The end of a form: what is wrong with it, and its buttons. cancel: closes the form; without it there is no such button.
+export const FormEnd = ({ form, cancel, kind = "primary", testid, disabled, children }) => html`
+  <${FormError} form=${form} />
+  <footer>
+    ${cancel && html`<button type="button" class="button" onClick=${cancel}>${t("Cancel")}</button>`}
+    <button class=${classNames("button", kind)} data-testid=${testid} disabled=${form.busy || disabled}>
+      ${children}
+    </button>
+  </footer>
+`;

@@ -1,5 +1,6 @@
 // Who is signed in. No other module reads the tokens where they are kept.
 import { signal } from "@preact/signals";
+import { readJson } from "../browser/storage.mjs";
 import { ROLES } from "../words/states.mjs";
 
 const KEY = "aiworker.session";
@@ -18,12 +19,8 @@ export const sessionExpired = signal(false);
 export const refusedCalls = signal(0);
 
 function read() {
-  try {
-    const kept = JSON.parse(localStorage.getItem(KEY));
-    return kept && kept.accessToken && kept.refreshToken ? kept : null;
-  } catch {
-    return null;
-  }
+  const kept = readJson(localStorage, KEY);
+  return kept?.accessToken && kept.refreshToken ? kept : null;
 }
 
 export const currentTokens = () => tokens;
@@ -62,6 +59,9 @@ const atLeast = (held, role) => ROLES.indexOf(held) >= ROLES.indexOf(role);
 export const hasRole = (role) => hasPlatformRole(role) && (!projectRole.value || atLeast(projectRole.value, role));
 // The same of the platform.
 export const hasPlatformRole = (role) => atLeast(user.value?.role, role);
+
+// Calls `act` whenever nobody is signed in any more, and at once if nobody is.
+export const onSignedOut = (act) => void signedIn.subscribe((yes) => yes || act());
 
 window.addEventListener("storage", (event) => {
   if (event.key === KEY || event.key === null) {

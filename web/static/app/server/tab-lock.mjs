@@ -1,4 +1,6 @@
 // Turns of a browser's tabs where it has no locks for them: on pages of plain HTTP from another machine.
+import { readJson } from "../browser/storage.mjs";
+
 const KEY = "aiworker.turn";
 // Within this time, what one tab keeps is seen by all.
 const SEEN_MS = 250;
@@ -8,14 +10,7 @@ const HELD_MS = 30_000;
 
 const me = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16)).join("");
 
-function kept() {
-  try {
-    return JSON.parse(localStorage.getItem(KEY));
-  } catch {
-    return null;
-  }
-}
-
+const kept = () => readJson(localStorage, KEY);
 const take = (ms) => localStorage.setItem(KEY, JSON.stringify({ by: me, until: Date.now() + ms }));
 
 // Does what `act` promises while no other tab does what it asked for here. Of tabs that ask at the same moment, the one

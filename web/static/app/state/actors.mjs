@@ -1,7 +1,7 @@
 // What people and agents are called: whatever is on record knows agents by their ids.
 import { signal } from "@preact/signals";
 import { readAll } from "../server/loading.mjs";
-import { signedIn } from "../server/session.mjs";
+import { onSignedOut } from "../server/session.mjs";
 import { mark, t } from "../words/language.mjs";
 import { shortId } from "../words/words.mjs";
 
@@ -45,8 +45,7 @@ export function actorName(actor) {
   return /^[0-9a-f]{8}-/.test(name) ? shortId(name) : name;
 }
 
-signedIn.subscribe((yes) => {
-  if (yes) return;
+onSignedOut(() => {
   looked.clear();
   names.value = new Map();
 });

@@ -4,7 +4,7 @@
 import { signal } from "@preact/signals";
 import { dismissToast, toastFor, toastSuccess, toastWarning } from "../browser/toasts.mjs";
 import { api, beforeSignOut } from "../server/api.mjs";
-import { signedIn } from "../server/session.mjs";
+import { onSignedOut, signedIn } from "../server/session.mjs";
 import { mark, t, tn } from "../words/language.mjs";
 import { storeTask } from "./board-tasks.mjs";
 
@@ -72,6 +72,4 @@ async function cancelAll(tasks, options) {
 addEventListener("pagehide", () => sendAll({ keepalive: true }));
 beforeSignOut.add(() => sendAll());
 // Signed out in another window: nothing can be sent any more.
-signedIn.subscribe((yes) => {
-  if (!yes) for (const undo of [...sends.values()]) undo();
-});
+onSignedOut(() => [...sends.values()].forEach((undo) => undo()));

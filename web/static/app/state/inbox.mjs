@@ -4,7 +4,7 @@ import { to } from "../browser/routes.mjs";
 import { api, retryLater } from "../server/api.mjs";
 import { listen } from "../server/live-events.mjs";
 import { inOrder } from "../server/loading.mjs";
-import { signedIn, user } from "../server/session.mjs";
+import { onSignedOut, user } from "../server/session.mjs";
 import { mark, t } from "../words/language.mjs";
 import { loadServerTexts, questionText, serverText } from "../words/server-texts.mjs";
 import { shortened } from "../words/words.mjs";
@@ -105,8 +105,7 @@ setInterval(loadInbox, AGAIN_MS);
 effect(() => {
   if (user.value) soon();
 });
-signedIn.subscribe((yes) => {
-  if (yes) return;
+onSignedOut(() => {
   visits += 1;
   inbox.value = null;
 });

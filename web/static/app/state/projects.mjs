@@ -2,7 +2,7 @@
 import { computed, effect, signal } from "@preact/signals";
 import { route } from "../browser/routes.mjs";
 import { readAll } from "../server/loading.mjs";
-import { signedIn } from "../server/session.mjs";
+import { onSignedOut, signedIn } from "../server/session.mjs";
 
 const CHOSEN = "aiworker.project";
 
@@ -52,8 +52,7 @@ export function storeProject(fresh) {
 route.subscribe(({ projectId: id }) => id && sessionStorage.setItem(CHOSEN, id));
 // Also the one that no address names: a project that somebody else makes is newer, and would take its place.
 effect(() => project.value && sessionStorage.setItem(CHOSEN, project.value.id));
-signedIn.subscribe((yes) => {
-  if (yes) return;
+onSignedOut(() => {
   changes += 1;
   projects.value = null;
 });

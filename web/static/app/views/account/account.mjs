@@ -1,12 +1,11 @@
 // The caller's own password and API tokens. A token's text is shown once, right after it was made, and kept nowhere.
 import { useState } from "preact/hooks";
-import { canCopy, copyText } from "../../browser/clipboard.mjs";
 import { toastSuccess } from "../../browser/toasts.mjs";
-import { AddButton, Button, Empty, Listing, Page, Time } from "../../components/controls.mjs";
+import { AddButton, CopyText, Empty, Listing, Page, Time } from "../../components/controls.mjs";
 import { Confirm, Dialog } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
 import { SelectField, TextField } from "../../forms/fields.mjs";
-import { FormError, useForm } from "../../forms/form.mjs";
+import { FormEnd, useForm } from "../../forms/form.mjs";
 import { api, replaceLogin } from "../../server/api.mjs";
 import { useInterval, usePages } from "../../server/loading.mjs";
 import { user } from "../../server/session.mjs";
@@ -23,7 +22,7 @@ export function OneTimeSecret({ value, expiresAt }) {
   return html`<div class="callout ask" data-testid="secret">
     <p class="callout-head">${t("Keep this now: it isn't shown again.")}</p>
     <p class="secret">
-      <code>${value}</code>${canCopy && html`<${Button} small act=${() => copyText(value)}>${t("Copy")}<//>`}
+      <${CopyText} text=${value} kind="" />
     </p>
     ${expiresAt && html`<p class="muted">${t("Good until {time}.", { time: fullTime(expiresAt) })}</p>`}
   </div>`;
@@ -150,10 +149,7 @@ function Password({ done }) {
           testid="password-new"
         />
       </div>
-      <${FormError} form=${form} />
-      <footer>
-        <button class="button" data-testid="password-change" disabled=${form.busy}>${t("Change password")}</button>
-      </footer>
+      <${FormEnd} form=${form} kind="" testid="password-change">${t("Change password")}<//>
     </form>
   </section>`;
 }
@@ -181,11 +177,7 @@ function NewToken({ close, done }) {
         <${SelectField} label=${t("Role")} name="role" form=${form} options=${options} />
         <${TextField} label=${t("Expires")} name="expires" type="date" form=${form} hint=${t("Empty: in a year.")} />
       </div>
-      <${FormError} form=${form} />
-      <footer>
-        <button type="button" class="button" onClick=${close}>${t("Cancel")}</button>
-        <button class="button primary" data-testid="token-create" disabled=${form.busy}>${t("Create token")}</button>
-      </footer>
+      <${FormEnd} form=${form} cancel=${close} testid="token-create">${t("Create token")}<//>
     </form>
   <//>`;
 }

@@ -8,7 +8,7 @@ import { Confirm, Dialog } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
 import { lazy } from "../../components/lazy.mjs";
 import { CheckField, SelectField, TextField } from "../../forms/fields.mjs";
-import { FormError, RestoredDraftNotice } from "../../forms/form.mjs";
+import { FormEnd, RestoredDraftNotice } from "../../forms/form.mjs";
 import { useSharedForm } from "../../forms/shared-form.mjs";
 import { api } from "../../server/api.mjs";
 import { ADMINISTRATION_FEED, watchProject } from "../../server/live-events.mjs";
@@ -176,11 +176,7 @@ function UserForm({ of = NOBODY, close, reload }) {
           form=${fields}
         />`
       }
-      <${FormError} form=${form} />
-      <footer>
-        <button type="button" class="button" onClick=${cancel}>${t("Cancel")}</button>
-        <button class="button primary" data-testid="user-save" disabled=${form.busy}>${t("Save")}</button>
-      </footer>
+      <${FormEnd} form=${form} cancel=${cancel} testid="user-save">${t("Save")}<//>
     </form>
   <//>`;
 }

@@ -4,7 +4,7 @@ import { toastSuccess } from "../../browser/toasts.mjs";
 import { Button, Listing, LoadError, Time } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
 import { CheckField, TextField } from "../../forms/fields.mjs";
-import { FormError } from "../../forms/form.mjs";
+import { FormEnd } from "../../forms/form.mjs";
 import { useSharedForm } from "../../forms/shared-form.mjs";
 import { api } from "../../server/api.mjs";
 import { useInterval, useLiveEvents, usePages, useRead } from "../../server/loading.mjs";
@@ -106,10 +106,7 @@ function Form({ webhook, saved }) {
           html`<${CheckField} key=${kind} label=${label} hint=${hint} name=${kind} form=${fields} />`,
       )}
     </fieldset>
-    <${FormError} form=${form} />
-    <footer>
-      <button class="button primary" data-testid="webhook-save" disabled=${form.busy}>${t("Save webhook")}</button>
-    </footer>
+    <${FormEnd} form=${form} testid="webhook-save">${t("Save webhook")}<//>
   </form>`;
 }
 

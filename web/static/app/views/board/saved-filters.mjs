@@ -1,15 +1,10 @@
 // Named filters of a project's board, kept in this browser.
 import { signal } from "@preact/signals";
+import { readJson } from "../../browser/storage.mjs";
 
 const KEY = "aiworker.views";
 
-const read = () => {
-  try {
-    return JSON.parse(localStorage.getItem(KEY)) || {};
-  } catch {
-    return {};
-  }
-};
+const read = () => readJson(localStorage, KEY) || {};
 
 // Project id → [{name, query}].
 const all = signal(read());

@@ -12,7 +12,7 @@ import { Toasts } from "../../components/toast-list.mjs";
 import { api, retryLater, signOut } from "../../server/api.mjs";
 import { connection, listen, retrySubscriptions } from "../../server/live-events.mjs";
 import { useInterval, useLiveEvents, useProjectFeed } from "../../server/loading.mjs";
-import { hasPlatformRole, hasRole, refusedCalls, signedIn, user } from "../../server/session.mjs";
+import { hasPlatformRole, hasRole, onSignedOut, refusedCalls, signedIn, user } from "../../server/session.mjs";
 import { inboxCount, inboxCountText } from "../../state/inbox.mjs";
 import { loadProjects, project, projectId, projects, projectsError, storeProject } from "../../state/projects.mjs";
 import { mark, t } from "../../words/language.mjs";
@@ -51,8 +51,7 @@ const ENDING_MS = 4000;
 const OTHERS_MS = 30_000;
 
 // Nothing of one person is left for the next.
-signedIn.subscribe((yes) => {
-  if (yes) return;
+onSignedOut(() => {
   toasts.value = [];
   overlay.value = null;
 });

@@ -1,6 +1,6 @@
 // Where there is no project yet: three ways to the first one, and how to connect a model.
 import { go, to } from "../../browser/routes.mjs";
-import { Button, Empty, Page } from "../../components/controls.mjs";
+import { Button, CopyText, Empty, Page } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
 import { lazy, NoPlaceholder } from "../../components/lazy.mjs";
 import { TextField } from "../../forms/fields.mjs";
@@ -10,7 +10,6 @@ import { hasPlatformRole, hasRole } from "../../server/session.mjs";
 import { storeProject } from "../../state/projects.mjs";
 import { t } from "../../words/language.mjs";
 import { ConnectModel } from "../models/connect-model.mjs";
-import { CopyLine } from "./copy-line.mjs";
 
 // For administrators of a platform with a Gitea.
 const ForgeRepositories = lazy(() => import("../project/forge-repositories.mjs"), "ForgeRepositories", NoPlaceholder);
@@ -84,7 +83,7 @@ function Import() {
     <${FormError} form=${form} />
     <div>
       <small>${t("Or from this machine, in the repository's folder:")}</small>
-      <${CopyLine} text="aiworker project import ." testid="import-line" />
+      <p class="secret"><${CopyText} text="aiworker project import ." testid="import-line" /></p>
     </div>
     <footer><button class="button" data-testid="import-create" disabled=${form.busy}>${t("Import")}</button></footer>
   </form>`;

@@ -3,7 +3,7 @@ import { toastSuccess } from "../../browser/toasts.mjs";
 import { Dialog } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
 import { CheckField, SelectField, TextField } from "../../forms/fields.mjs";
-import { FormError, RestoredDraftNotice } from "../../forms/form.mjs";
+import { FormEnd, RestoredDraftNotice } from "../../forms/form.mjs";
 import { useSharedForm } from "../../forms/shared-form.mjs";
 import { api } from "../../server/api.mjs";
 import { mark, t, tPairs } from "../../words/language.mjs";
@@ -216,11 +216,7 @@ export function ProviderForm({ of, others = [], close, saved }) {
         name="enabled"
         form=${fields}
       />
-      <${FormError} form=${form} />
-      <footer>
-        <button type="button" class="button" onClick=${cancel}>${t("Cancel")}</button>
-        <button class="button primary" data-testid="provider-save" disabled=${form.busy}>${t("Save")}</button>
-      </footer>
+      <${FormEnd} form=${form} cancel=${cancel} testid="provider-save">${t("Save")}<//>
     </form>
   <//>`;
 }

@@ -7,7 +7,7 @@ import { Badge, Button, CloneAddress, Empty, LoadError, Loading, Page, Time } fr
 import { Confirm } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
 import { SelectField, TextField } from "../../forms/fields.mjs";
-import { FormError, RestoredDraftNotice, useForm } from "../../forms/form.mjs";
+import { FormEnd, FormError, RestoredDraftNotice, useForm } from "../../forms/form.mjs";
 import { useSharedForm } from "../../forms/shared-form.mjs";
 import { api } from "../../server/api.mjs";
 import { readAll, useLiveEvents, useRead } from "../../server/loading.mjs";
@@ -142,10 +142,7 @@ function Form({ of, saved }) {
       <${TextField} label=${t("Description")} name="description" form=${fields} rows="2" />
       <${RunFields} form=${fields} />
       <${MoreFields} form=${fields} secrets=${secrets} isUnreadable=${of.envVars === null} />
-      <${FormError} form=${form} />
-      <footer>
-        <button class="button primary" data-testid="project-save" disabled=${form.busy}>${t("Save")}</button>
-      </footer>
+      <${FormEnd} form=${form} testid="project-save">${t("Save")}<//>
     </form>
   </section>`;
 }

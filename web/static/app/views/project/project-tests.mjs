@@ -6,7 +6,7 @@ import { Button, Empty, LoadError, Loading, Page, Time } from "../../components/
 import { Dialog } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
 import { TextField } from "../../forms/fields.mjs";
-import { FormError, useForm } from "../../forms/form.mjs";
+import { FormEnd, useForm } from "../../forms/form.mjs";
 import { api } from "../../server/api.mjs";
 import { useLiveEvents, useRead } from "../../server/loading.mjs";
 import { hasRole } from "../../server/session.mjs";
@@ -259,11 +259,7 @@ function Quarantine({ test, close, reload }) {
         maxlength="500"
         testid="quarantine-reason"
       />
-      <${FormError} form=${form} />
-      <footer>
-        <button type="button" class="button" onClick=${close}>${t("Cancel")}</button>
-        <button class="button primary" data-testid="quarantine-save" disabled=${form.busy}>${t("Quarantine")}</button>
-      </footer>
+      <${FormEnd} form=${form} cancel=${close} testid="quarantine-save">${t("Quarantine")}<//>
     </form>
   <//>`;
 }

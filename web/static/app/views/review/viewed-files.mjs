@@ -1,5 +1,6 @@
 // Which files of a task's diff a person has viewed, and how they like to see diffs. Kept in this browser only. Marks
 // are for one commit: with the next one there is something new to see.
+import { readJson } from "../../browser/storage.mjs";
 import { user } from "../../server/session.mjs";
 
 const KEY = "aiworker.viewed";
@@ -7,12 +8,8 @@ const MODE = "aiworker.diff-mode";
 const MOST_KEPT = 100;
 
 function read() {
-  try {
-    const kept = JSON.parse(localStorage.getItem(KEY));
-    return Array.isArray(kept) ? kept : [];
-  } catch {
-    return [];
-  }
+  const kept = readJson(localStorage, KEY);
+  return Array.isArray(kept) ? kept : [];
 }
 
 const nameOf = (taskId) => `${user.value?.id} ${taskId}`;

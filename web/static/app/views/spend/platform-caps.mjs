@@ -2,7 +2,7 @@
 import { toastSuccess } from "../../browser/toasts.mjs";
 import { LoadError } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
-import { FormError } from "../../forms/form.mjs";
+import { FormEnd } from "../../forms/form.mjs";
 import { useSharedForm } from "../../forms/shared-form.mjs";
 import { CapBars, CapFields, capsDraft, capSetChanges } from "../../forms/spending-caps.mjs";
 import { api } from "../../server/api.mjs";
@@ -67,10 +67,7 @@ function Form({ caps, uses, saved }) {
             testid=${`cap-${name}`}
           />`,
       )}
-      <${FormError} form=${form} />
-      <footer>
-        <button class="button primary" data-testid="caps-save" disabled=${form.busy}>${t("Save caps")}</button>
-      </footer>
+      <${FormEnd} form=${form} testid="caps-save">${t("Save caps")}<//>
     </form>
   </section>`;
 }

@@ -7,7 +7,7 @@ import { Markdown } from "../../components/markdown.mjs";
 import { usePastedPictures } from "../../components/pasted-pictures.mjs";
 import { ResolveButton, ResolvedBy } from "../../diff/resolve-comment.mjs";
 import { TextField } from "../../forms/fields.mjs";
-import { FormError, useForm } from "../../forms/form.mjs";
+import { FormEnd, useForm } from "../../forms/form.mjs";
 import { api } from "../../server/api.mjs";
 import { useEventHistory } from "../../server/event-history.mjs";
 import { hasRole } from "../../server/session.mjs";
@@ -85,8 +85,7 @@ export function CommentForm({ task, reload }) {
       readonly=${form.busy}
       hint=${t("The agent is given it with its next run.")}
     />
-    <${FormError} form=${form} />
-    <footer><button class="button" data-testid="comment-submit" disabled=${form.busy}>${t("Comment")}</button></footer>
+    <${FormEnd} form=${form} kind="" testid="comment-submit">${t("Comment")}<//>
   </form>`;
 }
 

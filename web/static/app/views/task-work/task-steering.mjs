@@ -1,9 +1,8 @@
 // Steering a running agent: writing to it, interrupting it, taking its branch over by hand and handing it back.
 import { useState } from "preact/hooks";
-import { canCopy, copyText } from "../../browser/clipboard.mjs";
 import { storedDraft } from "../../browser/drafts.mjs";
 import { toastSuccess } from "../../browser/toasts.mjs";
-import { Button } from "../../components/controls.mjs";
+import { CopyText } from "../../components/controls.mjs";
 import { Confirm } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
 import { usePastedPictures } from "../../components/pasted-pictures.mjs";
@@ -235,7 +234,6 @@ function Hold({ task }) {
   const holder = actorName(task.heldBy);
   const address = task.project?.giteaRepoUrl;
   const line = task.cloneLine || `git clone --branch ${task.branchName} ${address}`;
-  const copy = () => copyText(line, t("Copied. The password is an API token of yours."));
   return html`
     <p class="callout-head">
       ${holder === user.value.username ? t("Held by you") : t("Held by {name}", { name: holder })}
@@ -250,8 +248,7 @@ function Hold({ task }) {
     ${
       address &&
       html`<p class="secret">
-        <code data-testid="task-clone">${line}</code>
-        ${canCopy && html`<${Button} small kind="ghost" act=${copy}>${t("Copy")}<//>`}
+        <${CopyText} text=${line} testid="task-clone" said=${t("Copied. The password is an API token of yours.")} />
       </p>`
     }
   `;

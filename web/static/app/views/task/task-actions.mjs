@@ -7,7 +7,7 @@ import { DependsOn, useOtherTasks } from "../../forms/depends-on.mjs";
 import { DriverFields } from "../../forms/driver-fields.mjs";
 import { StepsExample } from "../../forms/example-steps.mjs";
 import { SelectField, TextField } from "../../forms/fields.mjs";
-import { fieldError, FormError, RestoredDraftNotice } from "../../forms/form.mjs";
+import { fieldError, FormEnd, RestoredDraftNotice } from "../../forms/form.mjs";
 import { hasLimits, LimitFields, limitsDraft, limitsOf } from "../../forms/run-limits.mjs";
 import { useSharedForm } from "../../forms/shared-form.mjs";
 import { capChanges, CapFields, capsDraft } from "../../forms/spending-caps.mjs";
@@ -187,11 +187,7 @@ export function EditTask({ task, reload, close }) {
         />`
       }
       <${Wishes} task=${task} form=${fields} />
-      <${FormError} form=${form} />
-      <footer>
-        <button type="button" class="button" onClick=${cancel}>${t("Cancel")}</button>
-        <button class="button primary" disabled=${form.busy}>${t("Save")}</button>
-      </footer>
+      <${FormEnd} form=${form} cancel=${cancel}>${t("Save")}<//>
     </form>
   <//>`;
 }

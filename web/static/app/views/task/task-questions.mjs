@@ -7,7 +7,7 @@ import { html } from "../../components/html.mjs";
 import { Markdown } from "../../components/markdown.mjs";
 import { usePastedPictures } from "../../components/pasted-pictures.mjs";
 import { TextField } from "../../forms/fields.mjs";
-import { FormError, useForm } from "../../forms/form.mjs";
+import { FormEnd, FormError, useForm } from "../../forms/form.mjs";
 import { api } from "../../server/api.mjs";
 import { hasRole } from "../../server/session.mjs";
 import { actorName } from "../../state/actors.mjs";
@@ -168,12 +168,7 @@ function Question({ question, task, reload }) {
             ...${pictures}
             required
           />
-          <${FormError} form=${form} />
-          <footer>
-            <button class="button primary" data-testid="question-submit" disabled=${form.busy || answering}>
-              ${t("Answer")}
-            </button>
-          </footer>
+          <${FormEnd} form=${form} testid="question-submit" disabled=${answering}>${t("Answer")}<//>
         `
         : html`<p class="muted">${t("A member of the project can answer this.")}</p>`
     }
