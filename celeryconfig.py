@@ -5,8 +5,8 @@ Measured reasons are in docs/decisions/0002-celery-is-a-doorbell.md.
 
 from __future__ import annotations
 
-from common.jobs import HARD_LIMIT_SECONDS, SOFT_LIMIT_SECONDS
-from common.redis_tls import tls_options, without_tls_options
+from common.jobs.catalogue import HARD_LIMIT_SECONDS, SOFT_LIMIT_SECONDS
+from common.network.redis_tls import tls_options, without_tls_options
 from common.settings import settings
 
 _settings = settings()
@@ -63,7 +63,7 @@ worker_enable_remote_control = True
 
 timezone = "UTC"
 enable_utc = True
-beat_scheduler = "workers.beat:SteadyScheduler"
+beat_scheduler = "workers.execution.beat:SteadyScheduler"
 # Without an end, sweeps would pile up while no worker is there. A worker judges it by its own clock, which may be up to
 # a minute ahead of that of beat's machine.
 _of_a_sweep = {"queue": "sweep", "expires": 60}

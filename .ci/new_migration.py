@@ -13,13 +13,13 @@ with tempfile.TemporaryDirectory() as folder:
     from alembic import command
     from alembic.script import ScriptDirectory
 
-    from common import database
-    from common.services.health.schema import _config, upgrade
+    from common.database import engines
+    from common.services.upkeep.schema import _config, upgrade
 
     upgrade()
     config = _config()
     newest = ScriptDirectory.from_config(config).get_current_head()
-    with database.engine().connect() as connection:
+    with engines.engine().connect() as connection:
         config.attributes["connection"] = connection
         command.revision(config, message=sys.argv[1], autogenerate=True, rev_id=f"{int(newest or 0) + 1:04}")
-    database.dispose_engines()
+    engines.dispose_engines()

@@ -23,23 +23,22 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
-from common import commit_groups, database
-from common.announcer import Announcement
-from common.commit_groups import CommitGroup
+from common.database import commit_groups, engines, wait_budget
+from common.database.commit_groups import CommitGroup
+from common.database.compiled_statements import Row, Statement
+from common.database.lazy_sessions import LateSession
 from common.errors import Busy, NotFound
-from common.events import Event
-from common.jobs import Kind, Lease
-from common.late_sessions import LateSession
-from common.machine import patience
+from common.events.catalogue import Event
+from common.jobs.announcer import Announcement
+from common.jobs.catalogue import Kind, Lease
+from common.jobs.outbox import Outbox
+from common.jobs.queue import JobQueue
 from common.machine.waiting import growing_delay
 from common.models.base import Base
 from common.models.insertion import insert_with_next
-from common.outbox import Outbox
-from common.queue import JobQueue
-from common.statements import Row, Statement
 
 if TYPE_CHECKING:
-    from common.mariadb_connection import PatientConnection
+    from common.database.mariadb_connection import PatientConnection
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -75,7 +74,7 @@ class Transaction:
     def now(self) -> datetime:
         """The database's time at the first call in this transaction, aware UTC."""
         if self._now is None:
-            self._now = database.read_now(self.connection)
+            self._now = engines.read_now(self.connection)
         return self._now
 
     def note_now(self, now: datetime | None) -> None:
@@ -184,7 +183,7 @@ class Transaction:
 
 def clock_to_note() -> ColumnElement[datetime]:
     """A column of a transaction's first query, for `note_now`: asking alone is a round trip, but not on SQLite."""
-    return literal(None, database.UtcDateTime()) if database.is_sqlite() else database.clock("")
+    return literal(None, engines.UtcDateTime()) if engines.is_sqlite() else engines.clock("")
 
 
 def transactional(function: Callable[Concatenate[Transaction, P], R]) -> Callable[P, R]:
@@ -208,9 +207,9 @@ def transactional(function: Callable[Concatenate[Transaction, P], R]) -> Callabl
             try:
                 return _run_once(lambda tx: function(tx, *args, **kwargs))
             except DBAPIError as error:
-                is_repeated = database.is_retried(error) or database.is_overtaken(error)
-                if attempt == TRIES or patience.is_over() or not is_repeated:
-                    database.raise_busy(error)
+                is_repeated = engines.is_retried(error) or engines.is_overtaken(error)
+                if attempt == TRIES or wait_budget.is_over() or not is_repeated:
+                    engines.raise_busy(error)
                     raise
                 time.sleep(random.uniform(0.005, 0.02 * 2**attempt))  # noqa: S311 (jitter, not a secret)
             except PoolTimeoutError as error:
@@ -224,13 +223,13 @@ def _run_once(function: Callable[[Transaction], R]) -> R:
     attempt, thread = _Attempt(function), threading.get_ident()
     _writing.add(thread)
     try:
-        if database.is_sqlite():
+        if engines.is_sqlite():
             _run_on_sqlite(attempt)
         else:
             with contextlib.closing(_begun()) as connection:
                 attempt.run(connection)
                 before_commit(connection, attempt.ring_if_alone)
-                database.commit(connection)
+                engines.commit(connection)
     finally:
         _writing.discard(thread)
     return attempt.finish()
@@ -266,7 +265,7 @@ class _Attempt(Generic[R]):
         where SQLite's commit holds all greenlets of the process: nothing would be sent meanwhile.
         """
         assert self._outcome is not None
-        if len(_writing) == 1 and not (database.is_sqlite() and commit_groups.has_greenlets()):
+        if len(_writing) == 1 and not (engines.is_sqlite() and commit_groups.has_greenlets()):
             self._outcome[1].outbox.ring()
 
     def finish(self) -> R:
@@ -279,7 +278,7 @@ class _Attempt(Generic[R]):
 
 def before_commit(connection: Connection, act: Callable[[], None]) -> None:
     """Have it called when all statements are answered, just before COMMIT is sent. On SQLite that is now."""
-    if database.is_sqlite():
+    if engines.is_sqlite():
         act()
     else:
         cast("PatientConnection", connection.connection.dbapi_connection).at_commit = act
@@ -287,9 +286,9 @@ def before_commit(connection: Connection, act: Callable[[], None]) -> None:
 
 def _run_on_sqlite(attempt: _Attempt[R]) -> None:
     """Run and commit it: alone, as the first of a group, or as part of one."""
-    deadline = time.monotonic() + patience.bounded(database.WRITE_WAIT_SECONDS)
+    deadline = time.monotonic() + wait_budget.bounded(engines.WRITE_WAIT_SECONDS)
     while (full := _run_in_turn(attempt)) is not None:
-        with patience.waiting():
+        with wait_budget.waiting():
             if not full.wait_until_over(max(0.0, deadline - time.monotonic())):
                 raise Busy("the database was busy for too long")
 
@@ -304,7 +303,7 @@ def _run_in_turn(attempt: _Attempt[R]) -> CommitGroup | None:
                 attempt.run(connection)
                 with commit_groups.gathered(connection):
                     before_commit(connection, attempt.ring_if_alone)
-                    database.commit(connection)
+                    engines.commit(connection)
             return None
         if group.is_full:
             return group
@@ -324,18 +323,18 @@ def _begun() -> Connection:
 
     If another process holds SQLite's lock, this tries again after short sleeps, not inside SQLite.
     """
-    deadline = time.monotonic() + patience.bounded(database.WRITE_WAIT_SECONDS)
+    deadline = time.monotonic() + wait_budget.bounded(engines.WRITE_WAIT_SECONDS)
     for failures in itertools.count(1):
         connection: Connection | None = None
         try:
-            connection = database.engine().connect()
+            connection = engines.engine().connect()
             connection.begin()
         except DBAPIError as error:
             if connection is not None:
                 connection.close()
-            if not (database.is_lock_wait(error) and time.monotonic() < deadline):
+            if not (engines.is_lock_wait(error) and time.monotonic() < deadline):
                 raise
-            with patience.waiting():
+            with wait_budget.waiting():
                 # Most commits are over within a millisecond or two.
                 longest = growing_delay(failures, first_seconds=0.001, longest_seconds=0.01)
                 threading.Event().wait(random.uniform(0.0003, longest))  # noqa: S311 (jitter, not a secret)
@@ -364,7 +363,7 @@ class Snapshot:
         return statement.rows(self.session.connection(), **values)
 
     def now(self) -> datetime:
-        return database.read_now(self.session.connection())
+        return engines.read_now(self.session.connection())
 
 
 @contextlib.contextmanager
@@ -375,12 +374,12 @@ def snapshot() -> Iterator[Snapshot]:
         yield Snapshot(joined.session)
         return
     try:
-        with Session(database.engine(reads=True), expire_on_commit=False, autoflush=False) as session:
+        with Session(engines.engine(reads=True), expire_on_commit=False, autoflush=False) as session:
             yield Snapshot(session)
     except PoolTimeoutError as error:
         raise Busy("all database connections are in use") from error
     except DBAPIError as error:
-        database.raise_busy(error)
+        engines.raise_busy(error)
         raise
 
 
@@ -394,5 +393,5 @@ def read_rows(statement: Statement, **values: object) -> list[Row]:
     except PoolTimeoutError as error:
         raise Busy("all database connections are in use") from error
     except DBAPIError as error:
-        database.raise_busy(error)
+        engines.raise_busy(error)
         raise

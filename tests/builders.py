@@ -14,11 +14,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from common.models.account import ApiToken, User
-from common.sealing import digest, new_token
-from common.services.access import Caller
+from common.secrets.sealing import digest, new_token
 from common.services.people.tokens import API_TOKEN_PREFIX, LONGEST_DAYS
-from common.states import Role
+from common.services.requests.access import Caller
 from common.transaction import Transaction, transactional
+from common.values.states import Role
 
 PASSWORD = "a password of tests"
 

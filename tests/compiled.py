@@ -9,17 +9,17 @@ from __future__ import annotations
 from sqlalchemy import Engine
 from sqlalchemy.util import LRUCache
 
-from common import database
+from common.database import engines
 
 MOST_STATEMENTS = 5000
 
-_make = database._make
+_make = engines._make
 _first: dict[tuple[str, bool], Engine] = {}
 
 
 def share() -> None:
     """From now on, all engines of this process for the same kind of database share what they compile."""
-    database._make = _sharing
+    engines._make = _sharing
 
 
 def _sharing(url: str, *, reads: bool) -> Engine:

@@ -17,7 +17,7 @@ import hypothesis
 import pytest
 from playwright.sync_api import Browser
 
-from common.machine.bubblewrap import SandboxFinding, find_sandbox
+from common.machine.programs.bubblewrap import SandboxFinding, find_sandbox
 from tests import compiled
 from tests.databases import ReusedDatabase, create_schema, sqlite_url
 from tests.e2e.browser import chromium

@@ -17,10 +17,10 @@ from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 
-from common.mariadb_connection import PatientConnection
+from common.database.mariadb_connection import PatientConnection
 from tests.servers import ROOT, MariaDB
 
-_UPGRADE = "from common.services.health.schema import upgrade; upgrade()"
+_UPGRADE = "from common.services.upkeep.schema import upgrade; upgrade()"
 _VERSION_TABLE = "alembic_version"
 
 

@@ -13,7 +13,7 @@ import random
 import socket
 from collections.abc import Iterator
 
-from common.machine.ports import PortRange
+from common.network.port_ranges import PortRange
 
 _PROCESSES = 6
 _PER_PROCESS = 1_600

@@ -6,9 +6,9 @@ import base64
 import json
 from typing import Any
 
-from common import feed
-from common.announcer import announcer
-from common.jobs import Queue
+from common.events import feed
+from common.jobs.announcer import announcer
+from common.jobs.catalogue import Queue
 from common.settings import settings
 from tests.patience import PATIENCE_SECONDS
 

@@ -9,8 +9,8 @@ from sqlalchemy import Dialect, Engine, event
 from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.pool import PoolProxiedConnection
 
-from common.mariadb_connection import PatientConnection, Then
-from common.statements import Bound, Statement, _bound, _Compiled
+from common.database.compiled_statements import Bound, Statement, _bound, _Compiled
+from common.database.mariadb_connection import PatientConnection, Then
 
 Note = Callable[[str, object, bool], None]
 

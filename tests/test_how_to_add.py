@@ -22,17 +22,17 @@ from marshmallow import Schema
 from sqlalchemy import inspect
 
 import common.providers
-from common.events import DURABLE, Event
+from common.events.catalogue import DURABLE, Event
 from common.machine.text import camel_case
 from common.models import Project
 from common.providers.forge.forge_protocol import Forge
 from common.providers.runtime.runtime_protocol import Fleet, Runtime
-from common.sealing import seal
-from common.services.delivery.deployments import spec_of
+from common.secrets.sealing import seal
+from common.services.deployment.deployments import spec_of
 from common.services.projects.projects import ProjectValues
 from common.settings import DRIVER_NAMES
-from common.states import Environment, TaskState
-from common.values.drivers import KNOWN_DRIVERS
+from common.values.runs.drivers import KNOWN_DRIVERS
+from common.values.states import Environment, TaskState
 from tests.doubles.cli_dialects import DIALECTS
 from web import api
 from web.api.project_schemas import CreateProjectSchema, UpdateProjectSchema
@@ -96,7 +96,7 @@ def test_the_layers_are_those_that_are_checked(package: str) -> None:
 
 
 def test_every_state_of_a_task_is_reached_in_its_lifecycle() -> None:
-    lifecycle = _texts("common/services/tasks/lifecycle.py")
+    lifecycle = _texts("common/services/lifecycle/task_states.py")
     first, *others = TaskState
 
     assert [state for state in others if f"move_to(TaskState.{state.name}," not in lifecycle] == []

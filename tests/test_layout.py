@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from common.jobs import CATALOGUE
+from common.jobs.catalogue import CATALOGUE
 
 ROOT = Path(__file__).parents[1]
 FORBIDDEN_NAMES = {
@@ -72,25 +72,9 @@ def test_no_name_says_nothing() -> None:
     assert {name: found & FORBIDDEN_NAMES for name, found in words.items() if found & FORBIDDEN_NAMES} == {}
 
 
-ROOMS_OF_NAMES = ("common/models", "common/services", "common/providers", "common/settings", "common/values",
-                  "common/machine", "common", "web", "workers")  # fmt: skip
-"""Layers in which a file name is used once. The first that a file lies in is its layer."""
-SHARED_NAMES = {"__init__.py", "__main__.py", "lifecycle.py"}
-
-
-def test_no_two_files_of_a_layer_have_one_name() -> None:
-    seen: dict[tuple[str, str], list[str]] = {}
-    for name in _texts():
-        layer = next((room for room in ROOMS_OF_NAMES if name.startswith(f"{room}/")), "")
-        if Path(name).name not in SHARED_NAMES:
-            seen.setdefault((layer, Path(name).name), []).append(name)
-    assert [names for names in seen.values() if len(names) > 1] == []
-
-
 def test_only_a_lifecycle_moves_a_state() -> None:
     movers = {name for name, text in _texts().items() if ".move_to(" in text and not name.startswith("common/models/")}
-    assert {name for name in movers if Path(name).name != "lifecycle.py"} == set()
-    assert len(movers) == 4
+    assert {str(Path(name).parent) for name in movers} == {"common/services/lifecycle"}
 
 
 def test_imports_stand_at_the_top() -> None:
@@ -117,7 +101,7 @@ def test_the_machines_kit_needs_the_standard_library_and_psutil_alone() -> None:
         one for one in found if one[1].split(".")[0] not in allowed and ".".join(one[1].split(".")[:2]) not in allowed
     } == set()
     # The first container of a pod has no psutil.
-    assert {name for name, module in found if module == "psutil"} == {"common/machine/process_trees.py"}
+    assert {name for name, module in found if module == "psutil"} == {"common/machine/processes/process_trees.py"}
 
 
 def test_a_job_is_told_one_thing() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from common import jobs, states
+from common.jobs import catalogue
+from common.values import states
 from tests.state_diagrams import PATH, TITLES, docstrings, enums, page
 
 
@@ -23,6 +24,8 @@ def test_every_state_says_what_it_means() -> None:
 
 
 def test_every_kind_of_job_says_what_it_does() -> None:
-    texts = docstrings(jobs)
+    texts = docstrings(catalogue)
 
-    assert [name for name, kind in vars(jobs).items() if isinstance(kind, jobs.Kind) and name not in texts] == []
+    assert [
+        name for name, kind in vars(catalogue).items() if isinstance(kind, catalogue.Kind) and name not in texts
+    ] == []

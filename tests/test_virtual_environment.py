@@ -45,8 +45,8 @@ PROGRAMS = (
 def test_drivers_are_installed_into_an_environment_that_is_there(checkout: Path, tmp_path: Path) -> None:
     """A development container has the packages installed first, by root."""
     shutil.copy(ROOT / ".ci/packages", checkout / ".ci/packages")
-    (checkout / "common/values").mkdir(parents=True)
-    (checkout / "common/values/drivers.py").touch()
+    (checkout / "common/values/runs").mkdir(parents=True)
+    (checkout / "common/values/runs/drivers.py").touch()
     there = tmp_path / "there"
     there.mkdir()
     for name in PROGRAMS:

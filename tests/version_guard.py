@@ -1,6 +1,6 @@
 """Fails a transaction of the product that changes what a list of tasks shows and records no event in the project.
 
-The number of a project's newest event is the version of its tasks (common/services/people/standing.py): without an
+The number of a project's newest event is the version of its tasks (common/services/people/project_roles.py): without an
 event, clients with an ETag would go on showing what was before. The numbers of tasks in each state are counted on from
 the events of new tasks and of changed states (common/services/tasks/task_counts.py).
 """
@@ -16,9 +16,9 @@ from sqlalchemy import event, inspect
 from sqlalchemy.orm import Session
 
 from common import transaction
-from common.events import TaskCreated, TaskStatusChanged
+from common.events.catalogue import TaskCreated, TaskStatusChanged
+from common.jobs.outbox import Outbox
 from common.models.task import Task
-from common.outbox import Outbox
 from tests.sent_statements import noting
 
 _SHOWN = (

@@ -2,7 +2,7 @@
 
 gunicorn serves `create_app()`. Steps of a request: its id, the route, the caller (web/http/auth.py), the check for
 undeclared input (web/http/blueprint.py), the stored reply to its Idempotency-Key, the view, the headers of the reply.
-Before them a socket is opened (web/websocket/protocol.py), or a kept reply repeated (web/http/repeats.py).
+Before them a socket is opened (web/websocket/protocol.py), or a kept reply repeated (web/http/reply_cache.py).
 """
 
 from __future__ import annotations
@@ -17,36 +17,36 @@ from flask import Flask, Request, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.routing import MapAdapter, Rule
 
-from common.error_reports import start_error_reports
-from common.logs import configure_logs
-from common.machine import patience
-from common.services.access import acting
+from common.database import wait_budget
+from common.services.requests.access import acting
 from common.settings import settings
-from common.tracing import is_tracing, start_tracing
+from common.telemetry.error_reports import start_error_reports
+from common.telemetry.logs import configure_logs
+from common.telemetry.tracing import is_tracing, start_tracing
 from web import api
 from web.api.probes import health
 from web.client.client_routes import init_client
 from web.gateway import counters
-from web.gateway.gateway_routes import gateway
 from web.gateway.provider_tests import provider_tests
+from web.gateway.routes import gateway
 from web.git.routes import git
 from web.http.arrival import init_arrival
 from web.http.auth import admit, check_rules, init_tokens, open_blueprints
 from web.http.blueprint import CONVERTERS, refuse_unread
-from web.http.document import Document
+from web.http.description.document import Document
+from web.http.description.openapi import describe, init_openapi
 from web.http.errors import register_error_handlers
-from web.http.kept_answers import answer
-from web.http.openapi import describe, init_openapi
+from web.http.idempotency import answer
 from web.http.paths import require_plain
-from web.http.refusals import refusal
-from web.http.repeats import Headers, Repeats, raise_failed
-from web.http.request_counts import RequestCounts
-from web.http.request_id import request_id, request_id_of
-from web.http.slow_heads import refuse
-from web.http.slow_requests import tell_if_slow
-from web.http.traces import traced_request
+from web.http.reply_cache import Headers, Repeats, raise_failed
+from web.http.server.head_timeout import refuse
+from web.http.server.refusals import refusal
+from web.http.server.request_counts import RequestCounts
+from web.http.server.request_id import request_id, request_id_of
+from web.http.server.slow_requests import tell_if_slow
+from web.http.server.traces import traced_request
 from web.metrics import init_metrics
-from web.page import page
+from web.page.routes import page
 from web.websocket.protocol import init_feed, socket_opener
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class Application(Flask):
 
 def _patience_for(endpoint: str) -> AbstractContextManager[None]:
     """Limit how long a request waits for the database. A socket is one request for its whole life: it has no limit."""
-    return nullcontext() if endpoint.startswith("feed.") else patience.at_most(patience.API_SECONDS)
+    return nullcontext() if endpoint.startswith("feed.") else wait_budget.at_most(wait_budget.API_SECONDS)
 
 
 def create_app() -> Flask:

@@ -18,7 +18,7 @@ from gunicorn.arbiter import Arbiter
 from gunicorn.workers.base import Worker
 
 from common.machine.locks import STARTING, is_locked
-from common.machine.open_files import allow_many_files
+from common.machine.processes.open_files import allow_many_files
 from common.settings import settings
 
 
@@ -37,7 +37,7 @@ if _metrics and not _is_in_memory(Path(_metrics)):
     print(f"PROMETHEUS_MULTIPROC_DIR={_metrics} is not in memory; each process counts for itself", file=sys.stderr)
     del os.environ["PROMETHEUS_MULTIPROC_DIR"]
 
-worker_class = "web.http.slow_heads.Worker"  # gevent, with a time limit for receiving a head
+worker_class = "web.http.server.head_timeout.Worker"  # gevent, with a time limit for receiving a head
 worker_connections = 10_000  # requests at once; sockets do not count once they are open
 keepalive = 75
 graceful_timeout = 5
@@ -69,7 +69,8 @@ def on_starting(_server: Arbiter) -> None:
 def post_fork(_server: Arbiter, _worker: Worker) -> None:
     """Have the kernel kill a worker when its arbiter dies: else it would hold the port for some seconds."""
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    # Until the worker has imported the application, which makes hardly any garbage: see common/machine/lasting.py.
+    # Until the worker has imported the application, which makes hardly any garbage: see
+    # common/machine/imports_without_gc.py.
     gc.disable()
 
 
@@ -86,7 +87,7 @@ def post_worker_init(worker: Worker) -> None:
         time.sleep(_LOOK_SECONDS)
     if hears_agents(worker):
         # Not imported above: the arbiter reads this file before the worker replaces what blocks.
-        importlib.import_module("web.http.hearing").begin()
+        importlib.import_module("web.http.server.heartbeat_reception").begin()
 
 
 def hears_agents(worker: Worker) -> bool:

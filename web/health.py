@@ -15,14 +15,14 @@ from datetime import UTC, datetime
 
 import structlog
 
-from common import feed
+from common.events import feed
 from common.machine.disk import Disk, DiskState, look
 from common.providers.forge import forge
 from common.providers.runtime import runtime
-from common.services.health import schema
-from common.services.health.sweep_age import sweep_age_seconds
+from common.services.upkeep import schema
+from common.services.upkeep.sweep_age import sweep_age_seconds
 from common.settings import Settings, settings
-from common.values.confinement import Confinement
+from common.values.runs.confinement import Confinement
 
 log = structlog.get_logger()
 

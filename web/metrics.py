@@ -16,17 +16,17 @@ from prometheus_client.registry import Collector
 from prometheus_flask_exporter import PrometheusMetrics
 
 from common.errors import Busy
-from common.services.access import Caller
-from common.services.health.measures import Measures, measure
-from common.services.runs.startable import count_startable
+from common.services.activity.metrics import Measures, measure
+from common.services.agents.ready_task_count import count_startable
+from common.services.caps.caps import CapUse
+from common.services.requests.access import Caller
 from common.services.spend.cap_settings import read_platform_caps
-from common.services.spend.caps import CapUse
 from common.services.spend.today import SpentToday, spent_today
 from common.settings import settings
-from common.states import Role
+from common.values.states import Role
 from web.health import look_at_disk
 from web.http.auth import allow, public
-from web.http.request_counts import RequestCounts
+from web.http.server.request_counts import RequestCounts
 
 
 def init_metrics(app: Flask, *counters: Collector) -> RequestCounts:

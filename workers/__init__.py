@@ -10,7 +10,7 @@ import importlib
 import sys
 
 from common.errors import Misconfigured
-from common.machine.lasting import lasting
+from common.machine.imports_without_gc import lasting
 
 
 def __getattr__(name: str) -> object:

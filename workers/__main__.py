@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 
-from common.machine.lasting import lasting
+from common.machine.imports_without_gc import lasting
 
 _LATER = (
     *("billiard.pool", "celery.app.amqp", "celery.app.control", "celery.app.events", "celery.app.log"),
@@ -23,14 +23,14 @@ with lasting():
     from celery import concurrency
 
     # Celery's command reads the names of the pools when it is imported.
-    concurrency.ALIASES["timed-threads"] = "workers.thread_pool:TimedThreads"
+    concurrency.ALIASES["timed-threads"] = "workers.execution.thread_pool:TimedThreads"
 
     from celery.bin.base import CLIContext
     from celery.bin.worker import worker
 
-    from common import key_formats
-    from common.services.health.schema import prepare_models
-    from workers import thread_pool as thread_pool
+    from common.secrets import key_formats
+    from common.services.upkeep.schema import prepare_models
+    from workers.execution import thread_pool as thread_pool
     from workers.registry import app
 
     for _module in _LATER:

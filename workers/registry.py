@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from common.settings import settings
-from workers import sweep_timer, sweeps
-from workers.job import celery, registered
+from workers import sweeps
+from workers.execution import sweep_timer
+from workers.execution.job_run import celery, registered
 from workers.jobs import agents, coverage, delivery, pictures, projects, receipts, runs, webhook
 
 app = celery

@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable
 
 from common.errors import Busy, DatabaseAway
-from common.services import jobs, sweeping
-from common.services.access import acting
-from common.services.outgoing import collecting
-from common.services.runs import agents
-from common.services.tasks import parked
-from workers.job import celery, log
+from common.services import sweeping
+from common.services.activity import jobs
+from common.services.agents import agents
+from common.services.outgoing_webhook import collecting
+from common.services.requests.access import acting
+from common.services.tasks import parking
+from workers.execution.job_run import celery, log
 
 
 def sweep() -> None:
@@ -29,8 +30,8 @@ def sweep_agents() -> None:
     """
     with acting("platform"):
         agents.expire_agents()
-        parked.resume_due()
-        parked.resume_within_caps()
+        parking.resume_due()
+        parking.resume_within_caps()
         sweeping.enqueue_periodic_jobs()
         # Last: whatever is wrong with it keeps nothing else from its time.
         collecting.collect_notices()

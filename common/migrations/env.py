@@ -1,4 +1,4 @@
-"""How alembic runs a migration: on the connection that common.services.health.schema.upgrade hands over."""
+"""How alembic runs a migration: on the connection that common.services.upkeep.schema.upgrade hands over."""
 
 from __future__ import annotations
 

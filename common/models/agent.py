@@ -8,9 +8,9 @@ from enum import StrEnum
 from sqlalchemy import Index, String, UnicodeText, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from common.events import PLATFORM, AgentStatus, Event
+from common.events.catalogue import PLATFORM, AgentStatus, Event
 from common.models.base import TABLE_OPTIONS, Base, HasState
-from common.states import AGENT_EDGES, AgentState, By
+from common.values.states import AGENT_EDGES, AgentState, By
 
 
 class Drain(StrEnum):

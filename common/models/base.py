@@ -13,10 +13,10 @@ from sqlalchemy import String, UnicodeText
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from common.database import JsonText, UtcDateTime
+from common.database.engines import JsonText, UtcDateTime
 from common.errors import IllegalTransition
-from common.names import new_id
-from common.states import By, Edges
+from common.values.names import new_id
+from common.values.states import By, Edges
 
 S = TypeVar("S", bound=StrEnum)
 

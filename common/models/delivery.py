@@ -8,11 +8,20 @@ from functools import partial
 from sqlalchemy import ForeignKey, Index, String, UnicodeText, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from common.database import StoredValue
-from common.events import DeployCompleted, DeployFailed, DeployStarted, DeploySuperseded, Event, TaskGroupStatusChanged
+from common.database.engines import StoredValue
+from common.events.catalogue import (
+    DeployCompleted,
+    DeployFailed,
+    DeployStarted,
+    DeploySuperseded,
+    Event,
+    TaskGroupStatusChanged,
+)
 from common.models.base import TABLE_OPTIONS, Base, HasId, HasState, LongText
-from common.names import RELEASE_PREFIX
-from common.states import (
+from common.values.delivery.rollback_barrier import Barrier
+from common.values.json_codec import decode
+from common.values.names import RELEASE_PREFIX
+from common.values.states import (
     ACTIVE_DEPLOYMENT,
     DEPLOYMENT_EDGES,
     GROUP_EDGES,
@@ -21,10 +30,8 @@ from common.states import (
     Environment,
     GroupState,
 )
-from common.values.auto_quarantine import Evidence
-from common.values.barrier import Barrier
-from common.values.build_results import BuildResults, read_build
-from common.values.json_codec import decode
+from common.values.testing.auto_quarantine import Evidence
+from common.values.testing.build_results import BuildResults, read_build
 
 
 class TaskGroup(HasId, HasState[GroupState], Base):
@@ -296,8 +303,8 @@ class Receipt(Base):
     """What led to a version in production, signed when it went live, and never changed.
 
     number: from 1 in each project, without gaps. kind: `delivery` or `rollback`. commit_sha: what production runs from
-    then on; for a rollback the version that it went back to. envelope: see common/envelopes.py. digest: SHA-256 of the
-    envelope, by which the next receipt names it.
+    then on; for a rollback the version that it went back to. envelope: see common/secrets/envelopes.py. digest: SHA-256
+    of the envelope, by which the next receipt names it.
     """
 
     __tablename__ = "receipts"

@@ -10,9 +10,9 @@ from sqlalchemy import Column, ColumnElement, Connection, Table, bindparam, inse
 from sqlalchemy.orm import make_transient_to_detached
 from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
 
-from common.late_sessions import LateSession
+from common.database.compiled_statements import Statement
+from common.database.lazy_sessions import LateSession
 from common.models.base import Base
-from common.statements import Statement
 
 M = TypeVar("M", bound=Base)
 Default = Callable[[], object]

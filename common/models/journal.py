@@ -9,7 +9,7 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.models.base import TABLE_OPTIONS, Base, HasId, HasState, LongText
-from common.states import JOB_EDGES, JobState
+from common.values.states import JOB_EDGES, JobState
 
 
 class Feed(Base):
@@ -48,7 +48,8 @@ class AuditSeal(Base):
 
     number: from 1 in each feed, without gaps. kind: `range`: first_seq to last_seq (both inclusive) are as they were
     when it was made; `purge`: the events up to last_seq were deleted, for their age or because the project is being
-    deleted. envelope: see common/envelopes.py. digest: SHA-256 of the envelope, by which the next seal names it.
+    deleted. envelope: see common/secrets/envelopes.py. digest: SHA-256 of the envelope, by which the next seal names
+    it.
     """
 
     __tablename__ = "audit_seals"

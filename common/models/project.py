@@ -8,12 +8,12 @@ from functools import partial
 from sqlalchemy import ForeignKey, Index, SmallInteger, String, UnicodeText, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from common.database import StoredValue
-from common.events import Event, ProjectStatusChanged
+from common.database.engines import StoredValue
+from common.events.catalogue import Event, ProjectStatusChanged
 from common.models.base import TABLE_OPTIONS, Base, HasId, HasState, LongText
-from common.states import PROJECT_EDGES, By, ProjectState
 from common.values.json_codec import decode
-from common.values.red_base import RedBase
+from common.values.states import PROJECT_EDGES, By, ProjectState
+from common.values.testing.red_base import RedBase
 
 
 class Project(HasId, HasState[ProjectState], Base):

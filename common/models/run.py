@@ -9,8 +9,8 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, mapped_column
 
 from common.models.base import TABLE_OPTIONS, Base, HasId, HasState, LongText
-from common.states import RUN_EDGES, By, RunState
-from common.values.agent_review import Purpose
+from common.values.states import RUN_EDGES, By, RunState
+from common.values.testing.agent_review import Purpose
 
 
 class Run(HasId, HasState[RunState], Base):

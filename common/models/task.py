@@ -19,10 +19,10 @@ from sqlalchemy import (
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import Mapped, mapped_column
 
-from common.events import Event, TaskStatusChanged
+from common.events.catalogue import Event, TaskStatusChanged
 from common.models.base import TABLE_OPTIONS, Base, HasId, HasState, LongText
-from common.states import TASK_EDGES, By, Phase, TaskState
-from common.values.parking import Parked, Parking
+from common.values.runs.parking import Parked, Parking
+from common.values.states import TASK_EDGES, By, Phase, TaskState
 
 
 def is_word_index(name: str | None) -> bool:

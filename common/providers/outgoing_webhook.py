@@ -23,15 +23,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from common.errors import Invalid
-from common.machine.addresses import Address, is_local_name, is_public, literal_address
-from common.machine.late_modules import late_module
+from common.machine.lazy_modules import late_module
 from common.machine.waiting import Deadline
-from common.values.notice import Dispatch, DispatchAnswer
+from common.network.addresses import Address, is_local_name, is_public, literal_address
+from common.values.delivery.notice import Dispatch, DispatchAnswer
 
 if TYPE_CHECKING:
-    from common import trust
+    from common.network import trust
 else:
-    trust = late_module("common.trust")
+    trust = late_module("common.network.trust")
 
 LONGEST_URL = 2000
 CONNECT_SECONDS = 5.0

@@ -6,29 +6,31 @@ from datetime import timedelta
 
 from sqlalchemy import delete, select
 
-from common import jobs
+from common.jobs import catalogue
 from common.models.journal import Job, Mark
-from common.services.audit import seal_events
+from common.services.activity.audit import seal_events
+from common.services.activity.events import purge_events
+from common.services.activity.jobs import set_mark
+from common.services.agent_api import agent_sessions
+from common.services.agent_api.transcripts import purge_transcripts
+from common.services.agents.agents import forget_agents
+from common.services.agents.pods import fleet_settings
+from common.services.changes import preview_pictures
 from common.services.delivery.group_tests import purge_verdicts
-from common.services.delivery.rollouts import purge_previews, take_expired_previews_down
-from common.services.delivery.trial_log import purge_tests
-from common.services.events import purge_events
-from common.services.idempotency import purge_idempotency_keys
-from common.services.jobs import set_mark
-from common.services.outgoing import collecting, delivering
+from common.services.delivery.test_run_log import purge_tests
+from common.services.deployment.rollouts import purge_previews, take_expired_previews_down
+from common.services.lifecycle import blocked_by_cancelled
+from common.services.outgoing_webhook import collecting, delivering
 from common.services.people.accounts import purge_logins
 from common.services.people.tokens import purge_tokens
-from common.services.purging import purge, was_cut_short
-from common.services.runs import agent_sessions
-from common.services.runs.agents import forget_agents
-from common.services.runs.fleet import fleet_settings
-from common.services.runs.transcripts import purge_transcripts
-from common.services.tasks import given_up, preview_pictures, tested
+from common.services.proof import test_results
+from common.services.requests.idempotency import purge_idempotency_keys
+from common.services.tasks.forge_changes import watch_all
 from common.services.tasks.question_deadlines import watch_questions
-from common.services.tasks.watching import watch_all
+from common.services.upkeep.purging import purge, was_cut_short
 from common.settings import settings
-from common.states import JobState
 from common.transaction import Transaction, snapshot, transactional
+from common.values.states import JobState
 
 RESTORE_SECONDS = 10
 """How often the running apps are compared with the live deployments."""
@@ -41,11 +43,11 @@ SEAL_SECONDS = 300
 @transactional
 def enqueue_periodic_jobs(tx: Transaction) -> None:
     """Enqueue scheduling at each call, and the checks of the runtime and of agents' pods every RESTORE_SECONDS."""
-    tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+    tx.enqueue(catalogue.SCHEDULE_TASKS, "platform", project_id=None)
     if _is_due(tx, "restore", RESTORE_SECONDS):
-        tx.enqueue(jobs.RESTORE_RUNTIME, "platform", project_id=None)
+        tx.enqueue(catalogue.RESTORE_RUNTIME, "platform", project_id=None)
         if fleet_settings() is not None:
-            tx.enqueue(jobs.SWEEP_AGENTS, "platform", project_id=None)
+            tx.enqueue(catalogue.SWEEP_AGENTS, "platform", project_id=None)
 
 
 def sweep_old() -> None:
@@ -55,7 +57,7 @@ def sweep_old() -> None:
     Each in its own transaction. Safe to repeat.
     """
     watch_questions()
-    given_up.tell_dependents()
+    blocked_by_cancelled.tell_dependents()
     take_expired_previews_down()
     watch_all()
     purge_platform_jobs()
@@ -74,14 +76,14 @@ def _purge_old() -> None:
         delivering.purge_deliveries(),
     )  # fmt: skip
     ended = agent_sessions.purge_sessions()
-    reports = tested.purge_reports()
+    reports = test_results.purge_reports()
     collecting.purge_positions()
     forget_agents()
     # Otherwise a busy instance would get more rows in PURGE_SECONDS than one call deletes.
     is_left = (
         was_cut_short(max(purged)),
         was_cut_short(ended, at_once=agent_sessions.AT_ONCE),
-        was_cut_short(reports, at_once=tested.AT_ONCE),
+        was_cut_short(reports, at_once=test_results.AT_ONCE),
     )
     if any(is_left):
         _purge_at_next_sweep()

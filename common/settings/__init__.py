@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from common.errors import Misconfigured
-from common.machine.ports import APP_PORTS, PortRange
+from common.network.port_ranges import APP_PORTS, PortRange
 from common.settings.database_address import absolute_file, checked_server, sqlite_address, sqlite_path
 from common.settings.driver_names import DRIVER_NAMES
 from common.settings.environment import Environment, web_address

@@ -3,4 +3,4 @@
 from __future__ import annotations
 
 DRIVER_NAMES = ("claude", "codex", "gemini", "opencode", "qwen", "acp", "command", "scripted")
-"""Those of common/values/drivers.py, which lies above the settings."""
+"""Those of common/values/runs/drivers.py, which lies above the settings."""

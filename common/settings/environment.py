@@ -9,7 +9,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from common.errors import Misconfigured
-from common.machine.ports import PortRange
+from common.network.port_ranges import PortRange
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*\.?")
 _NO_HOST = re.compile(r"[/@\s]")

@@ -1,7 +1,7 @@
 """Changes the secret key that the data directory keeps, in steps any of which may be the last one.
 
 First the present key is kept as the earlier one too, then a new one takes its place. From then on values are sealed
-with the new key and opened with either, until all are sealed anew (common/services/health/resealing.py) and the earlier
+with the new key and opened with either, until all are sealed anew (common/services/upkeep/resealing.py) and the earlier
 key is deleted.
 """
 

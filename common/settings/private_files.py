@@ -14,7 +14,7 @@ from pathlib import Path
 
 from common.errors import Misconfigured
 from common.machine.files import sync_directory, write_new
-from common.settings.users_there import has_users
+from common.settings.existing_database import has_users
 
 PRIVATE_UMASK = 0o077
 """The umask of every process of the platform."""

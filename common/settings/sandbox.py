@@ -12,8 +12,8 @@ from typing import Self
 from urllib.parse import urlsplit
 
 from common.errors import Misconfigured
-from common.machine.addresses import addresses_of
-from common.machine.host_patterns import host_and_port
+from common.network.addresses import addresses_of
+from common.network.host_patterns import host_and_port
 from common.settings.environment import Environment
 
 logger = logging.getLogger(__name__)

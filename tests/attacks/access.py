@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from common.states import Role
+from common.values.states import Role
 
 PUBLIC, AGENT, RUN, ENROLMENT = "public", "agent", "run", "enrolment"
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from common.machine.git_environment import git_environment, identity
+from common.machine.git.environment import git_environment, identity
 
 
 def tree_bomb(at: Path, *, parent: str = "HEAD", levels: int = 10, width: int = 10) -> str:

@@ -16,13 +16,13 @@ from flask.testing import FlaskClient
 
 from common.models import Job, Project, Receipt, Run, Task
 from common.models.account import ApiToken
-from common.names import new_id
-from common.sealing import digest, new_token
+from common.secrets.sealing import digest, new_token
+from common.services.agents import agents
 from common.services.people import login_tokens, tokens
 from common.services.projects import projects
-from common.services.runs import agents
-from common.states import Environment, Role
 from common.transaction import Transaction, transactional
+from common.values.names import new_id
+from common.values.states import Environment, Role
 from tests import builders
 from tests.attacks.access import AGENT, ENROLMENT, RUN, Principal
 from tests.web import made

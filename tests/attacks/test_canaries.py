@@ -19,14 +19,14 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from common.announcer import announcer
-from common.feed import client as redis_client
-from common.logs import configure_logs
+from common.events.feed import client as redis_client
+from common.jobs.announcer import announcer
 from common.models import Comment, Deployment, Job, Project, Run, Task, TaskCheck, User
 from common.services.delivery import task_groups
 from common.services.tasks import tasks
-from common.states import Role
-from common.values.claimed_run import ClaimedRun
+from common.telemetry.logs import configure_logs
+from common.values.runs.claimed_run import ClaimedRun
+from common.values.states import Role
 from tests import builders
 from tests.workers.platform import Platform
 from web.app import create_app

@@ -11,13 +11,14 @@ import requests
 from flask import Flask
 from sqlalchemy import select
 
-from common import jobs
+from common.jobs import catalogue
 from common.models import EventRow, Push
 from common.providers.forge import local_forge
+from common.services.changes import pushes
 from common.services.projects import projects
-from common.services.tasks import pushes, watching
-from common.states import ProjectState, Role
+from common.services.tasks import forge_changes
 from common.transaction import snapshot
+from common.values.states import ProjectState, Role
 from tests import builders
 from tests.e2e.instance import wait_until
 from tests.patience import PATIENCE_SECONDS
@@ -48,7 +49,7 @@ class Attack(Shop):
 
     def settle(self) -> None:
         """Look what became of the pushes, as the worker does."""
-        run_jobs(jobs.WATCH_REPOSITORY)
+        run_jobs(catalogue.WATCH_REPOSITORY)
 
     def wait_until_ended(self) -> None:
         """git's client has its answer a moment before the server is done."""
@@ -142,7 +143,7 @@ def test_a_push_whose_process_died_is_found_all_the_same(attack: Attack) -> None
     from_max = builders.caller_of(attack.max)
     pushes.note_pushes(attack.project.id, [pushes.NewPush("main", attack.start, head)], by=from_max)
 
-    watching.watch_all()
+    forge_changes.watch_all()
     attack.settle()
 
     assert [actor for actor, _ in attack.audit()] == ["max"]

@@ -9,7 +9,7 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.checks import CHECKS
 
-from common.states import Role
+from common.values.states import Role
 from tests import builders
 from tests.attacks.access import RUN
 from tests.attacks.house import House

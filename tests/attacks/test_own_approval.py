@@ -9,13 +9,14 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from common import jobs
+from common.jobs import catalogue
 from common.models import Push, Task
 from common.providers.forge import local_forge
+from common.services.changes import pushes
+from common.services.changes.pushes import NewPush
 from common.services.projects import projects
-from common.services.tasks import pushes, tasks
-from common.services.tasks.pushes import NewPush
-from common.states import ProjectState, Role, TaskState
+from common.services.tasks import tasks
+from common.values.states import ProjectState, Role, TaskState
 from tests import builders
 from tests.e2e.instance import wait_until
 from tests.providers.git_tree import WorkTree
@@ -114,7 +115,7 @@ def test_a_push_over_http_is_the_pushers(shop: tuple[Shop, People], tmp_path: Pa
     # The end of a push is recorded after git has its answer.
     wait_until("the pushes to have ended", lambda: all(push.ended_at for push in all_of(Push)))
     set_state(task, TaskState.READY_TO_TEST, head_sha=pushed)
-    run_jobs(jobs.WATCH_REPOSITORY)
+    run_jobs(catalogue.WATCH_REPOSITORY)
 
     timeline = people.client("mona").get(f"/api/tasks/{task.id}/events").json["events"]
 

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from common.providers.runtime import ProcessRuntime
-from common.values.app import App, Space
+from common.values.delivery.app import App, Space
 from tests.patience import PATIENCE_SECONDS
 from tests.providers.runtime_contract import settled
 from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, get, supervised

@@ -13,19 +13,20 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from common.jobs import Lease
+from common.jobs.catalogue import Lease
 from common.models import Job, LogEntry, Question, Run, TaskGroup
 from common.models.delivery import GroupMember
-from common.services import jobs
+from common.services.activity import jobs
+from common.services.agent_api import agent_api, transcripts
+from common.services.agents import pods
 from common.services.delivery import group_tests
 from common.services.delivery.bisection import CONFIRMING_RUNS, command_digest
+from common.services.project_settings.places import place_of
 from common.services.projects import projects, provisioning
-from common.services.projects.places import place_of
-from common.services.runs import fleet, runners, transcripts
-from common.states import Role
 from common.transaction import Transaction, transactional
-from common.values.build_results import BuildResults, TrialRun
-from common.values.check import Check
+from common.values.states import Role
+from common.values.testing.build_results import BuildResults, TrialRun
+from common.values.testing.check import Check
 from tests.web.world import World, all_of, events, forget_providers, get, put
 
 CANARY = "canary/wörd+7f3a"
@@ -135,7 +136,7 @@ def test_a_run_asks_only_so_many_questions_and_its_transcript_says_so(world: Wor
     run = Claimed(world)
     replies = [run.post("questions", {"question": f"Number {number}?"}) for number in range(40)]
 
-    most = runners.MOST_QUESTIONS
+    most = agent_api.MOST_QUESTIONS
     assert [reply.status_code for reply in replies] == [201] * most + [400] * (40 - most)
     assert replies[-1].json["details"]["field"] == "question"
     assert run.post("questions", {"question": "Number 0?"}).status_code == 200
@@ -222,7 +223,7 @@ def test_why_a_run_was_lost_is_shown_without_secrets(world: World) -> None:
     run = Claimed(world)
     token, password = run.claim["run"]["token"], run.claim["clone"]["password"]
 
-    fleet.give_agent_up(get(Run, run.id).agent_id, f"it said {token} {password} {CANARY}")
+    pods.give_agent_up(get(Run, run.id).agent_id, f"it said {token} {password} {CANARY}")
 
     shown = str([run.viewer.get(f"/api/tasks/{run.task.id}").json, run.transcript()])
     assert shown.count("it said *** *** ***") >= 2

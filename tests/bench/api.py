@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from common.states import TaskState
+from common.values.states import TaskState
 from tests.bench.api_load import Load, load, request_bytes
 from tests.bench.figures import Figure, Found, Missing
 from tests.bench.filled import fill

@@ -12,9 +12,9 @@ from typing import Any
 from sqlalchemy import Connection, Table, create_engine, event, text
 
 from common.models import Feed, Project, Task
-from common.names import namespace, task_branch
 from common.services.projects.projects import DEFAULT_HEALTH_SECONDS
-from common.states import Priority, ProjectState, TaskState
+from common.values.names import namespace, task_branch
+from common.values.states import Priority, ProjectState, TaskState
 from tests.bench.served import Platform
 
 BATCH = 10_000

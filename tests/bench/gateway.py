@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from common.models.run import Run
-from common.sealing import digest
+from common.secrets.sealing import digest
 from common.services.spend import model_providers
 from common.services.spend.model_providers import NewProvider
 from common.services.spend.model_tokens import new_model_token

@@ -15,13 +15,13 @@ from typing import Any
 from flask.testing import FlaskClient
 from sqlalchemy import Table, create_engine, text
 
-from common.database import dispose_engines
+from common.database.engines import dispose_engines
 from common.models import Project, ProjectMember, Task
-from common.names import namespace
-from common.services.paging import encode_cursor
 from common.services.projects.projects import DEFAULT_HEALTH_SECONDS
+from common.services.requests.paging import encode_cursor
 from common.settings import settings
-from common.states import Priority, ProjectState, Role, TaskState
+from common.values.names import namespace
+from common.values.states import Priority, ProjectState, Role, TaskState
 from tests import builders
 from tests.bench.figures import Figure, Found, Missing
 from tests.bench.served import DATABASES, platform

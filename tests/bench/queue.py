@@ -18,13 +18,13 @@ from pathlib import Path
 
 from sqlalchemy import delete, func, select
 
-from common import jobs
-from common.announcer import announcer
-from common.database import is_sqlite
+from common.database.engines import is_sqlite
+from common.jobs import catalogue
+from common.jobs.announcer import announcer
 from common.models.journal import Job
-from common.names import new_id
-from common.states import JobState
 from common.transaction import Transaction, snapshot, transactional
+from common.values.names import new_id
+from common.values.states import JobState
 from tests.bench.figures import Figure, Found, Missing
 from tests.bench.peers import python_peer
 from tests.bench.queue_peers import cpu_of
@@ -46,7 +46,7 @@ _WORKER = (
 @transactional
 def _enqueue(tx: Transaction) -> None:
     # There is no such run: the job finds nothing to do.
-    tx.enqueue(jobs.RELEASE_RUN, new_id(), project_id=None)
+    tx.enqueue(catalogue.RELEASE_RUN, new_id(), project_id=None)
 
 
 @transactional

@@ -16,20 +16,21 @@ from pathlib import Path
 
 from sqlalchemy import delete, insert, select, update
 
-from common import database, jobs
-from common.announcer import announcer
-from common.jobs import Lease
-from common.logs import configure_logs
+from common.database import engines
+from common.jobs import catalogue
+from common.jobs.announcer import announcer
+from common.jobs.catalogue import Lease
 from common.models.agent import Agent
 from common.models.journal import EventRow, Feed, Job, Mark
 from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Task
-from common.names import new_id
-from common.services.runs.scheduling import schedule_tasks
+from common.services.agents.scheduling import schedule_tasks
 from common.settings import settings
-from common.states import AgentState, ProjectState, TaskState
+from common.telemetry.logs import configure_logs
 from common.transaction import Transaction, snapshot, transactional
+from common.values.names import new_id
+from common.values.states import AgentState, ProjectState, TaskState
 from tests.bench.figures import Figure, Found, Missing
 from tests.databases import create_schema, sqlite_url
 from tests.servers import NotInstalled, mariadb_server, redis_server
@@ -83,7 +84,7 @@ def _begin_again(tx: Transaction) -> None:
 
 @transactional
 def _claimed(tx: Transaction) -> Lease:
-    lease = tx.queue.claim(tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None))
+    lease = tx.queue.claim(tx.enqueue(catalogue.SCHEDULE_TASKS, "platform", project_id=None))
     assert lease is not None
     return lease
 
@@ -176,7 +177,7 @@ def on_database(url: str, folder: Path, redis_url: str) -> Iterator[None]:
         yield
     finally:
         announcer().flush(60)
-        database.dispose_engines()
+        engines.dispose_engines()
         for name, value in before.items():
             if value is None:
                 del os.environ[name]

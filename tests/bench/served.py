@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.machine.children import PARENT_DEATH_COMMAND
+from common.machine.processes.children import PARENT_DEATH_COMMAND
 from tests.bench.machine import LOAD_CORES, SERVER_CORES, pinned
 from tests.databases import sqlite_url
 from tests.ports import free_port

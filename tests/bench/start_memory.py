@@ -131,7 +131,7 @@ def _name(process: psutil.Process) -> str:
     if "gunicorn" in words:
         parent = process.parent()
         return "web" if parent is not None and "gunicorn" in parent.cmdline() else "web's master"
-    for part in ("workers.supervisor.guard", "workers.supervisor", "workers.runner"):
+    for part in ("workers.supervisor.units.orphan_guard", "workers.supervisor", "workers.runner"):
         if part in words:
             return part
     return "aiworker up" if words[-1] == "up" else os.path.basename(words[0])

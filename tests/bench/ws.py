@@ -20,7 +20,7 @@ from pathlib import Path
 
 import redis
 
-from common import feed
+from common.events import feed
 from tests.bench.figures import Figure, Found, alternate
 from tests.bench.machine import LOAD_CORES, cpu_seconds, pinned, pss_bytes
 from tests.bench.peers import Peer, node_peer, python_peer
@@ -257,7 +257,7 @@ def a_project(url: str, token: str) -> str:
 
 @contextlib.contextmanager
 def _stream(own: Platform, project_id: str) -> Iterator[Publish]:
-    """Publishes as common.feed.publish does, but reads no answers: that would be the load's time."""
+    """Publishes as common.events.feed.publish does, but reads no answers: that would be the load's time."""
     with redis.Redis.from_url(own.environ["AIWORKER_REDIS_URL"]) as client:
         connection = client.connection_pool.get_connection()
         connection.send_command("CLIENT", "REPLY", "OFF")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from common import database
+from common.database import engines
 from common.settings import settings
 from tests import rings
 from tests.standstills import bear_standstills
@@ -28,7 +28,7 @@ def use_database(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
 
     yield use
     rings.settle()
-    database.dispose_engines()
+    engines.dispose_engines()
     settings.cache_clear()
 
 

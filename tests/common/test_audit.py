@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, update
 
-from common.envelopes import public_key, read_keys
-from common.events import PLATFORM
+from common.events.catalogue import PLATFORM
 from common.models import AuditSeal, EventRow, Feed
-from common.services import audit
-from common.services.audit_checks import FeedFinding, NotedSeal, check_audit
-from common.services.events import purge_events
+from common.secrets.envelopes import public_key, read_keys
+from common.services.activity import audit
+from common.services.activity.audit_checks import FeedFinding, NotedSeal, check_audit
+from common.services.activity.events import purge_events
 from common.settings import settings
 from common.transaction import Transaction, transactional
 from tests.web.world import at_once

@@ -18,7 +18,7 @@ from common.services.delivery.bisection import (
     RunNext,
     decide,
 )
-from common.values.build_results import TrialRun
+from common.values.testing.build_results import TrialRun
 
 SEEDS = 40
 MEMBERS = 8

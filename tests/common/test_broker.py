@@ -13,10 +13,11 @@ import pytest
 import redis
 from celery import Celery
 
-from common import broker, feed, jobs
-from common.announcer import announcer
+from common.events import feed
+from common.jobs import broker, catalogue
+from common.jobs.announcer import announcer
 from common.models.journal import Job
-from common.services import jobs as rows
+from common.services.activity import jobs as rows
 from common.settings import settings
 from common.transaction import Transaction, transactional
 from tests.e2e.instance import wait_until
@@ -33,7 +34,7 @@ def client(on_database: str) -> redis.Redis:
     return found
 
 
-def _taken(client: redis.Redis, queue: jobs.Queue) -> dict[str, Any]:
+def _taken(client: redis.Redis, queue: catalogue.Queue) -> dict[str, Any]:
     """The next message as a worker takes it."""
     text = client.rpop(f"{settings().instance}:{queue.value}")
     assert isinstance(text, str)
@@ -64,25 +65,25 @@ def test_a_ring_is_what_celery_would_send(client: redis.Redis, before_commit: bo
     url = settings().store.redis_url
     app.conf.update(broker_transport_options=options, broker_url=f"redis+socket://{url.removeprefix('unix://')}")
     args = (KEY, True) if before_commit else (KEY,)
-    app.send_task(jobs.VERIFY_RUN.name, args=args, queue=jobs.Queue.SLOW, retry=False, ignore_result=True)
+    app.send_task(catalogue.VERIFY_RUN.name, args=args, queue=catalogue.Queue.SLOW, retry=False, ignore_result=True)
     app.close()
-    feed.exchange(broker.ringing([(jobs.VERIFY_RUN.name, KEY)], before_commit=before_commit))
+    feed.exchange(broker.ringing([(catalogue.VERIFY_RUN.name, KEY)], before_commit=before_commit))
 
-    by_celery = _without_ids(_taken(client, jobs.Queue.SLOW))
-    assert _without_ids(_taken(client, jobs.Queue.SLOW)) == by_celery
+    by_celery = _without_ids(_taken(client, catalogue.Queue.SLOW))
+    assert _without_ids(_taken(client, catalogue.Queue.SLOW)) == by_celery
 
 
 def test_a_run_that_somebody_waits_for_overtakes(client: redis.Redis) -> None:
-    kinds = [jobs.VERIFY_RUN.name, jobs.CLOSE_RUN.name, jobs.PREPARE_RUN.name]
+    kinds = [catalogue.VERIFY_RUN.name, catalogue.CLOSE_RUN.name, catalogue.PREPARE_RUN.name]
     _ring(*kinds)
 
-    taken = [_taken(client, jobs.Queue.SLOW)["headers"]["task"] for _ in kinds]
-    assert taken == [jobs.PREPARE_RUN.name, jobs.VERIFY_RUN.name, jobs.CLOSE_RUN.name]
+    taken = [_taken(client, catalogue.Queue.SLOW)["headers"]["task"] for _ in kinds]
+    assert taken == [catalogue.PREPARE_RUN.name, catalogue.VERIFY_RUN.name, catalogue.CLOSE_RUN.name]
 
 
 @transactional
 def _enqueue(tx: Transaction) -> str:
-    return tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+    return tx.enqueue(catalogue.SCHEDULE_TASKS, "platform", project_id=None)
 
 
 @transactional
@@ -102,7 +103,7 @@ def test_a_job_whose_worker_died_is_rung_when_its_lease_ends(client: redis.Redis
         return rows.sweep_jobs()
 
     assert swept_before_the_lease_ends() == 0
-    wait_until("the job to be rung", lambda: job_id in rung(jobs.SCHEDULE_TASKS.queue))
+    wait_until("the job to be rung", lambda: job_id in rung(catalogue.SCHEDULE_TASKS.queue))
     assert rows.claim_job(job_id) is not None
 
 
@@ -113,18 +114,18 @@ def test_a_queue_that_nobody_reads_is_rung_no_fuller(client: redis.Redis, monkey
     @transactional
     def enqueue_slow(tx: Transaction, count: int) -> None:
         for number in range(count):
-            tx.enqueue(jobs.WATCH_REPOSITORY, f"project-{number}", project_id=None)
+            tx.enqueue(catalogue.WATCH_REPOSITORY, f"project-{number}", project_id=None)
 
     enqueue_slow(4)
     assert announcer().flush(PATIENCE_SECONDS)
     for _sweep in range(5):
         rows.sweep_jobs()
         assert announcer().flush(PATIENCE_SECONDS)
-    assert len(rung(jobs.WATCH_REPOSITORY.queue)) == 4
+    assert len(rung(catalogue.WATCH_REPOSITORY.queue)) == 4
 
     quick = _enqueue()
     assert announcer().flush(PATIENCE_SECONDS)
     client.flushall()
     assert rows.sweep_jobs() == 5
-    wait_until("the jobs to be rung", lambda: len(rung(jobs.WATCH_REPOSITORY.queue)) == 4)
-    assert rung(jobs.SCHEDULE_TASKS.queue) == [quick]
+    wait_until("the jobs to be rung", lambda: len(rung(catalogue.WATCH_REPOSITORY.queue)) == 4)
+    assert rung(catalogue.SCHEDULE_TASKS.queue) == [quick]

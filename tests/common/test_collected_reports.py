@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from common.values import collected_reports
-from common.values.collected_reports import (
+from common.values.testing import collected_reports
+from common.values.testing.collected_reports import (
     LINE_CHARACTERS,
     MOST_LINES,
     TOO_LARGE,
@@ -15,8 +15,8 @@ from common.values.collected_reports import (
     pack,
     unpack,
 )
-from common.values.coverage import Coverage, FileCoverage
-from common.values.test_report import TestCase, TestReport, TestResult
+from common.values.testing.coverage import Coverage, FileCoverage
+from common.values.testing.test_report import TestCase, TestReport, TestResult
 
 BROKEN = CollectedReports(TestReport(problem="what the pod handed over is cut or broken"))
 SOME = CollectedReports(

@@ -12,9 +12,9 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from common import commit_groups, database
+from common.database import commit_groups, engines
 from common.errors import Busy, NotFound
-from common.events import TaskCreated
+from common.events.catalogue import TaskCreated
 from common.models import EventRow
 from common.transaction import Transaction, snapshot, transactional
 from tests.e2e.instance import wait_until
@@ -111,7 +111,7 @@ def test_if_sqlite_ends_the_transaction_nobody_hears_of_success(start: Start) ->
     second = start(lambda: _record("b", lose))
 
     for one in (first, second):
-        with pytest.raises(database.DiskFull):
+        with pytest.raises(engines.DiskFull):
             one.result(PATIENCE_SECONDS)
     assert _names() == []
     _commit()
@@ -140,7 +140,7 @@ def test_the_end_of_one_jobs_time_is_not_the_others(start: Start, monkeypatch: p
     def interrupted(_connection: object) -> None:
         raise SoftTimeLimitExceeded
 
-    monkeypatch.setattr(database, "commit", interrupted)
+    monkeypatch.setattr(engines, "commit", interrupted)
     first = _first(start)
     second = start(lambda: _record("b"))
     wait_until("the second transaction is done", lambda: _size() == 2)

@@ -7,17 +7,18 @@ from collections.abc import Callable, Iterator
 import pytest
 from sqlalchemy import func, select
 
-from common import database, jobs
+from common.database import engines
 from common.errors import Busy, CommitUnknown
-from common.events import TaskCreated
+from common.events.catalogue import TaskCreated
+from common.jobs import catalogue
 from common.models import Job
 from common.models.journal import EventRow
-from common.services import jobs as rows
-from common.states import JobState
+from common.services.activity import jobs as rows
 from common.transaction import Transaction, snapshot, transactional
+from common.values.states import JobState
 from tests.common.test_transaction import _record
 from tests.database_proxy import DatabaseProxy
-from workers.job import Claimed, run_job
+from workers.execution.job_run import Claimed, run_job
 
 
 @pytest.fixture
@@ -25,7 +26,7 @@ def proxy(mariadb_database_url: str, use_database: Callable[[str], None]) -> Ite
     with DatabaseProxy(mariadb_database_url) as made:
         use_database(made.url)
         # A new connection commits its session's settings.
-        database.engine().connect().close()
+        engines.engine().connect().close()
         yield made
 
 
@@ -92,7 +93,7 @@ def test_a_claim_whose_commit_is_unknown_is_nobodys_until_its_lease_ends(proxy: 
 
 @transactional
 def _enqueue(tx: Transaction) -> str:
-    return tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+    return tx.enqueue(catalogue.SCHEDULE_TASKS, "platform", project_id=None)
 
 
 @transactional

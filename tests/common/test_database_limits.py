@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import select, text
 
-from common import mariadb_connection
+from common.database import mariadb_connection
 from common.errors import Busy
 from common.models.journal import Mark
-from common.services.jobs import set_mark
+from common.services.activity.jobs import set_mark
 from common.transaction import Transaction, snapshot, transactional
 from tests.patience import PATIENCE_SECONDS
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from common import jobs
-from common.jobs import Kind
+from common.jobs import catalogue
+from common.jobs.catalogue import Kind
 from common.models import Job
 from common.settings import settings
-from common.states import JobState
 from common.transaction import Transaction, snapshot, transactional
+from common.values.states import JobState
 from workers.registry import registered
 
 
@@ -31,21 +31,21 @@ def _reserve(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
 
 
 def test_new_work_waits_for_room_and_begins_when_there_is(on_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    job_id = _enqueue(jobs.SCHEDULE_TASKS)
+    job_id = _enqueue(catalogue.SCHEDULE_TASKS)
     _reserve(monkeypatch, 2**50)
 
-    registered[jobs.SCHEDULE_TASKS.name](job_id)
+    registered[catalogue.SCHEDULE_TASKS.name](job_id)
     assert _state(job_id) == (JobState.QUEUED, 0)
 
     _reserve(monkeypatch, 0)
-    registered[jobs.SCHEDULE_TASKS.name](job_id)
+    registered[catalogue.SCHEDULE_TASKS.name](job_id)
     assert _state(job_id) == (JobState.DONE, 1)
 
 
 def test_what_makes_room_does_not_wait_for_it(on_database: str, monkeypatch: pytest.MonkeyPatch) -> None:
     _reserve(monkeypatch, 2**50)
-    job_id = _enqueue(jobs.CLEAN_UP_TASK)
+    job_id = _enqueue(catalogue.CLEAN_UP_TASK)
 
-    registered[jobs.CLEAN_UP_TASK.name](job_id)
+    registered[catalogue.CLEAN_UP_TASK.name](job_id)
 
     assert _state(job_id)[0] == JobState.DONE

@@ -8,10 +8,12 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 from sqlalchemy import Connection
 
-from common import feed, jobs, transaction
-from common.announcer import announcer
+from common import transaction
 from common.errors import CommitUnknown
-from common.services import jobs as rows
+from common.events import feed
+from common.jobs import catalogue
+from common.jobs.announcer import announcer
+from common.services.activity import jobs as rows
 from common.transaction import Transaction, transactional
 from tests.e2e.instance import wait_until
 from tests.patience import PATIENCE_SECONDS
@@ -44,15 +46,15 @@ def another_thread() -> Iterator[ThreadPoolExecutor]:
 
 @transactional
 def _enqueue(tx: Transaction) -> str:
-    return tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+    return tx.enqueue(catalogue.SCHEDULE_TASKS, "platform", project_id=None)
 
 
 def _rung() -> list[str]:
-    return rung(jobs.SCHEDULE_TASKS.queue)
+    return rung(catalogue.SCHEDULE_TASKS.queue)
 
 
 def test_a_claim_waits_for_the_commit(before_commit: Before, another_thread: ThreadPoolExecutor) -> None:
-    claims: list[Future[jobs.Lease | None]] = []
+    claims: list[Future[catalogue.Lease | None]] = []
 
     def claim() -> None:
         wait_until("the message", lambda: len(_rung()) == 1)

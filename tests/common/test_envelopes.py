@@ -7,11 +7,11 @@ import subprocess
 
 import pytest
 
-from common.envelopes import NotVerified, open_envelope, public_key, read_keys, sign
 from common.errors import Misconfigured
+from common.secrets.envelopes import NotVerified, open_envelope, public_key, read_keys, sign
+from common.secrets.statement_types import STATEMENT_TYPE
 from common.settings.environment import Environment
 from common.settings.security import signing_key_of
-from common.statement_types import STATEMENT_TYPE
 
 SEED, OTHER_SEED = b"s" * 32, b"o" * 32
 KEYS = read_keys(public_key(SEED))

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 from common.errors import NotFound
-from common.events import ADMINISTRATION, PLATFORM, TaskCreated
+from common.events.catalogue import ADMINISTRATION, PLATFORM, TaskCreated
+from common.jobs.outbox import acting
 from common.models.journal import EventRow
-from common.names import new_id
-from common.outbox import acting
-from common.services import events
-from common.services.access import Caller
+from common.services.activity import events
 from common.services.projects import projects
-from common.states import Role
+from common.services.requests.access import Caller
 from common.transaction import Transaction, snapshot, transactional
+from common.values.names import new_id
+from common.values.states import Role
 from tests.web.websocket.feed_server import Person, instance, new_admin, new_person, new_project, new_task, write_events
 
 pytestmark = pytest.mark.filterwarnings("ignore::celery.exceptions.CPendingDeprecationWarning")

@@ -7,8 +7,8 @@ from contextlib import closing
 
 import pytest
 
-from common import feed
-from common.feed import Entry
+from common.events import feed
+from common.events.feed import Entry
 
 
 @pytest.fixture

@@ -8,22 +8,23 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from common import feed, jobs
 from common.errors import Conflict, LeaseLost
-from common.jobs import Lease
+from common.events import feed
+from common.jobs import catalogue
+from common.jobs.catalogue import Lease
 from common.models import Job
 from common.models.journal import Mark
-from common.services import jobs as rows
-from common.services.access import Caller
-from common.states import JobState, Role
+from common.services.activity import jobs as rows
+from common.services.requests.access import Caller
 from common.transaction import Transaction, snapshot, transactional
+from common.values.states import JobState, Role
 
 ADMIN = Caller("u", "ada", Role.ADMIN)
 
 
 @transactional
 def _enqueue(tx: Transaction, after_seconds: float = 0) -> str:
-    return tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None, after_seconds=after_seconds)
+    return tx.enqueue(catalogue.SCHEDULE_TASKS, "platform", project_id=None, after_seconds=after_seconds)
 
 
 @transactional
@@ -102,11 +103,11 @@ def test_what_is_enqueued_while_the_worker_dies_in_the_last_attempt_has_all_atte
     @transactional
     def enqueue(tx: Transaction) -> None:
         if with_next:
-            tx.enqueue_with_next(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+            tx.enqueue_with_next(catalogue.SCHEDULE_TASKS, "platform", project_id=None)
         else:
-            tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+            tx.enqueue(catalogue.SCHEDULE_TASKS, "platform", project_id=None)
 
-    job_id, most = _enqueue(), jobs.SCHEDULE_TASKS.attempts
+    job_id, most = _enqueue(), catalogue.SCHEDULE_TASKS.attempts
     for _ in range(most):
         _claim(job_id)
         _expire(job_id)
@@ -122,7 +123,7 @@ def test_what_is_enqueued_while_the_worker_dies_in_the_last_attempt_has_all_atte
 def test_a_job_that_kills_its_worker_is_parked(on_database: str) -> None:
     job_id = _enqueue()
     parked: list[tuple[str, str]] = []
-    for _ in range(jobs.SCHEDULE_TASKS.attempts):
+    for _ in range(catalogue.SCHEDULE_TASKS.attempts):
         assert rows.claim_job(job_id, lambda *what: parked.append(what)) is not None
         _expire(job_id)
     assert rows.claim_job(job_id, lambda *what: parked.append(what)) is None
@@ -135,7 +136,7 @@ def test_a_job_that_kills_its_worker_is_parked(on_database: str) -> None:
 
 def test_a_world_that_does_not_answer_costs_no_attempt(on_database: str) -> None:
     job_id = _enqueue()
-    for _ in range(jobs.SCHEDULE_TASKS.attempts * 2):
+    for _ in range(catalogue.SCHEDULE_TASKS.attempts * 2):
         lease = _claim(job_id)
         rows.put_off(lease, "away", None, None)
         _expire(job_id)
@@ -198,7 +199,7 @@ def test_only_a_parked_job_can_be_retried(on_database: str) -> None:
 
 def test_failures_back_off_and_are_parked_with_their_reason(on_database: str) -> None:
     job_id = _enqueue()
-    for attempt in range(1, jobs.SCHEDULE_TASKS.attempts + 1):
+    for attempt in range(1, catalogue.SCHEDULE_TASKS.attempts + 1):
         lease = _claim(job_id)
         assert lease.attempts == attempt
         rows.fail_attempt(lease, "ValueError: no")

@@ -8,7 +8,7 @@ import logging
 import pytest
 import structlog
 
-from common.logs import configure_logs
+from common.telemetry.logs import configure_logs
 
 
 def _lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, object]]:

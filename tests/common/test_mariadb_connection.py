@@ -10,8 +10,8 @@ from sqlalchemy import Connection, func, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError
 
-from common import database, mariadb_connection
-from common.statements import Statement
+from common.database import engines, mariadb_connection
+from common.database.compiled_statements import Statement
 
 NUMBER = Statement(lambda: select(func.connection_id()))
 
@@ -37,7 +37,7 @@ def test_known_columns_give_the_same_rows(use_database: object, mariadb_database
     plain = pymysql.connect(
         host=url.host or "", port=url.port or 0, user=url.username, password=url.password or "", database=url.database
     )
-    with plain, database.engine(reads=True).connect() as connection:
+    with plain, engines.engine(reads=True).connect() as connection:
         for query in [*QUERIES, *reversed(QUERIES), *QUERIES]:
             with plain.cursor() as cursor:
                 cursor.execute("SET timestamp = 1")
@@ -54,11 +54,11 @@ def test_a_kept_connection_that_the_server_closed_is_replaced(
     use_database: object, mariadb_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_database(mariadb_database_url)  # type: ignore[operator]
-    with database.engine().connect() as other:
+    with engines.engine().connect() as other:
         ((own,),) = NUMBER.read()
         assert NUMBER.read() == [(own,)], "it is kept"
         other.exec_driver_sql(f"KILL CONNECTION {own}")
-        monkeypatch.setattr(database, "UNCHECKED_SECONDS", 0.0)
+        monkeypatch.setattr(engines, "UNCHECKED_SECONDS", 0.0)
 
         ((after,),) = NUMBER.read()
 
@@ -70,7 +70,7 @@ def test_a_kept_connection_that_the_server_closed_is_replaced(
 def connection(use_database: object, mariadb_database_url: str) -> Iterator[Connection]:
     """For transactions; there is a table `t` of unique numbers."""
     use_database(mariadb_database_url)  # type: ignore[operator]
-    with database.engine().connect() as opened:
+    with engines.engine().connect() as opened:
         opened.exec_driver_sql("CREATE TABLE t (n INT PRIMARY KEY)")
         yield opened
         opened.rollback()
@@ -84,7 +84,7 @@ def _later(connection: Connection, statement: str, then: mariadb_connection.Then
 
 
 def _numbers() -> list[int]:
-    with database.engine(reads=True).connect() as connection:
+    with engines.engine(reads=True).connect() as connection:
         return list(connection.exec_driver_sql("SELECT n FROM t ORDER BY n").scalars())
 
 
@@ -138,11 +138,11 @@ def test_a_reply_that_was_not_waited_for_is_nobody_elses(
         if sql in {ends, ends.encode()}:
             raise InterruptedError
 
-    with database.engine().connect() as first, monkeypatch.context() as patched:
+    with engines.engine().connect() as first, monkeypatch.context() as patched:
         first.exec_driver_sql("INSERT INTO t VALUES (1)")
         end = {"COMMIT": first.commit, "ROLLBACK": first.rollback}.get(ends, lambda: first.exec_driver_sql(ends))
         patched.setattr(pymysql.connections.Connection, "_execute_command", send_and_interrupt)
         with pytest.raises(InterruptedError):
             end()
-    with database.engine().connect() as second:
+    with engines.engine().connect() as second:
         assert second.exec_driver_sql("SELECT 'second'").scalar_one() == "second"

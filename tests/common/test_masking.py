@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.masking import IN_KEY, KNOWN_FORMATS, MARGIN, MASK, Mask, is_same_when_masked
+from common.secrets.masking import IN_KEY, KNOWN_FORMATS, MARGIN, MASK, Mask, is_same_when_masked
 
 ROOT = Path(__file__).parents[2]
 SECRET = "p$ss wörd/+&=canary-41c"

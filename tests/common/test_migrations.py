@@ -16,9 +16,9 @@ from alembic import command
 from alembic.runtime.environment import EnvironmentContext
 from alembic.script import ScriptDirectory
 
-from common import database
-from common.sealing import seal, unseal
-from common.services.health.schema import _alone, _config, is_current, migration_lock, upgrade
+from common.database import engines
+from common.secrets.sealing import seal, unseal
+from common.services.upkeep.schema import _alone, _config, is_current, migration_lock, upgrade
 from tests.databases import hurried, sqlite_url
 from tests.patience import PATIENCE_SECONDS
 from tests.servers import MariaDB
@@ -55,7 +55,7 @@ def test_every_row_of_the_former_version_is_kept_there_and_back(
     """One row of each table, each referring to the others: a table that is made anew must not take them with it."""
     is_sqlite = database_kind == "sqlite"
     use_database(sqlite_url(tmp_path / "old.db") if is_sqlite else request.getfixturevalue("mariadb").new_database())
-    engine = database.engine()
+    engine = engines.engine()
     alembic("upgrade", BEFORE)
     tables = _fill(engine)
 
@@ -90,10 +90,10 @@ def test_an_upgrade_that_ends_after_any_statement_is_finished_by_later_ones(
 ) -> None:
     """On MariaDB, where each DDL statement is committed by itself: every upgrade here makes one of them, and ends."""
     use_database(mariadb_database_url)
-    wanted = _schema(database.engine())
-    database.dispose_engines()
+    wanted = _schema(engines.engine())
+    engines.dispose_engines()
     use_database(mariadb.new_database())
-    engine = database.engine()
+    engine = engines.engine()
     alembic("upgrade", BEFORE)
     tables = _fill(engine)
     with engine.begin() as connection:
@@ -154,7 +154,7 @@ def test_an_upgrade_waits_for_another_one(use_database: Callable[[str], None], m
     use_database(url)
     lock = migration_lock(sa.make_url(url).database or "")
     with (
-        hurried(database.engine()), mariadb.connect() as other, other.cursor() as cursor,
+        hurried(engines.engine()), mariadb.connect() as other, other.cursor() as cursor,
         ThreadPoolExecutor(1) as threads,
     ):  # fmt: skip
         cursor.execute("SELECT GET_LOCK(%s, 0)", (lock,))

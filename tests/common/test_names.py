@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 
-from common import names
+from common.values import names
 
 
 def test_ids_sort_in_the_order_of_their_making() -> None:

@@ -7,11 +7,11 @@ import dataclasses
 import pytest
 
 from common.models import Project
-from common.sealing import seal
-from common.services.delivery.deployments import spec_of
-from common.services.projects.places import check_of
-from common.states import Environment
+from common.secrets.sealing import seal
+from common.services.deployment.deployments import spec_of
+from common.services.project_settings.places import check_of
 from common.values.egress import Egress, Network
+from common.values.states import Environment
 
 HOSTS = ["packages.example.com", "*.corp.example"]
 

@@ -7,11 +7,11 @@ import threading
 
 from sqlalchemy import select
 
-from common.announcer import Announcement
-from common.events import TaskCreated
-from common.feed import Entry, follow
+from common.events.catalogue import TaskCreated
+from common.events.feed import Entry, follow
+from common.jobs.announcer import Announcement
+from common.jobs.outbox import Outbox, acting, actor
 from common.models import Job
-from common.outbox import Outbox, acting, actor
 from common.transaction import Transaction, snapshot, transactional
 from tests.common.test_transaction import _events, _record
 

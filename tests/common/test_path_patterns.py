@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from common.path_patterns import PathPatterns, why_refused
+from common.values.path_patterns import PathPatterns, why_refused
 from tests.providers.git_tree import git
 
 PATTERNS = [

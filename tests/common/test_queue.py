@@ -12,12 +12,12 @@ import pytest
 from sqlalchemy import select
 
 import common
-from common import jobs
 from common.errors import IllegalTransition, LeaseLost
-from common.jobs import Lease
+from common.jobs import catalogue
+from common.jobs.catalogue import Lease
 from common.models import Job
-from common.states import JOB_EDGES, LIVE_JOB, By, JobState
 from common.transaction import Transaction, snapshot, transactional
+from common.values.states import JOB_EDGES, LIVE_JOB, By, JobState
 
 COMMON = Path(common.__file__).parent
 PROJECT = "p"
@@ -41,7 +41,7 @@ VERBS: dict[str, tuple[JobState, By, Verb]] = {
 
 
 @transactional
-def _enqueue(tx: Transaction, kind: jobs.Kind = jobs.SCHEDULE_TASKS, subject_id: str = "platform") -> str:
+def _enqueue(tx: Transaction, kind: catalogue.Kind = catalogue.SCHEDULE_TASKS, subject_id: str = "platform") -> str:
     return tx.enqueue(kind, subject_id, project_id=PROJECT)
 
 
@@ -104,7 +104,7 @@ def test_only_the_queue_writes_job_rows() -> None:
     folders = [COMMON, COMMON.parent / "web", COMMON.parent / "workers"]
     sources = [path for folder in folders for path in folder.rglob("*.py") if "migrations" not in path.parts]
     places = {path for path in sources if written.search(path.read_text())}
-    assert places == {COMMON / "queue.py", COMMON / "job_statements.py"}
+    assert places == {COMMON / "jobs" / "queue.py", COMMON / "jobs" / "queue_statements.py"}
     used = re.compile(r"from common\.job_statements import (\([^)]*|.*)\b(CLAIM|ENQUEUE(_NOW)?|FINISH|RUN_AGAIN)\b")
     assert [path for path in sources if used.search(path.read_text())] == [COMMON / "queue.py"]
 
@@ -137,9 +137,9 @@ def test_a_live_job_that_is_enqueued_again_runs_once_more(on_database: str, with
     @transactional
     def enqueue(tx: Transaction) -> None:
         if with_next:
-            tx.enqueue_with_next(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+            tx.enqueue_with_next(catalogue.SCHEDULE_TASKS, "platform", project_id=None)
         else:
-            tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+            tx.enqueue(catalogue.SCHEDULE_TASKS, "platform", project_id=None)
 
     def ids() -> list[str]:
         with snapshot() as read:
@@ -163,9 +163,9 @@ def test_a_live_job_that_is_enqueued_again_runs_once_more(on_database: str, with
 
 
 def test_a_projects_jobs_go_with_it(on_database: str) -> None:
-    deletion = _claim(_enqueue(jobs.DELETE_PROJECT, PROJECT))
-    queued, closing = _enqueue(jobs.VERIFY_RUN, "r"), _enqueue(jobs.CLOSE_RUN, "r")
-    running = _claim(_enqueue(jobs.PUBLISH_TASK, "t"))
+    deletion = _claim(_enqueue(catalogue.DELETE_PROJECT, PROJECT))
+    queued, closing = _enqueue(catalogue.VERIFY_RUN, "r"), _enqueue(catalogue.CLOSE_RUN, "r")
+    running = _claim(_enqueue(catalogue.PUBLISH_TASK, "t"))
 
     @transactional
     def jobs_left(tx: Transaction) -> set[str]:
@@ -178,9 +178,9 @@ def test_a_projects_jobs_go_with_it(on_database: str) -> None:
 
     @transactional
     def is_busy(tx: Transaction) -> bool:
-        return tx.queue.is_project_busy(PROJECT, except_for=deletion, kept=jobs.CLOSE_RUN)
+        return tx.queue.is_project_busy(PROJECT, except_for=deletion, kept=catalogue.CLOSE_RUN)
 
-    _do(lambda tx, lease: tx.queue.drop_queued(PROJECT, except_for=lease, kept=jobs.CLOSE_RUN), deletion)
+    _do(lambda tx, lease: tx.queue.drop_queued(PROJECT, except_for=lease, kept=catalogue.CLOSE_RUN), deletion)
     assert jobs_left() == {deletion.job_id, closing, running.job_id}
     assert queued not in jobs_left()
     assert is_busy()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from common import feed
+from common.events import feed
 
 
 @pytest.fixture(autouse=True)

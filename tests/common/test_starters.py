@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from common.values.starters import STARTERS
+from common.values.delivery.starter_files import STARTERS
 
 
 def output_of_tests(folder: Path) -> str:

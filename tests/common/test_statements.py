@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import pytest
 from sqlalchemy import Select, Update, case, select, update
 
+from common.database.compiled_statements import ListStatement, Places
 from common.models import Feed, Mark
 from common.models.insertion import insert_values
-from common.statements import ListStatement, Places
 from common.transaction import Transaction, snapshot, transactional
 
 

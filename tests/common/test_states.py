@@ -11,7 +11,7 @@ import pytest
 from common.errors import IllegalTransition
 from common.models import Agent, Base, Deployment, Job, Project, Run, Task, TaskGroup
 from common.models.base import HasState
-from common.states import (
+from common.values.states import (
     AgentState,
     By,
     DeploymentState,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 
-from common.values.app import Health, Spec
-from common.values.build_results import BuildResults, TrialRun, read_build
+from common.values.delivery.app import Health, Spec
+from common.values.delivery.stored_spec import read_spec, write_spec
 from common.values.egress import Egress, Network
 from common.values.json_codec import encode
-from common.values.stored_spec import read_spec, write_spec
+from common.values.testing.build_results import BuildResults, TrialRun, read_build
 from common.values.variable_set import Variables
 
 OLDEST_SPEC = {

@@ -10,7 +10,7 @@ import pytest
 
 from common.errors import Misconfigured
 from common.settings.telemetry import TelemetrySettings
-from common.tracing import span, trace_headers, trace_parent, trace_variables, under
+from common.telemetry.tracing import span, trace_headers, trace_parent, trace_variables, under
 from tests.doubles.sentry_receiver import SentryReceiver
 from tests.servers import ROOT
 
@@ -50,7 +50,7 @@ def test_no_process_loads_the_libraries_without_an_address(start: str, tmp_path:
         .split()
     )
 
-    assert "common.tracing" in loaded or "common.error_reports" in loaded
+    assert "common.telemetry.tracing" in loaded or "common.telemetry.error_reports" in loaded
     assert set(loaded) & HEAVY == set()
 
 
@@ -68,8 +68,8 @@ def test_an_address_that_is_none_is_named_without_its_value(name: str) -> None:
 
 PROGRAM = """
 import logging, structlog
-from common.error_reports import flush_error_reports, start_error_reports
-from common.logs import configure_logs
+from common.telemetry.error_reports import flush_error_reports, start_error_reports
+from common.telemetry.logs import configure_logs
 configure_logs()
 start_error_reports("worker")
 configure_logs()

@@ -14,7 +14,7 @@ import redis
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from common import feed
+from common.events import feed
 from common.settings import read_store, settings
 from common.settings.environment import Environment
 from tests.common.conftest import SECRET_KEY

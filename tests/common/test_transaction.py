@@ -11,9 +11,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import delete, func, select
 
-from common import database, jobs
+from common.database import engines
 from common.errors import Busy, NotFound
-from common.events import TaskCreated
+from common.events.catalogue import TaskCreated
+from common.jobs import catalogue
 from common.models import ApiToken, Base, EventRow, Feed, Job, Project, Task, User, is_word_index
 from common.transaction import Transaction, snapshot, transactional
 from tests.builders import a_user
@@ -22,7 +23,7 @@ from tests.builders import a_user
 @transactional
 def _record(tx: Transaction, feed: str, name: str) -> str:
     tx.record(TaskCreated(feed=feed, task_id=name, project_id=feed, title=name))
-    return tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+    return tx.enqueue(catalogue.SCHEDULE_TASKS, "platform", project_id=None)
 
 
 def _events(feed: str) -> list[EventRow]:
@@ -31,7 +32,7 @@ def _events(feed: str) -> list[EventRow]:
 
 
 def test_the_migrations_make_what_the_models_say(on_database: str) -> None:
-    with database.engine().connect() as connection:
+    with engines.engine().connect() as connection:
         compared = {"include_name": lambda name, _type, _parents: not is_word_index(name)}
         differences = compare_metadata(MigrationContext.configure(connection, opts=compared), Base.metadata)
     # MariaDB has no JSON type of its own, and every foreign key makes an index there.
@@ -106,7 +107,7 @@ def test_another_process_holding_sqlite_is_waited_for(
     use_database: object, sqlite_database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     use_database(sqlite_database_url)  # type: ignore[operator]
-    monkeypatch.setattr(database, "WRITE_WAIT_SECONDS", 0.2)
+    monkeypatch.setattr(engines, "WRITE_WAIT_SECONDS", 0.2)
     monkeypatch.setattr("common.transaction.TRIES", 1)
     path = sqlite_database_url.removeprefix("sqlite:///")
     holder = (

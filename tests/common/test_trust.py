@@ -14,15 +14,15 @@ import pytest
 
 from common.errors import ProviderUnavailable
 from common.machine.certificates import bundle, chosen_bundle
-from common.machine.children import base_environment
+from common.machine.processes.children import base_environment
 from common.providers.forge.gitea.client import Client
 from common.providers.outgoing_webhook import send
-from common.providers.runtime.ingress_health import IngressRoute, wrong_answer
-from common.values.notice import Dispatch
+from common.providers.runtime.cluster.ingress_health import IngressRoute, wrong_answer
+from common.values.delivery.notice import Dispatch
 from tests.tls import Certificate, make_certificate, tls_in_front_of
 from web.cli.api_error import ApiError
 from web.cli.client import Api
-from workers.runner.client import Wire
+from workers.runner.platform_client.client import Wire
 
 
 class _Handler(BaseHTTPRequestHandler):

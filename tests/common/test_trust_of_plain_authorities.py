@@ -12,7 +12,7 @@ import pytest
 import urllib3
 from urllib3.util import ssl_
 
-from common.providers.runtime.kube import connect
+from common.providers.runtime.cluster.client import connect
 from tests.doubles.kubernetes import ClusterDouble
 from tests.tls import Certificate, make_certificate_of_plain_authority, strict
 

@@ -8,12 +8,13 @@ from dataclasses import replace
 import pytest
 
 from common.machine.text import camel_case
-from common.values.agent_pod import PodPhase, PodState
-from common.values.app import App, AppPhase, AppState, Health, Space, Spec, Version
-from common.values.barrier import Barrier
-from common.values.build_results import BuildResults, TrialRun
-from common.values.check import Check, CheckEnd, CheckPhase, CheckState
-from common.values.claimed_run import (
+from common.values.constraints import Identity, Name
+from common.values.delivery.app import App, AppPhase, AppState, Health, Space, Spec, Version
+from common.values.delivery.rollback_barrier import Barrier
+from common.values.json_codec import Malformed, decode, decode_arguments, encode
+from common.values.repository import Repository, Source
+from common.values.runs.agent_pod import PodPhase, PodState
+from common.values.runs.claimed_run import (
     ClaimedProject,
     ClaimedRun,
     ClaimedTask,
@@ -23,9 +24,8 @@ from common.values.claimed_run import (
     Limits,
     RunPass,
 )
-from common.values.constraints import Identity, Name
-from common.values.json_codec import Malformed, decode, decode_arguments, encode
-from common.values.repository import Repository, Source
+from common.values.testing.build_results import BuildResults, TrialRun
+from common.values.testing.check import Check, CheckEnd, CheckPhase, CheckState
 from common.values.variable_set import Variables
 
 SPACE = Space("shop-0000beef", "project-1", "500m", "1Gi")

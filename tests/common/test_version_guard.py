@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import update
 
+from common.database.compiled_statements import Statement
 from common.models.task import Task
-from common.statements import Statement
-from common.states import Role
 from common.transaction import Transaction, transactional
+from common.values.states import Role
 from tests import builders, version_guard
 from tests.web.made import a_project, a_task
 

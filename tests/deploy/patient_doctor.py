@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from common import feed
+from common.events import feed
 from common.providers.forge.gitea.server_examination import examine_gitea
-from common.providers.runtime.cluster_examination import examine_cluster
+from common.providers.runtime.cluster.examination import examine_cluster
 from web.cli.main import main
 from web.doctor import checks, redis_server
 

@@ -17,7 +17,7 @@ import pymysql
 import redis
 import requests
 
-from common.machine.children import PARENT_DEATH_COMMAND
+from common.machine.processes.children import PARENT_DEATH_COMMAND
 from tests.deploy.manifests import Manifests, Object, environment_of
 from tests.deploy.typed_programs import path_with
 from tests.doubles.kubernetes.node import is_jobs

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from common.providers.runtime.cluster import KubernetesRuntime
-from common.providers.runtime.permissions import NEEDED
+from common.providers.runtime.cluster.permissions import NEEDED
+from common.providers.runtime.cluster.runtime import KubernetesRuntime
 from common.settings import Settings, from_env
 from tests.deploy.manifests import (
     COMMANDS,

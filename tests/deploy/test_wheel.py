@@ -18,7 +18,7 @@ from tests.servers import ROOT
 INSIDE = """
 import os, sys
 import common, web, workers, celeryconfig
-from common.services.health.schema import upgrade
+from common.services.upkeep.schema import upgrade
 from web.app import create_app
 here = os.environ["WHEEL"]
 assert all(module.__file__.startswith(here) for module in (common, web, workers, celeryconfig))

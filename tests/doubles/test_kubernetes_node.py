@@ -9,10 +9,10 @@ import pytest
 import requests
 
 from common.providers.runtime import Runtime
-from common.providers.runtime.cluster import KubernetesRuntime
-from common.values.app import App, AppPhase, AppState, Version
-from common.values.check import Check, CheckPhase, CheckState
+from common.providers.runtime.cluster.runtime import KubernetesRuntime
+from common.values.delivery.app import App, AppPhase, AppState, Version
 from common.values.repository import Source
+from common.values.testing.check import Check, CheckPhase, CheckState
 from tests.doubles.kubernetes import ClusterDouble
 from tests.doubles.kubernetes.node import ProcessNode, SimulatedNode
 from tests.e2e.instance import wait_until

@@ -19,7 +19,7 @@ from tests.e2e.instance import running
 from tests.e2e.origin import served_repository
 from tests.e2e.recording import Recorder
 from tests.web.gateway.upstream import upstream
-from web.http.operations import EXAMPLES
+from web.http.description.operations import EXAMPLES
 
 NOT_CALLED = {"receive_gitea", "read_metrics"}
 """The first belongs to another forge; the example of the second is in the program."""

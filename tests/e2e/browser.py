@@ -21,7 +21,7 @@ from playwright.sync_api import (
 )
 
 from tests.patience import PATIENCE_MS
-from web.page import STATIC
+from web.page.routes import STATIC
 
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",

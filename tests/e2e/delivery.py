@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 
-from common.machine.children import PARENT_DEATH_COMMAND
+from common.machine.processes.children import PARENT_DEATH_COMMAND
 from tests.e2e.instance import ROOT, Instance, wait_until
 from tests.e2e.story import Story
 from tests.processes import lives

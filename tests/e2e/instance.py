@@ -15,7 +15,7 @@ from pathlib import Path
 import psutil
 import requests
 
-from common.machine.children import PARENT_DEATH_COMMAND
+from common.machine.processes.children import PARENT_DEATH_COMMAND
 from tests.patience import PATIENCE_SECONDS
 from tests.ports import APP_PORTS, free_port
 

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from common.names import RECEIPTS_REF
+from common.values.names import RECEIPTS_REF
 from tests.e2e.instance import ROOT, Instance, wait_until
 from tests.providers.git_tree import git
 

@@ -13,8 +13,8 @@ from typing import TypeVar
 import pytest
 
 from common.errors import ProviderRefused
-from common.names import RECEIPTS_REF
 from common.providers.forge import Forge
+from common.values.names import RECEIPTS_REF
 from common.values.repository import Repository
 from tests.providers.git_tree import WorkTree, git
 

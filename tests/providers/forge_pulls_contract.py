@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from common.providers.forge import Forge
-from common.values.pull_request import PullPicture, PullRequest, PullState
+from common.values.delivery.pull_request import PullPicture, PullRequest, PullState
 from common.values.repository import Repository
 from tests.png import solid
 from tests.providers.forge_contract import twice

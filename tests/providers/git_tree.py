@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from common.machine.git_environment import git_environment, identity
+from common.machine.git.environment import git_environment, identity
 from tests.patience import PATIENCE_SECONDS
 
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from common.errors import ProviderUnavailable
-from common.providers.runtime.cluster import KubernetesRuntime
-from common.providers.runtime.kube import connect
+from common.providers.runtime.cluster.client import connect
+from common.providers.runtime.cluster.runtime import KubernetesRuntime
 from common.settings import KubernetesSettings, from_env
-from common.values.app import App, Space, Version
+from common.values.delivery.app import App, Space, Version
 from common.values.repository import Source
 from tests.doubles.kubernetes import ClusterDouble
 from tests.providers.runtime_contract import version_of

@@ -15,9 +15,9 @@ import pytest
 
 from common.errors import ProviderRefused
 from common.providers.runtime import Runtime
-from common.values.app import App, AppPhase, AppState, Space, Spec, Version
-from common.values.check import Check, CheckPhase, CheckState
+from common.values.delivery.app import App, AppPhase, AppState, Space, Spec, Version
 from common.values.repository import Source
+from common.values.testing.check import Check, CheckPhase, CheckState
 from tests.patience import PATIENCE_SECONDS
 
 T = TypeVar("T")

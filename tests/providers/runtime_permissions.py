@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from common.providers.runtime.permissions import APPLY, Permission
+from common.providers.runtime.cluster.permissions import APPLY, Permission
 
 Right = tuple[str, str, str]
 """group (empty for the core), resource (`pods/log` for a part), verb."""

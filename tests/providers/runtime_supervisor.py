@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import ProviderUnavailable
-from common.machine.children import PARENT_DEATH_COMMAND, base_environment
-from common.machine.git_environment import git_environment
-from common.machine.ports import PortRange
+from common.machine.git.environment import git_environment
+from common.machine.processes.children import PARENT_DEATH_COMMAND, base_environment
+from common.network.port_ranges import PortRange
 from common.providers.runtime import ProcessRuntime
-from common.values.app import Version
+from common.values.delivery.app import Version
 from common.values.repository import Source
 from tests.patience import PATIENCE_SECONDS
 from tests.ports import APP_PORTS

@@ -12,7 +12,7 @@ import pytest
 
 from common.errors import ProviderUnavailable
 from common.providers.advisories import Advisories, examine
-from common.values.packages import Package
+from common.values.testing.packages import Package
 
 
 def advisory(

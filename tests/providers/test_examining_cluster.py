@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from common.findings import Finding
-from common.providers.runtime.cluster_examination import examine_cluster
-from common.providers.runtime.kube import connect
-from common.providers.runtime.permissions import NEEDED
+from common.providers.runtime.cluster.client import connect
+from common.providers.runtime.cluster.examination import examine_cluster
+from common.providers.runtime.cluster.permissions import NEEDED
 from common.settings import from_env
+from common.values.finding import Finding
 from tests.doubles.kubernetes import ClusterDouble
 from tests.patience import PATIENCE_SECONDS
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from common.findings import Finding
 from common.providers.forge.gitea.server_examination import examine_gitea
 from common.settings import from_env
+from common.values.finding import Finding
 from tests.doubles.gitea import Fault, GiteaDouble
 from tests.patience import PATIENCE_SECONDS
 

@@ -13,7 +13,7 @@ import pytest
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.forge import BareForge
-from common.values.pull_request import PullState
+from common.values.delivery.pull_request import PullState
 from common.values.repository import Repository
 from tests.patience import PATIENCE_SECONDS
 from tests.providers.forge_commits_contract import CommitsContract, CommitsInDetailContract

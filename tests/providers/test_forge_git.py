@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import CutShort
-from common.machine import git_limits
+from common.machine.git import limits
 from common.providers.forge import git
 from tests.providers.forge_contract import refused
 
@@ -22,10 +22,10 @@ def test_a_git_process_has_limits_and_so_have_its_children() -> None:
     said = git.run(None, *_says("cat /proc/self/limits")).line
     found = {line[:26].strip(): line[26:].split()[:2] for line in said.splitlines()}
 
-    most = {"Max data size": git_limits.MEMORY_BYTES, "Max cpu time": git_limits.CPU_SECONDS,
-            "Max file size": git_limits.FILE_BYTES, "Max core file size": 0}  # fmt: skip
+    most = {"Max data size": limits.MEMORY_BYTES, "Max cpu time": limits.CPU_SECONDS,
+            "Max file size": limits.FILE_BYTES, "Max core file size": 0}  # fmt: skip
     assert {name: found[name] for name in most} == {name: [str(value)] * 2 for name, value in most.items()}
-    assert resource.getrlimit(resource.RLIMIT_DATA)[0] != git_limits.MEMORY_BYTES
+    assert resource.getrlimit(resource.RLIMIT_DATA)[0] != limits.MEMORY_BYTES
 
 
 def test_a_git_that_takes_too_long_was_cut_short() -> None:

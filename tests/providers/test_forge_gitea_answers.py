@@ -9,7 +9,7 @@ import pytest
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.forge.gitea import GiteaForge
 from common.providers.forge.gitea.features import parse_version
-from common.values.pull_request import PullComment, PullState
+from common.values.delivery.pull_request import PullComment, PullState
 from tests.doubles.gitea import GiteaDouble, basic
 from tests.doubles.gitea.pulls import add_review, change_pull
 from tests.providers.forge_contract import refused

@@ -6,7 +6,7 @@ import pytest
 
 from common.errors import ProviderUnavailable
 from common.providers.forge.gitea import GiteaForge
-from common.values.pull_request import PullPicture
+from common.values.delivery.pull_request import PullPicture
 from tests.doubles.gitea import Fault, GiteaDouble
 from tests.png import solid
 from tests.providers.git_tree import WorkTree

@@ -6,7 +6,7 @@ import pytest
 import requests
 
 from common.providers.forge.gitea import GiteaForge
-from common.values.commit_status import CommitStatus, StatusState
+from common.values.delivery.commit_status import CommitStatus, StatusState
 from common.values.repository import Credential, Repository
 from tests.doubles.gitea import GiteaDouble
 from tests.doubles.gitea.model import Repo, User

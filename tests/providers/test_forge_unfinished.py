@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from common.machine.git_locks import ABANDONED_SECONDS
+from common.machine.git.leftover_locks import ABANDONED_SECONDS
 from common.providers.forge import BareForge, git
 from common.values.repository import Repository
 from tests.providers.git_tree import WorkTree

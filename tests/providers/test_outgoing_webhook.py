@@ -11,7 +11,7 @@ import pytest
 
 from common.errors import Invalid
 from common.providers.outgoing_webhook import check_webhook_address, send, signed_headers
-from common.values.notice import Dispatch
+from common.values.delivery.notice import Dispatch
 from tests.doubles.webhook_receiver import WebhookReceiver
 
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"

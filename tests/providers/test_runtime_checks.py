@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from common.providers.runtime import ProcessRuntime
-from common.values.app import Space, Version
-from common.values.check import CheckPhase
+from common.values.delivery.app import Space, Version
+from common.values.testing.check import CheckPhase
 from common.values.variable_set import Variables
 from tests.attacks.bombs import tree_bomb
 from tests.deep_folders import remove_deep

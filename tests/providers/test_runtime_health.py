@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from common.providers.runtime import ProcessRuntime
-from common.values.app import App, AppPhase, AppState, Health, Space
+from common.values.delivery.app import App, AppPhase, AppState, Health, Space
 from tests.providers.runtime_contract import settled
 from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, supervised
 

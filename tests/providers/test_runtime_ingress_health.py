@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from common.providers.runtime.ingress_health import IngressRoute, wrong_answer
+from common.providers.runtime.cluster.ingress_health import IngressRoute, wrong_answer
 
 OWN = "https://shop.example.org"
 

@@ -9,7 +9,7 @@ import pytest
 
 from common.errors import AccessDenied, ProviderUnavailable
 from common.providers.runtime import Runtime
-from common.values.app import AppPhase
+from common.values.delivery.app import AppPhase
 from tests.doubles.kubernetes import ClusterDouble
 from tests.providers.runtime_cluster import SPACE, STAGING, runtime_on, version
 from tests.providers.runtime_contract import settled

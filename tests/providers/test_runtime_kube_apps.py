@@ -11,8 +11,8 @@ import pytest
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.runtime import Runtime
-from common.values.app import App, AppPhase, Space
-from common.values.check import CheckPhase
+from common.values.delivery.app import App, AppPhase, Space
+from common.values.testing.check import CheckPhase
 from common.values.variable_set import Variables
 from tests.doubles.kubernetes import ClusterDouble
 from tests.doubles.kubernetes.schemas import why_invalid

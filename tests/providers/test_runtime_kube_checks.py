@@ -11,13 +11,14 @@ from typing import Any
 import pytest
 
 from common.errors import ProviderUnavailable
-from common.providers.runtime import Runtime, places
-from common.providers.runtime.reasons import judge_check
-from common.values.check import Check, CheckPhase, CheckState
+from common.providers.runtime import Runtime
+from common.providers.runtime.cluster_objects import names
+from common.providers.runtime.cluster_objects.reasons import judge_check
+from common.values.testing.check import Check, CheckPhase, CheckState
 from tests.doubles.kubernetes import ClusterDouble
 from tests.providers.runtime_cluster import SPACE, again, runtime_on, version
 from tests.providers.runtime_contract import check_of, finished, until
-from workers.runtime_calls import run_check
+from workers.execution.provider_calls import run_check
 
 NOW = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 
@@ -137,7 +138,7 @@ def test_a_check_whose_node_is_gone_is_made_anew_beside_the_pod_that_stays(
     check = _check("sleep 600")
     runtime.ensure_check(check)
     (name,) = until(lambda: cluster.names("pods", SPACE.namespace))
-    began = cluster.object("jobs", SPACE.namespace, places.check_name("c"))["metadata"]["uid"]
+    began = cluster.object("jobs", SPACE.namespace, names.check_name("c"))["metadata"]["uid"]
     with cluster.standing_still():
         status = _pod({"running": {"startedAt": _at(0)}}, phase="Running", conditions=[GOES])["status"]
         pod = cluster.object("pods", SPACE.namespace, name) | {"status": status}
@@ -151,7 +152,7 @@ def test_a_check_whose_node_is_gone_is_made_anew_beside_the_pod_that_stays(
 
     made = again(lambda: run_check(runtime, check))
     assert made.phase is CheckPhase.RUNNING
-    assert cluster.object("jobs", SPACE.namespace, places.check_name("c"))["metadata"]["uid"] != began
+    assert cluster.object("jobs", SPACE.namespace, names.check_name("c"))["metadata"]["uid"] != began
 
 
 def test_a_check_whose_reports_are_gone_with_its_pod_is_made_anew(runtime: Runtime, cluster: ClusterDouble) -> None:

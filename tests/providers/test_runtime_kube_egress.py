@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from common.errors import Misconfigured
-from common.providers.runtime.egress_policies import look_outside
-from common.values.check import Check
+from common.providers.runtime.cluster_objects.egress_policies import look_outside
 from common.values.egress import Egress, Network
+from common.values.testing.check import Check
 from common.values.variable_set import Variables
 from tests.doubles.kubernetes import ClusterDouble
 from tests.doubles.kubernetes.schemas import why_invalid

@@ -9,8 +9,8 @@ import pytest
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.runtime import Runtime
-from common.values.app import AppPhase, AppState
-from common.values.check import CheckPhase, CheckState
+from common.values.delivery.app import AppPhase, AppState
+from common.values.testing.check import CheckPhase, CheckState
 from tests.doubles.kubernetes import ClusterDouble
 from tests.providers.runtime_cluster import SPACE, STAGING, again, runtime_on, version
 from tests.providers.runtime_contract import check_of, until

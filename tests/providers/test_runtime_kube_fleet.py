@@ -11,9 +11,9 @@ import pytest
 
 from common.errors import ProviderRefused
 from common.providers.runtime import Fleet
-from common.providers.runtime.kube import connect
-from common.providers.runtime.pods import KubernetesFleet
-from common.values.agent_pod import AgentPod, PodPhase, PodState
+from common.providers.runtime.cluster.agent_pods import KubernetesFleet
+from common.providers.runtime.cluster.client import connect
+from common.values.runs.agent_pod import AgentPod, PodPhase, PodState
 from tests.doubles.kubernetes import ClusterDouble
 from tests.doubles.kubernetes.schemas import why_invalid
 from tests.providers.runtime_cluster import again, settings_for

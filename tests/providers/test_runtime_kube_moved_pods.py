@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from common.providers.runtime import places
-from common.providers.runtime.cluster import KubernetesRuntime
-from common.values.app import AppPhase, AppState
+from common.providers.runtime.cluster.runtime import KubernetesRuntime
+from common.providers.runtime.cluster_objects import names
+from common.values.delivery.app import AppPhase, AppState
 from common.values.repository import Source
 from tests.doubles.kubernetes import ClusterDouble
 from tests.providers.runtime_cluster import PRODUCTION, SPACE, runtime_on, version
@@ -46,7 +46,7 @@ def test_a_live_version_whose_new_pod_can_not_start_yet_is_waited_for(
 ) -> None:
     cluster.script("registry.test/shop", kind, **how)
     (pod,) = cluster.names("pods", SPACE.namespace)
-    runtime._cluster.delete(places.path("pods", SPACE.namespace, pod))
+    runtime._cluster.delete(names.path("pods", SPACE.namespace, pod))
 
     until(lambda: _read(runtime).code is not None)
     state = _read(runtime)
@@ -60,7 +60,7 @@ NEW = Source("http://forge.test/shop.git", "aiworker", "another password")
 
 
 def _source_password(cluster: ClusterDouble) -> str:
-    name = places.source_secret("production", "v2")
+    name = names.source_secret("production", "v2")
     return base64.b64decode(cluster.object("secrets", SPACE.namespace, name)["data"]["password"]).decode()
 
 
@@ -76,7 +76,7 @@ def test_a_new_pod_that_can_not_check_out_gets_the_present_credential(
 
     cluster.script("registry.test/shop", "checkout", exit_code=21, message="Authentication failed")
     pod = cluster.names("pods", SPACE.namespace)[0]
-    runtime._cluster.delete(places.path("pods", SPACE.namespace, pod))
+    runtime._cluster.delete(names.path("pods", SPACE.namespace, pod))
     until(lambda: _code_of(runtime, "v2") == "checkout_failed")
     runtime.ensure_app(PRODUCTION, renewed)
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from common.providers.runtime.cluster import KubernetesRuntime
-from common.providers.runtime.reasons import judge_check
-from common.values.app import App
-from common.values.check import CheckEnd, CheckPhase
+from common.providers.runtime.cluster.runtime import KubernetesRuntime
+from common.providers.runtime.cluster_objects.reasons import judge_check
+from common.values.delivery.app import App
 from common.values.needs import Needs, ServiceKind, ServiceNeed
+from common.values.testing.check import CheckEnd, CheckPhase
 from common.values.variable_set import Variables
 from tests.doubles.kubernetes import ClusterDouble
 from tests.providers.runtime_cluster import SPACE, runtime_on, version

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from common.providers.runtime import Fleet, Runtime
-from common.providers.runtime.kube import connect
-from common.providers.runtime.permissions import NEEDED
-from common.providers.runtime.pods import KubernetesFleet
-from common.values.agent_pod import AgentPod, PodPhase
+from common.providers.runtime.cluster.agent_pods import KubernetesFleet
+from common.providers.runtime.cluster.client import connect
+from common.providers.runtime.cluster.permissions import NEEDED
+from common.values.runs.agent_pod import AgentPod, PodPhase
 from tests.doubles.kubernetes import ClusterDouble
 from tests.providers.runtime_cluster import PRODUCTION, SPACE, STAGING, runtime_on, settings_for, version
 from tests.providers.runtime_contract import check_of, finished, settled, until

@@ -10,8 +10,8 @@ import pytest
 
 from common.providers.runtime import Runtime
 from common.settings import MOST_PREVIEWS
-from common.values.app import App, AppPhase
-from common.values.check import CheckPhase
+from common.values.delivery.app import App, AppPhase
+from common.values.testing.check import CheckPhase
 from tests.doubles.kubernetes import ClusterDouble
 from tests.providers.runtime_cluster import PRODUCTION, SPACE, STAGING, runtime_on, version
 from tests.providers.runtime_contract import check_of, finished, settled

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from common.providers.runtime import places
-from common.providers.runtime.cluster import KubernetesRuntime
-from common.values.app import AppPhase, AppState
+from common.providers.runtime.cluster.runtime import KubernetesRuntime
+from common.providers.runtime.cluster_objects import names
+from common.values.delivery.app import AppPhase, AppState
 from tests.doubles.kubernetes import ClusterDouble
 from tests.providers.runtime_cluster import PRODUCTION, SPACE, runtime_on, version
 from tests.providers.runtime_contract import settled, until
@@ -39,7 +39,7 @@ def test_a_version_that_is_put_back_and_fails_is_live_once_its_pods_are_ready(
     runtime.ensure_app(PRODUCTION, version("v1"))
     assert settled(runtime, PRODUCTION, "v1").phase is AppPhase.LIVE
     cluster.script("registry.test/shop", "crash", exit_code=3)
-    runtime._cluster.delete(places.path("deployments", SPACE.namespace, "production"))
+    runtime._cluster.delete(names.path("deployments", SPACE.namespace, "production"))
     _put_back(runtime, "v1")
     failed = settled(runtime, PRODUCTION, "v1")
     assert (failed.phase, failed.code) == (AppPhase.FAILED, "exited")

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from common.providers.runtime import Runtime
-from common.values.app import Space
+from common.values.delivery.app import Space
 from tests.doubles.kubernetes import ClusterDouble
 from tests.providers.runtime_cluster import SPACE, runtime_on, version
 from tests.providers.runtime_contract import ChecksContract, MakeVersion, RuntimeContract

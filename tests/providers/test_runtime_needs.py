@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from common.providers.runtime import Runtime
-from common.values.app import App, AppPhase, Space, Spec, Version
-from common.values.check import Check, CheckEnd, CheckPhase
+from common.values.delivery.app import App, AppPhase, Space, Spec, Version
 from common.values.needs import Needs
 from common.values.repository import Source
+from common.values.testing.check import Check, CheckEnd, CheckPhase
 from common.values.variable_set import Variables
 from tests.doubles.kubernetes import ClusterDouble
 from tests.doubles.kubernetes.node import ProcessNode

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from common.providers.runtime import ProcessRuntime
-from common.values.app import App, AppPhase, AppState, Space
+from common.values.delivery.app import App, AppPhase, AppState, Space
 from tests.providers.runtime_contract import settled, until
 from tests.providers.runtime_supervisor import Repository, get, supervised
-from workers.supervisor.overload import LEAST_PROJECTS, STARTS_AT_ONCE, Overload, StartTurn
+from workers.supervisor.units.overload import LEAST_PROJECTS, STARTS_AT_ONCE, Overload, StartTurn
 
 
 @pytest.fixture

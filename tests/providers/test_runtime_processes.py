@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from common.providers.runtime import ProcessRuntime
-from common.values.app import App, AppPhase, AppState, Health, Space
+from common.values.delivery.app import App, AppPhase, AppState, Health, Space
 from common.values.variable_set import Variables
 from tests.patience import PATIENCE_SECONDS
 from tests.processes import lives

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from common.providers.runtime import ProcessRuntime
-from common.values.app import App, AppPhase, AppState, Space, Version
+from common.values.delivery.app import App, AppPhase, AppState, Space, Version
 from common.values.variable_set import Variables
 from tests.providers.runtime_contract import settled, until
 from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, get, supervised

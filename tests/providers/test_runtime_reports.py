@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from common.providers.runtime import Runtime
-from common.values.app import Space
-from common.values.check import Check, CheckPhase, CheckState
-from common.values.collected_reports import CollectedReports, pack
-from common.values.coverage import Coverage, FileCoverage
+from common.values.delivery.app import Space
 from common.values.needs import Needs
 from common.values.repository import Source
-from common.values.test_report import TestCase, TestReport, TestResult
+from common.values.testing.check import Check, CheckPhase, CheckState
+from common.values.testing.collected_reports import CollectedReports, pack
+from common.values.testing.coverage import Coverage, FileCoverage
+from common.values.testing.test_report import TestCase, TestReport, TestResult
 from common.values.variable_set import Variables
 from tests.doubles.kubernetes import ClusterDouble
 from tests.doubles.kubernetes.node import ProcessNode

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from common.providers.runtime import ProcessRuntime
-from common.values.app import App, AppPhase, Space
+from common.values.delivery.app import App, AppPhase, Space
 from common.values.repository import Source
 from tests.providers.runtime_contract import check_of, finished, settled
 from tests.providers.runtime_supervisor import RUN_WEB_APP, WEB_APP, Repository, get, supervised

@@ -12,7 +12,7 @@ import pytest
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.runtime import ProcessRuntime, runtime
 from common.settings import settings
-from common.values.app import App, AppPhase, Space
+from common.values.delivery.app import App, AppPhase, Space
 from tests.patience import PATIENCE_SECONDS
 from tests.processes import lives, words
 from tests.providers.runtime_contract import check_of, finished, settled, until
@@ -160,7 +160,7 @@ def test_the_settings_choose_the_runtime() -> None:
 def _guards(supervisor: Supervisor) -> list[psutil.Process]:
     """The guards that run; one that has been killed is none, also before its parent has noticed."""
     children = psutil.Process(supervisor.process.pid).children()
-    return [one for one in children if "workers.supervisor.guard" in words(one)]
+    return [one for one in children if "workers.supervisor.units.orphan_guard" in words(one)]
 
 
 def _family(supervisor: Supervisor, repository: Repository) -> list[int]:

@@ -13,8 +13,8 @@ import pytest
 
 from common.providers.forge.gitea.client import Client
 from common.providers.forge.gitea.run_users import PREFIX
-from common.providers.runtime import places
-from common.providers.runtime.kube import Cluster, connect
+from common.providers.runtime.cluster.client import Cluster, connect
+from common.providers.runtime.cluster_objects import names as places
 from tests.doubles.gitea import GiteaDouble
 from tests.real.patience import Patient
 from tests.real.servers import KUBECONFIG, Names, Server, namespaces_of

@@ -6,8 +6,8 @@ import os
 from dataclasses import dataclass
 
 from common.providers.forge.gitea.client import Client
-from common.providers.runtime import places
-from common.providers.runtime.kube import Cluster
+from common.providers.runtime.cluster.client import Cluster
+from common.providers.runtime.cluster_objects import names as places
 from tests.e2e.elsewhere import Places
 
 KUBECONFIG = os.environ.get("KUBECONFIG")

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from common.errors import ProviderRefused
-from common.providers.runtime.kube import connect
-from common.providers.runtime.places import path
-from common.providers.runtime.pods import KubernetesFleet
+from common.providers.runtime.cluster.agent_pods import KubernetesFleet
+from common.providers.runtime.cluster.client import connect
+from common.providers.runtime.cluster_objects.names import path
 from common.settings import from_env
-from common.values.agent_pod import AgentPod, PodPhase
+from common.values.runs.agent_pod import AgentPod, PodPhase
 from tests.real.patience import again_slowly
 
 SECONDS = 240.0

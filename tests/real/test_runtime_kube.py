@@ -19,9 +19,9 @@ import pytest
 from common.errors import ProviderRefused
 from common.providers.forge.gitea.client import Client
 from common.providers.runtime import Runtime
-from common.providers.runtime.cluster import KubernetesRuntime
+from common.providers.runtime.cluster.runtime import KubernetesRuntime
 from common.settings import from_env
-from common.values.app import App, AppPhase, AppState, Space, Version
+from common.values.delivery.app import App, AppPhase, AppState, Space, Version
 from common.values.repository import Source
 from tests.providers.git_tree import git
 from tests.providers.runtime_contract import MakeVersion, RuntimeContract, version_of, with_spec

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from common.providers.forge.gitea.run_users import username_of
-from common.providers.runtime.kube import Cluster
+from common.providers.runtime.cluster.client import Cluster
 from tests.e2e.elsewhere import StoryElsewhere, tell_shortly
 from tests.e2e.instance import running, wait_until
 from tests.e2e.origin import served_repository

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from common.models import Agent, Project
-from common.names import new_id
-from common.services.runs.runners import has_claimable_run
-from common.services.runs.stuck import record_and_watch
+from common.services.agent_api.agent_api import has_claimable_run
+from common.services.agent_api.stuck import record_and_watch
 from common.services.spend.model_calls import MadeCall
 from common.transaction import snapshot
-from common.values.model_provider import TokenCount
+from common.values.names import new_id
+from common.values.runs.model_provider import TokenCount
 from tests import builders
 from tests.sequences import machinery
 from tests.sequences.stage import Act, ActingAgent, HeldRun, NothingToDo, Stage

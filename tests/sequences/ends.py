@@ -6,20 +6,20 @@ from typing import Any
 
 from sqlalchemy import select
 
-from common.envelopes import read_keys
 from common.models import Deployment, Job, Project, Run, Task, TaskGroup
 from common.models.base import Base
 from common.models.delivery import Receipt
 from common.models.task import TaskDependency
 from common.providers.forge import local_forge
 from common.providers.runtime import runtime
-from common.services.audit import seal_events
-from common.services.audit_checks import check_audit
-from common.services.runs.runners import has_claimable_run
-from common.signing import public_key
-from common.states import GROUP_LIVE
+from common.secrets.envelopes import read_keys
+from common.secrets.signing import public_key
+from common.services.activity.audit import seal_events
+from common.services.activity.audit_checks import check_audit
+from common.services.agent_api.agent_api import has_claimable_run
 from common.transaction import snapshot
-from common.values.pull_request import PullState
+from common.values.delivery.pull_request import PullState
+from common.values.states import GROUP_LIVE
 from tests.sequences import agents, machinery
 from tests.sequences.invariants import check
 from tests.sequences.stage import ActingAgent, Stage

@@ -14,9 +14,9 @@ from common.models import Agent, Deployment, EventRow, GroupMember, Job, Project
 from common.models.journal import Feed
 from common.models.spend import ModelCall, SpendCounter
 from common.models.task import TaskDependency
-from common.services.spend.spend_counters import end_of_work
-from common.states import GROUP_LIVE, RunState, TaskState
+from common.services.caps.spend_counters import end_of_work
 from common.transaction import snapshot
+from common.values.states import GROUP_LIVE, RunState, TaskState
 from tests.providers.git_tree import git
 from tests.sequences.stage import Stage
 

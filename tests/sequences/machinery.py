@@ -9,10 +9,10 @@ from unittest import mock
 
 from sqlalchemy import select, update
 
-from common.database import UtcDateTime
+from common.database.engines import UtcDateTime
 from common.models import Job, Mark, Task
 from common.models.base import Base
-from common.services import jobs as rows
+from common.services.activity import jobs as rows
 from common.transaction import Transaction, snapshot, transactional
 from tests.sequences.stage import Act, Stage
 from workers import sweeps

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from common.models import Deployment, Job, Task
-from common.states import Role
+from common.values.states import Role
 from tests.sequences.stage import Act, NothingToDo, Stage
 
 MOST_TASKS = 6

@@ -20,10 +20,10 @@ from sqlalchemy import select
 
 from common.models import Deployment, Job, Project, Question, Run, Task, TaskGroup
 from common.providers.forge import local_forge
-from common.services.runs.agents import create_local_enrolment
-from common.states import Role
+from common.services.agents.agents import create_local_enrolment
 from common.transaction import snapshot
 from common.values.repository import Repository
+from common.values.states import Role
 from tests import builders
 from tests.patience import PATIENCE_SECONDS
 from tests.providers.git_tree import git

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from common.machine.bubblewrap import find_sandbox
+from common.machine.programs.bubblewrap import find_sandbox
 from tests.e2e.delivery import Traces, agent, listening
 from tests.e2e.instance import running, wait_until
 from tests.e2e.origin import served_repository

@@ -5,15 +5,15 @@ from __future__ import annotations
 import ast
 import re
 
-from common.services.runs.reviewing import CHANGES_REQUESTED
-from common.services.tasks.red_base import BASE_IS_RED
+from common.services.proof.red_base import BASE_IS_RED
+from common.services.review.agent_review import CHANGES_REQUESTED
 from common.services.tasks.task_details import CHECKS
-from common.values.agent_review import NO_REVIEW, OVERRULED
-from common.values.commit_status import StatusCode
+from common.values.delivery.commit_status import StatusCode
+from common.values.testing.agent_review import NO_REVIEW, OVERRULED
 from tests.servers import ROOT
 from tests.web.page_states import words
-from workers.jobs.proof import NO_DEFAULT_BRANCH
-from workers.jobs.untested_lines import UNTESTED
+from workers.proof.forge.forge_checks import NO_DEFAULT_BRANCH
+from workers.proof.untested_lines import UNTESTED
 
 
 def checks_words() -> set[str]:

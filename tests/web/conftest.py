@@ -10,11 +10,11 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from common import database
-from common.feed import client as redis_client
+from common.database import engines
+from common.events.feed import client as redis_client
 from common.models.account import User
 from common.settings import settings
-from common.states import Role
+from common.values.states import Role
 from tests import builders, rings
 from tests.patience import PATIENCE_SECONDS
 from tests.standstills import bear_standstills
@@ -44,7 +44,7 @@ def made_apps(folder: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> 
     # It would read the stream and the database of whatever the next test is.
     assert end_hub(PATIENCE_SECONDS)
     rings.settle()
-    database.dispose_engines()
+    engines.dispose_engines()
     settings.cache_clear()
 
 

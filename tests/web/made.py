@@ -8,13 +8,13 @@ from common.models import GroupTest, TaskGroup
 from common.models.project import Project
 from common.models.run import Run
 from common.models.task import PreviewPicture, Proposal, Question, Task, TaskCheck
-from common.names import new_id, new_question_id
-from common.services.access import Caller
 from common.services.projects import projects
+from common.services.requests.access import Caller
 from common.services.tasks import tasks
 from common.services.tasks.tasks import NewTask
-from common.states import GroupState, ProjectState, Role, RunState, TaskState
 from common.transaction import Transaction, transactional
+from common.values.names import new_id, new_question_id
+from common.values.states import GroupState, ProjectState, Role, RunState, TaskState
 
 MISSING_ID = "00000000-0000-7000-8000-000000000000"
 SHA = "a" * 40

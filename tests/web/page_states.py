@@ -1,4 +1,4 @@
-"""The page's lists of states, roles and priorities: one module, made from common/states.py.
+"""The page's lists of states, roles and priorities: one module, made from common/values/states.py.
 
 `python -m tests.web.page_states` writes it. tests/web/test_page_states.py compares the committed file with what this
 module makes.
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import Enum, StrEnum
 
-from common.states import (
+from common.values.states import (
     AGENT_EDGES,
     GROUP_EDGES,
     GROUP_LIVE,
@@ -24,7 +24,7 @@ from common.states import (
     Role,
     TaskState,
 )
-from web.page import STATIC
+from web.page.routes import STATIC
 
 PATH = STATIC / "app/words/states.mjs"
 WIDTH = 120
@@ -68,7 +68,7 @@ def module() -> str:
     }
     return "\n".join(
         [
-            "// Generated from common/states.py by `python -m tests.web.page_states`; not to be edited.",
+            "// Generated from common/values/states.py by `python -m tests.web.page_states`; not to be edited.",
             "",
             "// Roles and priorities from the lowest to the highest; states in the order of their usual course.",
             *(_line(name, words(of)) for name, of in LISTS.items()),

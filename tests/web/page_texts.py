@@ -9,11 +9,11 @@ import re
 from collections.abc import Iterator
 from enum import Enum
 
-from common import states
+from common.values import states
 from tests.web.checks_words import checks_words
 from tests.web.page_states import words
-from web.bundling.bundles import bundle
-from web.page import STATIC
+from web.page.bundles import bundle
+from web.page.routes import STATIC
 
 APP = STATIC / "app"
 CATALOGUES = APP / "languages/es.mjs", APP / "languages/es-later.mjs"

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask.testing import FlaskClient
 
-from common.states import Role
+from common.values.states import Role
 from tests.web.world import World
 
 

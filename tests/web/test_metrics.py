@@ -9,10 +9,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from common import database
+from common.database import engines
 from common.services.spend.model_calls import record_calls
 from common.settings import settings
-from common.states import ProjectState, TaskState
+from common.values.states import ProjectState, TaskState
 from tests.ports import free_port
 from tests.web.api.test_spend import a_call
 from tests.web.conftest import AppOn
@@ -75,7 +75,7 @@ def test_it_answers_without_its_database(
 
     monkeypatch.setenv("AIWORKER_DATABASE_URL", f"mysql+pymysql://nobody@127.0.0.1:{free_port()}/gone")
     settings.cache_clear()
-    database.dispose_engines()
+    engines.dispose_engines()
 
     # What this process counted itself, such as calls of models in other tests, needs no database.
     counted = {sample: value for sample, value in told.items() if sample[0].startswith("aiworker_model_")}

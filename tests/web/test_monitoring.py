@@ -11,12 +11,12 @@ import yaml
 from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
-from common.jobs import Queue
+from common.jobs.catalogue import Queue
 from common.models import Mark
-from common.services.access import Caller
+from common.services.requests.access import Caller
 from common.services.spend.model_calls import record_calls
-from common.states import AgentState, GroupState, JobState, Role, RunState, TaskState
 from common.transaction import Transaction, transactional
+from common.values.states import AgentState, GroupState, JobState, Role, RunState, TaskState
 from tests.servers import ROOT
 from tests.web.api.test_spend import a_call
 from tests.web.made import a_project, a_task

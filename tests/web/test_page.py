@@ -15,7 +15,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from common.settings import settings
-from web.page import STATIC, addresses_of_previews, page
+from web.page.routes import STATIC, addresses_of_previews, page
 
 OURS = sorted(
     path

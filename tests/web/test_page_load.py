@@ -11,7 +11,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from web.page import page
+from web.page.routes import page
 
 MOST_BYTES = 150_000
 MOST_REQUESTS = 15

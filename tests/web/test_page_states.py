@@ -8,13 +8,13 @@ from enum import Enum
 
 import pytest
 
-from common import states
-from common.events import Event
+from common.events.catalogue import Event
 from common.machine.text import camel_case
-from common.states import By
+from common.values import states
+from common.values.states import By
 from tests.web.page_states import PATH, module, words
 from tests.web.server_texts import ROOT
-from web.page import STATIC
+from web.page.routes import STATIC
 
 ENUMS: dict[str, type[Enum]] = {
     name: of

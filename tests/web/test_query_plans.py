@@ -17,11 +17,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import Connection
 
-from common import database
+from common.database import engines
 from common.models import Agent, Job, Project, Run, Task, TaskGroup
 from common.models.base import Base
 from common.services.tasks import word_search
-from common.states import DeploymentState, Environment, GroupState, JobState, Role, TaskState
+from common.values.states import DeploymentState, Environment, GroupState, JobState, Role, TaskState
 from tests import builders
 from tests.sent_statements import noting
 from tests.web.world import World, all_of
@@ -47,8 +47,8 @@ FEW = {
 """Tables that do not grow with the work that is done, and why. Every other table grows."""
 
 KNOWN: dict[str, str] = {
-    "common/queue.py:ring_due": "sorts the jobs that are due",
-    "common/services/health/measures.py:_count": "metrics count all tasks and groups by state, in an index alone",
+    "common/jobs/queue.py:ring_due": "sorts the jobs that are due",
+    "common/services/activity/metrics.py:_count": "metrics count all tasks and groups by state, in an index alone",
     "common/services/spend/today.py:spent_today": "sorts the sums of the calls of one day",
     "common/services/spend/totals.py:read_spend": "sorts the sums of the calls of the days that are asked for",
     "common/services/tasks/question_deadlines.py:watch_questions": "sorts the questions that are due",
@@ -199,7 +199,7 @@ def test_no_query_reads_or_sorts_a_whole_table_that_grows(plain_app: Flask) -> N
     one = an_instance(plain_app)
     with captured() as sent:
         walk(plain_app, one)
-    with database.engine(reads=True).connect() as connection:
+    with engines.engine(reads=True).connect() as connection:
         connection.execute(word_search.LIST_WORDS)
         connection.execute(word_search.HOLD_WAITING)
         found = {

@@ -20,20 +20,20 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select, update
 
-from common.jobs import PREPARE_RUN, SCHEDULE_TASKS, Kind
+from common.jobs.catalogue import PREPARE_RUN, SCHEDULE_TASKS, Kind
 from common.models import Deployment, EventRow, Job, Project, Task, TaskGroup, User
 from common.models.base import Base
 from common.providers.forge import forge, local_forge
 from common.providers.runtime import runtime
-from common.services.access import Caller, acting
-from common.services.delivery import deployments
+from common.services.agents import agents
+from common.services.deployment import deployments
 from common.services.projects import projects
-from common.services.runs import agents
+from common.services.requests.access import Caller, acting
 from common.services.tasks import task_counts, tasks
 from common.services.tasks.tasks import NewTask
-from common.states import By, Environment, ProjectState, Role
 from common.transaction import Transaction, snapshot, transactional
 from common.values.repository import Repository
+from common.values.states import By, Environment, ProjectState, Role
 from tests import builders
 from tests.patience import PATIENCE_SECONDS
 from tests.servers import ROOT

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from common import database
-from common.logs import configure_logs
+from common.database import engines
 from common.providers.forge import forge, local_forge
 from common.providers.runtime import runtime
 from common.settings import settings, socket_path
+from common.telemetry.logs import configure_logs
 from tests import rings, version_guard
 from tests.providers.runtime_supervisor import Supervisor
 from tests.standstills import bear_standstills
@@ -55,7 +55,7 @@ def platform_on(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch)
         if supervisor.process.poll() is None:
             supervisor.stop()
     rings.settle()
-    database.dispose_engines()
+    engines.dispose_engines()
     _forget()
 
 

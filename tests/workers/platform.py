@@ -11,22 +11,24 @@ from typing import Any
 
 from sqlalchemy import select, update
 
-from common.jobs import RESTORE_RUNTIME
+from common.jobs.catalogue import RESTORE_RUNTIME
 from common.models import Deployment, EventRow, Job, Mark, Project, Question, Run, Task, TaskGroup
 from common.models.base import Base
 from common.providers.forge import local_forge
-from common.services import hearing
-from common.services.access import Caller
-from common.services.delivery import deployments, task_groups
+from common.services.activity import heartbeat_reception
+from common.services.agent_api import agent_api
+from common.services.agents import agents
+from common.services.delivery import task_groups
 from common.services.delivery.task_groups import NewGroup
+from common.services.deployment import deployments
 from common.services.projects import projects
-from common.services.runs import agents, runners
-from common.services.tasks import questions, tasks, watching
+from common.services.requests.access import Caller
+from common.services.tasks import forge_changes, questions, tasks
 from common.services.tasks.tasks import NewTask
-from common.states import Outcome, Role
 from common.transaction import Transaction, snapshot, transactional
-from common.values.claimed_run import ClaimedRun
 from common.values.repository import Repository
+from common.values.runs.claimed_run import ClaimedRun
+from common.values.states import Outcome, Role
 from tests.builders import a_user, caller_of
 from tests.patience import PATIENCE_SECONDS
 from tests.providers.git_tree import WorkTree, git
@@ -155,7 +157,7 @@ class Platform:
 
     def look_at_repository(self, project: Project) -> None:
         """As after a push that the forge told of."""
-        watching.ring_for_push(project.id)
+        forge_changes.ring_for_push(project.id)
         self.run_jobs()
 
     def restore(self) -> None:
@@ -167,19 +169,19 @@ class Platform:
     def agent(self, **values: Any) -> str:
         """A new idle agent."""
         about = {"pod_name": "pod", "capabilities": [], "driver": "scripted", "version": "1", "slots": 1, **values}
-        agent, _token = runners.register_agent(**about)
-        runners.beat(agent.id, [])
+        agent, _token = agent_api.register_agent(**about)
+        agent_api.beat(agent.id, [])
         return agent.id
 
     def claim(self) -> ClaimedRun:
         """Whatever the scheduler gives the agent next."""
         if not self.agent_id:
             self.agent_id = self.agent()
-        runners.beat(self.agent_id, [])
+        agent_api.beat(self.agent_id, [])
         self.run_jobs()
-        claimed = runners.claim_run(self.agent_id)
+        claimed = agent_api.claim_run(self.agent_id)
         assert claimed is not None, "the agent was given nothing"
-        runners.beat(self.agent_id, [claimed.run.id])
+        agent_api.beat(self.agent_id, [claimed.run.id])
         return claimed
 
     def push(self, claimed: ClaimedRun, files: Mapping[str, str | None]) -> str:
@@ -192,7 +194,7 @@ class Platform:
         return sha
 
     def finish(self, claimed: ClaimedRun, sha: str | None, outcome: Outcome = Outcome.COMPLETED) -> None:
-        runners.finish_run(claimed.run.id, outcome=outcome, commit_sha=sha, summary="done", reason=None)
+        agent_api.finish_run(claimed.run.id, outcome=outcome, commit_sha=sha, summary="done", reason=None)
 
     def work(self, task: Task, files: Mapping[str, str | None]) -> str:
         """The agent does the task: claims, pushes, finishes; then jobs run until the platform has made up its mind."""
@@ -267,6 +269,6 @@ def _age(tx: Transaction, model: type[Base], row_id: str, seconds: float) -> Non
 
 @transactional
 def _age_sign(tx: Transaction, seconds: float) -> None:
-    hearing.note_hearing()
+    heartbeat_reception.note_hearing()
     mark: Any = tx.session.get(Mark, "hearing")
     mark.at = tx.now() - timedelta(seconds=seconds)

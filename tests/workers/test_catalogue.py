@@ -9,17 +9,25 @@ from typing import Any
 import pytest
 
 from common.errors import ProviderRefused
-from common.jobs import CATALOGUE, RELEASE_RUN, RESTORE_RUNTIME, RUN_AGENT, SWEEP_AGENTS, TAKE_DOWN, WATCH_REPOSITORY
+from common.jobs.catalogue import (
+    CATALOGUE,
+    RELEASE_RUN,
+    RESTORE_RUNTIME,
+    RUN_AGENT,
+    SWEEP_AGENTS,
+    TAKE_DOWN,
+    WATCH_REPOSITORY,
+)
 from common.models import Deployment, Job, Project, Receipt, Run, Task, WebhookDelivery
-from common.names import RECEIPTS_REF
 from common.providers.forge import local_forge
 from common.providers.runtime import runtime
-from common.services.outgoing import collecting, webhook_settings
+from common.services.outgoing_webhook import collecting, webhook_settings
 from common.services.projects import projects
 from common.settings import settings
-from common.states import JobState
 from common.transaction import Transaction, transactional
-from common.values.pull_request import PullState
+from common.values.delivery.pull_request import PullState
+from common.values.names import RECEIPTS_REF
+from common.values.states import JobState
 from tests.doubles.webhook_receiver import WebhookReceiver
 from tests.providers.git_tree import git
 from tests.providers.runtime_supervisor import get

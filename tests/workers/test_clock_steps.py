@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from common import jobs
+from common.jobs import catalogue
 from common.models import (
     Agent,
     Job,
@@ -19,8 +19,8 @@ from common.models import (
     Run,
     Task,
 )
-from common.states import Outcome
 from common.transaction import Transaction, snapshot, transactional
+from common.values.states import Outcome
 from tests.workers.platform import Platform
 from workers import sweeps
 
@@ -44,7 +44,7 @@ def now() -> datetime:
 
 @transactional
 def waiting_job(tx: Transaction, seconds: float) -> str:
-    lease = tx.queue.claim(tx.enqueue(jobs.VERIFY_RUN, f"run-{seconds}", project_id=None))
+    lease = tx.queue.claim(tx.enqueue(catalogue.VERIFY_RUN, f"run-{seconds}", project_id=None))
     assert lease is not None
     tx.again(lease, after_seconds=seconds)
     return lease.job_id
@@ -52,7 +52,7 @@ def waiting_job(tx: Transaction, seconds: float) -> str:
 
 @transactional
 def held_job(tx: Transaction) -> str:
-    lease = tx.queue.claim(tx.enqueue(jobs.VERIFY_RUN, "held", project_id=None))
+    lease = tx.queue.claim(tx.enqueue(catalogue.VERIFY_RUN, "held", project_id=None))
     assert lease is not None
     return lease.job_id
 
@@ -67,7 +67,7 @@ def test_jobs_wait_for_as_long_as_they_were_to_wait(platform: Platform) -> None:
     seconds = {row.id: (row.next_at - now()).total_seconds() for row in platform.all(Job)}
     assert seconds[soon] < 10
     assert 500 < seconds[late] < 610
-    assert platform.get(Job, held).lease_until < now() + timedelta(seconds=jobs.LEASE_SECONDS + 10)
+    assert platform.get(Job, held).lease_until < now() + timedelta(seconds=catalogue.LEASE_SECONDS + 10)
     assert platform.get(Mark, "sweep").at <= now()
 
 

@@ -9,7 +9,7 @@ import pytest
 import requests
 import yaml
 
-from common.machine.children import PARENT_DEATH_COMMAND
+from common.machine.processes.children import PARENT_DEATH_COMMAND
 from common.settings import from_env
 from tests.e2e.instance import wait_until
 from tests.patience import PATIENCE_SECONDS

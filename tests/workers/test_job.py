@@ -8,25 +8,26 @@ from datetime import datetime, timedelta
 
 import pytest
 
-import workers.job
-from common import feed, jobs
-from common.announcer import announcer
+import workers.execution.job_run
 from common.errors import CutShort
-from common.jobs import Lease
+from common.events import feed
+from common.jobs import catalogue
+from common.jobs.announcer import announcer
+from common.jobs.catalogue import Lease
 from common.models import Job
-from common.services import jobs as rows
-from common.states import JobState
+from common.services.activity import jobs as rows
 from common.transaction import Transaction, snapshot, transactional
+from common.values.states import JobState
 from tests.patience import PATIENCE_SECONDS
 from tests.rings import rung
 from tests.workers.platform import Platform
-from workers.job import Claimed, run_chain, run_job
+from workers.execution.job_run import Claimed, run_chain, run_job
 
 
 @pytest.fixture
 def platform(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
     """However busy this machine is, it cuts no chain short, and Redis hears what it is told."""
-    monkeypatch.setattr(workers.job, "CHAIN_SECONDS", 600)
+    monkeypatch.setattr(workers.execution.job_run, "CHAIN_SECONDS", 600)
     monkeypatch.setattr(feed, "ANSWER_SECONDS", 60)
     feed.close_client()
     yield platform
@@ -35,7 +36,7 @@ def platform(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pl
 
 @transactional
 def _enqueue(tx: Transaction) -> str:
-    return tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+    return tx.enqueue(catalogue.SCHEDULE_TASKS, "platform", project_id=None)
 
 
 @transactional
@@ -112,7 +113,7 @@ def test_steps_that_are_due_at_once_are_done_in_one_go_without_a_ring(platform: 
     assert fences == [1, 2, 3, 4]
     assert _row(job_id)[0].state == JobState.DONE
     assert announcer().flush(PATIENCE_SECONDS)
-    assert rung(jobs.SCHEDULE_TASKS.queue) == []
+    assert rung(catalogue.SCHEDULE_TASKS.queue) == []
 
 
 @pytest.mark.slow
@@ -151,7 +152,7 @@ def test_a_job_that_was_enqueued_meanwhile_runs_again_in_the_same_go(platform: P
 @transactional
 def _enqueue_runs(tx: Transaction, lease: Lease, run_ids: list[str]) -> None:
     """As the scheduler does with the runs that it assigned. There are no such runs: to prepare one does nothing."""
-    tx.queue.enqueue_new(jobs.PREPARE_RUN, [(run_id, "p", None) for run_id in run_ids])
+    tx.queue.enqueue_new(catalogue.PREPARE_RUN, [(run_id, "p", None) for run_id in run_ids])
     tx.finish(lease)
 
 
@@ -159,7 +160,7 @@ def _enqueue_runs(tx: Transaction, lease: Lease, run_ids: list[str]) -> None:
 def test_a_run_that_a_dead_worker_took_along_is_prepared_by_another(platform: Platform) -> None:
     lease = rows.claim_job(_enqueue())
     assert lease is not None
-    with jobs.chained(5, frozenset({jobs.PREPARE_RUN.name})) as chain:
+    with catalogue.chained(5, frozenset({catalogue.PREPARE_RUN.name})) as chain:
         _enqueue_runs(lease, ["first"])
     (taken,) = chain.beside
     assert rows.holds(taken)

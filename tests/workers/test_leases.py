@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from common import jobs
-from common.jobs import Lease
+from common.jobs import catalogue
+from common.jobs.catalogue import Lease
 from common.models import Job
-from common.names import new_id
 from common.transaction import Transaction, transactional
+from common.values.names import new_id
 from tests.e2e.instance import wait_until
 from tests.workers.platform import Platform
-from workers import leases
+from workers.execution import leases
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 @transactional
 def _claimed(tx: Transaction) -> Lease:
     """A claim whose lease ends in a moment."""
-    lease = tx.queue.claim(tx.enqueue(jobs.RELEASE_RUN, new_id(), project_id=None))
+    lease = tx.queue.claim(tx.enqueue(catalogue.RELEASE_RUN, new_id(), project_id=None))
     assert lease is not None
     tx.lock(Job, lease.job_id).lease_until = tx.now() + timedelta(seconds=1)
     return lease

@@ -37,7 +37,7 @@ PATIENT_PROBE = """
 import runpy
 from common import feed
 feed.ANSWER_SECONDS = 60
-runpy.run_module("workers.probe", run_name="__main__", alter_sys=True)
+runpy.run_module("workers.execution.probe", run_name="__main__", alter_sys=True)
 """
 
 

@@ -9,16 +9,16 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import update
 
-from common import jobs
 from common.errors import LeaseLost
-from common.jobs import Lease
+from common.jobs import catalogue
+from common.jobs.catalogue import Lease
 from common.models import Agent, Job, Project, Run, Task
+from common.services.agents.assigning import Pair, assign
+from common.services.agents.scheduling import assign_next, schedule_tasks
 from common.services.projects import projects
-from common.services.runs.assigning import Pair, assign
-from common.services.runs.scheduling import assign_next, schedule_tasks
 from common.services.tasks.tasks import update_task
-from common.states import ProjectState
 from common.transaction import Transaction, transactional
+from common.values.states import ProjectState
 from tests.web.made import a_project, a_task
 from tests.web.world import at_once
 from tests.workers.platform import Platform
@@ -39,7 +39,7 @@ def _project(name: str = "Shop", **values: object) -> Project:
 
 @transactional
 def _claimed(tx: Transaction) -> Lease:
-    lease = tx.queue.claim(tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None))
+    lease = tx.queue.claim(tx.enqueue(catalogue.SCHEDULE_TASKS, "platform", project_id=None))
     assert lease is not None
     return lease
 
@@ -51,7 +51,7 @@ def _tasks(project: Project, count: int) -> list[Task]:
 def test_every_task_of_several_batches_gets_one_run_of_an_agent_of_its_own(
     platform: Platform, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("common.services.runs.scheduling.BATCH", 4)
+    monkeypatch.setattr("common.services.agents.scheduling.BATCH", 4)
     project = _project()
     tasks = _tasks(project, 10)
     agents = {platform.agent() for _ in range(10)}

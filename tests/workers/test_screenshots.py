@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from common.machine.bubblewrap import SandboxFinding
+from common.machine.programs.bubblewrap import SandboxFinding
 from tests.patience import PATIENCE_SECONDS
 from tests.png import pixel
-from workers import screenshots
-from workers.screenshots import Camera, NoPicture, Photographer
+from workers.screenshots import screenshots
+from workers.screenshots.screenshots import Camera, NoPicture, Photographer
 
 GREEN, RED = (0, 128, 0), (255, 0, 0)
 COLOURED = "<!doctype html><style>html{{background:{}}}</style>"

@@ -10,10 +10,10 @@ from sqlalchemy import func, select
 from common.models import IdempotencyKey, Job, Login, Mark, Project, RunSession, Task
 from common.models.insertion import insert_values
 from common.services import sweeping
-from common.services.runs import agent_sessions
+from common.services.agent_api import agent_sessions
 from common.services.tasks import tasks
-from common.states import JobState
 from common.transaction import Transaction, snapshot, transactional
+from common.values.states import JobState
 from tests.builders import a_user
 from tests.workers.platform import Platform
 from workers import sweeps

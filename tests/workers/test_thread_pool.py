@@ -14,12 +14,12 @@ from billiard.exceptions import SoftTimeLimitExceeded
 
 from tests.e2e.instance import wait_until
 from tests.servers import ROOT
-from workers.thread_pool import OVERDUE_EXIT, TimedThreads
+from workers.execution.thread_pool import OVERDUE_EXIT, TimedThreads
 
 SOFT_SECONDS = 0.01
 OVERDUE = """
 import threading
-from workers.thread_pool import TimedThreads
+from workers.execution.thread_pool import TimedThreads
 pool = TimedThreads(limit=1, timeout=0.01)
 begun = threading.Event()
 def hang():
@@ -32,7 +32,7 @@ while True:
 """
 LARGE = """
 import signal
-from workers.thread_pool import TimedThreads
+from workers.execution.thread_pool import TimedThreads
 asked = []
 signal.signal(signal.SIGTERM, lambda *_: asked.append(1))
 pool = TimedThreads(limit=1, max_memory_per_child=1)

@@ -13,13 +13,13 @@ from marshmallow import fields
 from common.errors import Invalid, Unauthenticated
 from common.services.people import accounts as services
 from common.services.people.sessions import Device
-from common.states import Role
+from common.values.states import Role
 from web.http.auth import IssuedTokens, allow, issue_tokens, public, who
 from web.http.blueprint import Blueprint, body, never_replayed, one, reply
 from web.http.errors import TooManyRequests
 from web.http.fields import Integer, Label, Schema, Text, Timestamp
 from web.http.rate_limits import LOGINS_BY_ADDRESS, LOGINS_BY_NAME, LOGINS_BY_NAME_ANYWHERE, Spent, spend
-from web.http.request_id import request_id
+from web.http.server.request_id import request_id
 
 log = structlog.get_logger()
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from common.services.paging import PageQuery
-from common.services.runs import agent_reports
-from common.services.runs import agents as services
-from common.states import AgentState, Role
+from common.services.agents import agents as services
+from common.services.agents import driver_reports
+from common.services.requests.paging import PageQuery
+from common.values.states import AgentState, Role
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, PagingSchema, QueryInteger, many, one, query, reply
 from web.http.fields import Choice, Schema, Timestamp
@@ -119,7 +119,7 @@ class DriversSchema(Schema):
 @reply(DriversSchema)
 def list_drivers() -> object:
     """Every driver that a task or project may name, whether an agent offers it or not."""
-    return {"drivers": agent_reports.list_drivers(by=who())}
+    return {"drivers": driver_reports.list_drivers(by=who())}
 
 
 @agents.get("/agents")

@@ -14,7 +14,7 @@ from werkzeug.wrappers import Response
 from common.errors import Invalid
 from common.services.tasks import attachments as services
 from common.services.tasks.attachments import MOST_BYTES, PICTURES, NewFile, StoredFile
-from common.states import Role
+from common.values.states import Role
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, one, query, raw_body, reply, stored_afterwards
 from web.http.fields import Schema, Text, Timestamp

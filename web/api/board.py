@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from common.services.paging import MOST, PageQuery
+from common.services.requests.paging import MOST, PageQuery
 from common.services.tasks import board as services
 from common.services.tasks.board import TaskFilter
-from common.states import Priority, Role, TaskState
+from common.values.states import Priority, Role, TaskState
 from web.api.tasks import TaskSchema
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, QueryInteger, query, reply

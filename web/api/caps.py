@@ -5,9 +5,9 @@ from __future__ import annotations
 from marshmallow import fields
 from marshmallow.validate import Range
 
+from common.services.caps.caps import NAMES
 from common.services.spend import cap_settings as services
-from common.services.spend.caps import NAMES
-from common.states import Role
+from common.values.states import Role
 from web.api.kept import Kept
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, body, one, reply

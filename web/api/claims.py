@@ -8,11 +8,11 @@ from marshmallow import fields
 
 from common.machine.text import camel_case
 from common.providers.forge import forge
-from common.states import Priority
-from common.values.agent_review import Purpose
-from common.values.claimed_run import ClaimedRun, Clone
 from common.values.egress import Egress
 from common.values.json_codec import Json, encode
+from common.values.runs.claimed_run import ClaimedRun, Clone
+from common.values.states import Priority
+from common.values.testing.agent_review import Purpose
 from web.api.comments import PlaceSchema
 from web.http.fields import Choice, Itself, Schema
 

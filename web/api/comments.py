@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from common.names import SHA_PATTERN
-from common.services.tasks.messages import shown_kind
+from common.services.conversation.messages import shown_kind
 from common.services.tasks.tasks import NewComment
+from common.values.names import SHA_PATTERN
 from web.http.fields import Choice, Integer, Schema, Text, Timestamp, not_blank
 
 SIDES = ("old", "new")

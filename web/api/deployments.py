@@ -5,16 +5,16 @@ from __future__ import annotations
 from marshmallow import fields
 
 from common.providers.runtime import runtime
-from common.services.delivery import deployments as services
-from common.services.delivery.deployments import Placed
-from common.services.paging import PageQuery
-from common.states import DeploymentState, Environment, Role
+from common.services.deployment import deployments as services
+from common.services.deployment.deployments import Placed
+from common.services.requests.paging import PageQuery
 from common.values.log_line import LogLine
+from common.values.states import DeploymentState, Environment, Role
+from web.api.provider_read import look
 from web.api.release_reads import count_commits
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, PagingSchema, body, many, never_replayed, one, query, reply
 from web.http.fields import Choice, Id, Schema, Timestamp
-from web.http.provider_read import look
 from web.http.sparse import SparseSchema
 
 deployments = Blueprint("deployments", __name__, url_prefix="/api")

@@ -9,12 +9,12 @@ from marshmallow import fields
 from common.errors import Invalid, ProviderRefused
 from common.providers import forge as forges
 from common.providers.forge import Forge, forge
-from common.services.projects.places import place_of
+from common.services.project_settings.places import place_of
 from common.services.tasks.tasks import TaskView
-from common.values.place import Place
+from common.values.delivery.project_place import Place
 from common.values.repository import Repository
+from web.api.provider_read import look
 from web.http.fields import Schema
-from web.http.provider_read import look
 
 
 class ChangedFileSchema(Schema):

@@ -6,9 +6,9 @@ import json
 
 from marshmallow import fields
 
-from common.events import DURABLE
-from common.services import events as services
-from common.states import Role
+from common.events.catalogue import DURABLE
+from common.services.activity import events as services
+from common.values.states import Role
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, QueryInteger, query, reply
 from web.http.fields import Choice, FeedId, Line, Schema, Timestamp

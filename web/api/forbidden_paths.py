@@ -9,11 +9,11 @@ from marshmallow import fields
 
 from common.errors import ProviderRefused
 from common.machine.text import path_text
-from common.path_patterns import compiled
 from common.providers.forge import Entry, Listing, forge
-from common.values.place import Place
+from common.values.delivery.project_place import Place
+from common.values.path_patterns import compiled
+from web.api.provider_read import look
 from web.http.fields import Schema
-from web.http.provider_read import look
 
 MOST_FILES = 50
 """How many matching files of one pattern the reply lists."""

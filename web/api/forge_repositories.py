@@ -5,11 +5,11 @@ from __future__ import annotations
 from marshmallow import fields
 
 from common.providers.forge import forge
-from common.states import Role
+from common.values.states import Role
+from web.api.provider_read import look
 from web.http.auth import allow
 from web.http.blueprint import Blueprint, QueryInteger, query, reply
 from web.http.fields import Schema, Text
-from web.http.provider_read import look
 
 forge_repositories = Blueprint("forge_repositories", __name__, url_prefix="/api")
 

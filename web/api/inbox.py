@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import fields
 
 from common.services.tasks import inbox as services
-from common.states import Role
+from common.values.states import Role
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, query, reply
 from web.http.fields import Choice, Id, Schema, Timestamp

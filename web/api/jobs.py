@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from common.jobs import CATALOGUE
-from common.services import jobs as services
-from common.services.paging import PageQuery
-from common.states import JobState, Role
+from common.jobs.catalogue import CATALOGUE
+from common.services.activity import jobs as services
+from common.services.requests.paging import PageQuery
+from common.values.states import JobState, Role
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, PagingSchema, many, one, query, reply
 from web.http.fields import Choice, Id, Itself, Schema, Timestamp

@@ -7,8 +7,8 @@ from marshmallow import fields
 
 from common.services.spend import model_providers as services
 from common.services.spend.model_providers import NewProvider
-from common.states import Role
-from common.values.model_provider import LOGINS, MODEL_APIS
+from common.values.runs.model_provider import LOGINS, MODEL_APIS
+from common.values.states import Role
 from web.api.project_schemas import IS_MODEL
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, body, one, reply

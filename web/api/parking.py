@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from common.values.parking import Parked
+from common.values.runs.parking import Parked
 from web.http.fields import Choice, Schema, Timestamp
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from common.services.tasks import preview_pictures as services
-from common.states import Role
+from common.services.changes import preview_pictures as services
+from common.values.states import Role
 from web.api.attachments import sent_apart
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, reply

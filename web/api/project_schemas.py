@@ -8,25 +8,25 @@ import marshmallow as ma
 from marshmallow import fields, validate
 
 from common.errors import Invalid
-from common.machine.host_patterns import LONGEST_NAME, host_pattern
-from common.path_patterns import why_refused
+from common.network.host_patterns import LONGEST_NAME, host_pattern
 from common.providers.forge import check_import_address, is_of_forge
-from common.services.projects.places import branch_fault
-from common.services.projects.variables import MOST_VARIABLES, variable_fault
-from common.services.tasks.flaky_tests import MOST_DAYS
+from common.services.project_settings.places import branch_fault
+from common.services.project_settings.variables import MOST_VARIABLES, variable_fault
+from common.services.proof.flaky_tests import MOST_DAYS
 from common.settings import settings
-from common.states import ProjectState
-from common.values.agent_review import ReviewMode
-from common.values.auto_quarantine import FEWEST_COMMITS, MOST_COMMITS
-from common.values.commit_status import LONGEST_CONTEXT, MOST_CONTEXTS, context_fault
-from common.values.coverage import ON_COVERAGE
-from common.values.drivers import KNOWN_DRIVERS
+from common.values.delivery.commit_status import LONGEST_CONTEXT, MOST_CONTEXTS, context_fault
+from common.values.delivery.starter_files import STARTERS
 from common.values.egress import MOST_HOSTS, Egress
 from common.values.needs import MOST_CACHE_PATHS, ServiceKind, cache_path_fault, nested_path, version_fault
-from common.values.question_rules import ON_DEADLINE
-from common.values.scans import ON_FINDINGS
-from common.values.starters import STARTERS
-from common.values.test_report import ON_LOST_TESTS, ON_NEW_TESTS, report_path_fault
+from common.values.path_patterns import why_refused
+from common.values.runs.drivers import KNOWN_DRIVERS
+from common.values.runs.question_rules import ON_DEADLINE
+from common.values.states import ProjectState
+from common.values.testing.agent_review import ReviewMode
+from common.values.testing.auto_quarantine import FEWEST_COMMITS, MOST_COMMITS
+from common.values.testing.coverage import ON_COVERAGE
+from common.values.testing.scans import ON_FINDINGS
+from common.values.testing.test_report import ON_LOST_TESTS, ON_NEW_TESTS, report_path_fault
 from web.api.caps import CapGroupsSchema
 from web.api.kept import Kept
 from web.http.fields import (

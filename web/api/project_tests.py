@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from common.services.tasks import flaky_tests as services
-from common.services.tasks import red_base
-from common.services.tasks.project_tests import read_tests
-from common.states import Role
-from common.values.auto_quarantine import Stopped
-from common.values.test_report import LONGEST_NAME
+from common.services.proof import flaky_tests as services
+from common.services.proof import red_base
+from common.services.proof.project_tests import read_tests
+from common.values.states import Role
+from common.values.testing.auto_quarantine import Stopped
+from common.values.testing.test_report import LONGEST_NAME
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, body, one, reply
 from web.http.fields import Choice, Integer, Line, Schema, Text, Timestamp

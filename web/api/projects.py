@@ -8,10 +8,10 @@ from marshmallow import fields
 
 from common.errors import Invalid
 from common.providers.forge import is_of_forge
-from common.services.paging import PageQuery
+from common.services.project_settings.places import place_of
 from common.services.projects import projects as services
-from common.services.projects.places import place_of
-from common.states import Role
+from common.services.requests.paging import PageQuery
+from common.values.states import Role
 from web.api.deployments import StartedJobSchema
 from web.api.forbidden_paths import ForbiddenPathsSchema, match_files
 from web.api.project_schemas import IS_PATH_PATTERN, CreateProjectSchema, ProjectSchema, UpdateProjectSchema

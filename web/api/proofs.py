@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from common.services.runs import overruling
-from common.services.tasks import findings, losses
-from common.services.tasks.verification import MOST_ACCEPTED
-from common.states import Role
-from common.values.test_report import LONGEST_NAME, MOST_TESTS, TestResult
+from common.services.proof import scan_findings, test_review
+from common.services.proof.verification import MOST_ACCEPTED
+from common.services.review import skipped_agent_review
+from common.values.states import Role
+from common.values.testing.test_report import LONGEST_NAME, MOST_TESTS, TestResult
 from web.api.tasks import WrittenTaskSchema
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, QueryInteger, body, one, query, reply
@@ -63,7 +63,7 @@ class AcceptLostTestsSchema(Schema):
 @reply(TestsSchema)
 def read_task_tests(task_id: str, result: str | None, limit: int) -> object:
     """The tests that ran in the task's newest proof."""
-    found = losses.read_tests(task_id, by=who())
+    found = test_review.read_tests(task_id, by=who())
     wanted = [test for test in found.tests if result is None or test.result == result]
     shown = wanted[:limit]
     return {"commit_sha": found.commit_sha, "problem": found.problem, "total": len(wanted), "tests": shown}
@@ -76,7 +76,7 @@ def read_task_tests(task_id: str, result: str | None, limit: int) -> object:
 def accept_lost_tests(task_id: str, names: list[str]) -> object:
     """Let lost tests go, in every proof of the task. Once all are, the refused commit is proven again, and the refusal
     does not count."""
-    return losses.accept_lost_tests(task_id, names, by=who())
+    return test_review.accept_lost_tests(task_id, names, by=who())
 
 
 class AcceptFindingsSchema(Schema):
@@ -92,7 +92,7 @@ class AcceptFindingsSchema(Schema):
 def accept_findings(task_id: str, names: list[str]) -> object:
     """Let what the scans found go, in every proof of the task. Once all of a scan is, the refused commit is proven
     again, and the refusal does not count."""
-    return findings.accept_findings(task_id, names, by=who())
+    return scan_findings.accept_findings(task_id, names, by=who())
 
 
 class OverruleReviewSchema(Schema):
@@ -108,4 +108,4 @@ class OverruleReviewSchema(Schema):
 def overrule_review(task_id: str, reason: str) -> object:
     """Go on with the proven commit without the review by another agent. What is pushed later is reviewed again. Whoever
     may not approve the task may not do this either."""
-    return overruling.overrule_review(task_id, reason, by=who())
+    return skipped_agent_review.overrule_review(task_id, reason, by=who())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import fields
 
 from common.services.tasks import proposals as services
-from common.states import ProposalState, Role
+from common.values.states import ProposalState, Role
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, one, reply
 from web.http.fields import Schema, Timestamp

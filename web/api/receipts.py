@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from common.services.delivery import receipts as services
-from common.signing import key_id, public_key
-from common.states import Role
+from common.secrets.signing import key_id, public_key
+from common.services.deployment import receipts as services
+from common.values.states import Role
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, one, reply
 from web.http.fields import Choice, Schema, Timestamp

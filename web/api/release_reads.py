@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.forge import Commits, Diff, forge
-from common.values.place import Place
-from web.http.provider_read import look
+from common.values.delivery.project_place import Place
+from web.api.provider_read import look
 
 T = TypeVar("T")
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from common.services.delivery import environments, releases, trains
+from common.services.delivery import merge_train, releases
+from common.services.delivery.merge_train import Train
 from common.services.delivery.releases import DeploymentPlan
-from common.services.delivery.trains import Train
-from common.states import Environment, Role, TaskState
-from common.values.health_look import HealthState
-from common.values.place import Place
+from common.services.deployment import environments
+from common.values.delivery.health_check import HealthState
+from common.values.delivery.project_place import Place
+from common.values.states import Environment, Role, TaskState
 from web.api.deployments import DeploymentSchema
 from web.api.diffs import DiffSchema
 from web.api.receipts import NamedReceiptSchema
@@ -241,7 +242,7 @@ def plan_release(group_id: str) -> object:
 @reply(one("train", TrainSchema))
 def read_train(group_id: str) -> Train:
     """How the group is merged and tested: the order, what was taken out and why, and each test run."""
-    return trains.read_train(group_id, by=who())
+    return merge_train.read_train(group_id, by=who())
 
 
 @release_views.get("/task-groups/<id:group_id>/tests/<id:test_id>")
@@ -249,7 +250,7 @@ def read_train(group_id: str) -> Train:
 @reply(one("test", GroupTestSchema))
 def read_group_test(group_id: str, test_id: str) -> object:
     """One test run of the group with its log."""
-    return trains.read_test(group_id, test_id, by=who())
+    return merge_train.read_test(group_id, test_id, by=who())
 
 
 @release_views.get("/projects/<id:project_id>/environments")

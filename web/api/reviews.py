@@ -5,10 +5,10 @@ from __future__ import annotations
 from marshmallow import fields
 
 from common.errors import Invalid
-from common.services.tasks import reviews as services
-from common.services.tasks.reviews import NewReview, Verdict
+from common.services.review import reviews as services
+from common.services.review.reviews import NewReview, Verdict
 from common.services.tasks.tasks import NewComment, read_task
-from common.states import Role
+from common.values.states import Role
 from web.api.comments import FARTHEST_LINE, LONGEST_PATH, CommentSchema, PlaceSchema, WriteCommentSchema, is_commit
 from web.api.diffs import FileLinesSchema, read_lines
 from web.api.tasks import WrittenTaskSchema

@@ -6,11 +6,11 @@ from flask import request
 from marshmallow import fields, validate
 
 from common.errors import AnotherKey, Busy, Unauthenticated
-from common.names import SHA_PATTERN
-from common.services.runs import runners as services
-from common.services.runs import scheduling
-from common.states import Outcome
-from common.values.claimed_run import ClaimedRun
+from common.services.agent_api import agent_api as services
+from common.services.agents import scheduling
+from common.values.names import SHA_PATTERN
+from common.values.runs.claimed_run import ClaimedRun
+from common.values.states import Outcome
 from web.api.claims import ClaimSchema
 from web.api.runner import AgentText, WaitSchema
 from web.api.runs import RunSchema

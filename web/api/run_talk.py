@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from common.services.runs import steering
+from common.services.agent_api import steering
+from common.services.conversation.messages import PersonMessage
 from common.services.tasks.attachments import read_attachment_of_run as stored_attachment
-from common.services.tasks.messages import PersonMessage
 from web.api.attachments import MEDIA_TYPES, sent
 from web.api.steering import MessageSchema
 from web.http.auth import allow_run, run

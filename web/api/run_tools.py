@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from marshmallow import fields, validate
 
-from common.services.runs import run_tools as services
-from common.services.runs import verdicts
-from common.services.runs.verdicts import NewVerdict
+from common.services.agent_api import run_tools as services
+from common.services.review import agent_verdicts
+from common.services.review.agent_verdicts import NewVerdict
 from common.services.tasks.proposals import MOST_PROPOSALS, NewProposal
-from common.states import Priority
-from common.values.agent_review import LONGEST_PATH, MOST_COMMENTS, ReviewComment, Verdict
+from common.values.states import Priority
+from common.values.testing.agent_review import LONGEST_PATH, MOST_COMMENTS, ReviewComment, Verdict
 from web.api.proposals import ProposalSchema
 from web.api.runner import AgentText
 from web.api.runs import RunSchema
@@ -166,4 +166,4 @@ def propose_tasks(run_id: str, proposals: list[NewProposal]) -> object:
 @reply(one("run", RunSchema))
 def give_verdict(run_id: str, verdict: str, summary: str, comments: list[ReviewComment]) -> object:
     """Give the verdict of a review, once. Its comments appear on the task. Repeating it changes nothing."""
-    return verdicts.submit_review(run(), NewVerdict(Verdict(verdict), summary, comments))
+    return agent_verdicts.submit_review(run(), NewVerdict(Verdict(verdict), summary, comments))

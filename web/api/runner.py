@@ -9,13 +9,13 @@ from flask import request
 from marshmallow import ValidationError, fields, validate, validates_schema
 
 from common.machine.text import without_controls
-from common.services.runs import agent_sessions, transcripts
-from common.services.runs import runners as services
-from common.services.runs.agent_reports import AgentNews, AgentReport, AgentSetup, Finding, SandboxReport
-from common.services.runs.agents import AgentView
+from common.services.agent_api import agent_api as services
+from common.services.agent_api import agent_sessions, transcripts
+from common.services.agent_api.transcripts import Line as LogLine
+from common.services.agents.agents import AgentView
+from common.services.agents.driver_reports import AgentNews, AgentReport, AgentSetup, Finding, SandboxReport
 from common.services.runs.log_entries import KINDS
-from common.services.runs.transcripts import Line as LogLine
-from common.states import QuestionState
+from common.values.states import QuestionState
 from web.api.agents import LEVELS, AgentSchema
 from web.api.tasks import QuestionSchema
 from web.http.auth import agent, allow_agent, allow_enrolment, allow_run, run

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from marshmallow import ValidationError, fields
 
-from common.services.runs import transcripts as services
+from common.services.agent_api import transcripts as services
+from common.services.agent_api.transcripts import Wanted
 from common.services.runs.log_entries import KINDS, entry_body
-from common.services.runs.transcripts import Wanted
-from common.states import Outcome, Role, RunState
-from common.values.agent_review import Purpose, Verdict
+from common.values.states import Outcome, Role, RunState
+from common.values.testing.agent_review import Purpose, Verdict
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, QueryInteger, one, query, reply
 from web.http.fields import Choice, Schema, Text, Timestamp

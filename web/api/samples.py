@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from common.services.tasks import samples as services
-from common.states import Role
+from common.services.projects import samples as services
+from common.values.states import Role
 from web.api.project_schemas import ProjectSchema
 from web.api.tasks import WrittenTaskSchema
 from web.http.auth import allow, who

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from common.services.paging import PageQuery
 from common.services.people import sessions as services
-from common.states import Role
+from common.services.requests.paging import PageQuery
+from common.values.states import Role
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, PagingSchema, many, query, reply
 from web.http.fields import Schema, Timestamp

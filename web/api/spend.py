@@ -11,7 +11,7 @@ from marshmallow import fields
 
 from common.services.spend import totals
 from common.services.spend.totals import Spend, SpendBy
-from common.states import Role
+from common.values.states import Role
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, query, reply
 from web.http.fields import Choice, Id, Schema, Timestamp

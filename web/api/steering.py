@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from common.services.runs import steering as services
-from common.services.tasks import parked
-from common.services.tasks.messages import message_of
+from common.services.agent_api import steering as services
+from common.services.conversation.messages import message_of
+from common.services.tasks import parking
 from common.services.tasks.tasks import read_task
-from common.states import Role
+from common.values.states import Role
 from web.api.tasks import TaskDetailsSchema, WrittenTaskSchema
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, body, one, reply
@@ -59,7 +59,7 @@ def write_message(task_id: str, text: str, interrupt: bool) -> object:
 @reply(one("task", WrittenTaskSchema))
 def resume_task(task_id: str) -> object:
     """Let a parked task go on now, without waiting for its time; or begin, if it awaits files."""
-    return parked.resume_task(task_id, by=who())
+    return parking.resume_task(task_id, by=who())
 
 
 @steering.post("/tasks/<id:task_id>/take-over")

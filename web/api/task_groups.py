@@ -7,14 +7,14 @@ from marshmallow import fields, validate
 from common.providers.forge import forge
 from common.services.delivery import task_groups as services
 from common.services.delivery.task_groups import MOST_TASKS, NewGroup
-from common.services.paging import PageQuery
-from common.states import GroupState, Role
+from common.services.requests.paging import PageQuery
+from common.values.states import GroupState, Role
 from web.api.deployments import DeploymentSchema, StartedJobSchema
+from web.api.provider_read import look
 from web.api.receipts import NamedReceiptSchema
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, PagingSchema, body, first, many, one, query, reply
 from web.http.fields import Boolean, Choice, Id, Name, Schema, Text, Timestamp
-from web.http.provider_read import look
 
 task_groups = Blueprint("task_groups", __name__, url_prefix="/api")
 

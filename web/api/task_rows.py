@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import orjson
 
-from common.services.paging import Page
+from common.services.requests.paging import Page
 from common.services.tasks.task_details import TaskDetails
 from common.services.tasks.task_lists import Row
-from common.states import Phase, Priority, TaskState
-from common.values.parking import Parked
+from common.values.runs.parking import Parked
+from common.values.states import Phase, Priority, TaskState
 
 _KEYS = (
     "id", "projectId", "title", "description", "state", "phase", "parked", "round", "priority", "assignedAgentId",

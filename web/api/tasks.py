@@ -7,15 +7,15 @@ from typing import Unpack, cast
 
 from marshmallow import fields, validate
 
-from common.services import events as event_services
-from common.services.paging import PageQuery
+from common.services.activity import events as event_services
+from common.services.requests.paging import PageQuery
 from common.services.tasks import board as lists
 from common.services.tasks import questions
 from common.services.tasks import tasks as services
 from common.services.tasks.task_details import NO_PARTS, TaskParts, read_again, read_details
 from common.services.tasks.task_lists import list_project_tasks
 from common.services.tasks.tasks import NewComment, NewTask
-from common.states import Priority, Role, TaskState
+from common.values.states import Priority, Role, TaskState
 from web.api.attachments import AttachmentSchema
 from web.api.caps import CapsSchema, CapUseSchema
 from web.api.comments import MOST_COMMENTS, CommentSchema, WriteCommentSchema, is_commit
@@ -32,6 +32,7 @@ from web.api.task_groups import GroupOfTaskSchema
 from web.api.task_rows import write_details, write_tasks
 from web.http.auth import allow, bearer_token, who
 from web.http.blueprint import Blueprint, PagingSchema, QueryInteger, body, many, one, query, reply
+from web.http.etags import tagged, versioned
 from web.http.fields import (
     AgentId,
     Boolean,
@@ -48,7 +49,6 @@ from web.http.fields import (
 )
 from web.http.replies import Verbatim, writer_of
 from web.http.sparse import SparseSchema
-from web.http.versions import tagged, versioned
 
 tasks = Blueprint("tasks", __name__, url_prefix="/api")
 

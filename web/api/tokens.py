@@ -6,9 +6,9 @@ from datetime import datetime
 
 from marshmallow import fields
 
-from common.services.paging import PageQuery
 from common.services.people import tokens as services
-from common.states import Role
+from common.services.requests.paging import PageQuery
+from common.values.states import Role
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, PagingSchema, body, many, never_replayed, one, query, reply
 from web.http.fields import Label, Name, Schema, Timestamp

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from marshmallow import fields
 
-from common.services.paging import PageQuery
 from common.services.people import accounts
-from common.states import Role
+from common.services.requests.paging import PageQuery
+from common.values.states import Role
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, PagingSchema, body, many, never_replayed, one, query, reply
 from web.http.fields import Boolean, Label, Schema, Text, Timestamp

@@ -6,12 +6,12 @@ from marshmallow import fields
 
 from common.errors import Invalid
 from common.providers.outgoing_webhook import LONGEST_URL, check_webhook_address
-from common.services.outgoing import delivering
-from common.services.outgoing import webhook_settings as services
-from common.services.paging import PageQuery
+from common.services.outgoing_webhook import delivering
+from common.services.outgoing_webhook import webhook_settings as services
+from common.services.requests.paging import PageQuery
 from common.settings import settings
-from common.states import Role
-from common.values.notice import CHOSEN, NoticeKind
+from common.values.delivery.notice import CHOSEN, NoticeKind
+from common.values.states import Role
 from web.http.auth import allow, who
 from web.http.blueprint import Blueprint, PagingSchema, body, many, never_replayed, one, query, reply
 from web.http.fields import Boolean, Choice, Line, Schema, Timestamp, refused_if

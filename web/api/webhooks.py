@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 from flask import request
 
-from common import feed
 from common.errors import NotFound, Unauthenticated
-from common.machine.late_modules import late_module
-from common.names import SHA_PATTERN
+from common.events import feed
+from common.machine.lazy_modules import late_module
 from common.providers.forge import ZERO_SHA, webhook_secret
-from common.services.tasks.webhooks import PushAtForge, ring_for_repository, ring_for_statuses
+from common.services.forge_webhooks import PushAtForge, ring_for_repository, ring_for_statuses
 from common.settings import settings
+from common.values.names import SHA_PATTERN
 from web.http.auth import public
 from web.http.blueprint import Blueprint, raw_body, reply
 

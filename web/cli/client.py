@@ -19,9 +19,9 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from common.errors import Misconfigured
+from common.network.trust import tls_words, trusting_session
 from common.settings.environment import Environment, web_address
-from common.settings.whereabouts import look_around
-from common.trust import tls_words, trusting_session
+from common.settings.platform_address import look_around
 from web.cli.api_error import ApiError, Unanswered
 from web.cli.instances import read_kept
 from web.cli.links import read_link

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from common.errors import Busy, CallerError, Misconfigured, NotFound
-from common.machine.lasting import lasting
+from common.machine.imports_without_gc import lasting
 from web import VERSION
 from web.cli.api_error import ApiError
 
@@ -25,37 +25,40 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
 COMMANDS = {
-    "agent": ("agent_command", "Run an agent on this machine; see `aiworker agent --help`"),
-    "audit": ("audit_commands", "The audit: who did what, sealed, so that nobody can change it unnoticed"),
-    "backup": ("backup_commands", "Write everything of this platform into one encrypted file, while it runs"),
-    "completion": ("completion_command", "Print the script that completes commands in bash, zsh or fish"),
-    "db": ("database_commands", "The database's schema"),
-    "deploy": ("group_commands", "Deploy a group to staging or production"),
-    "deployments": ("group_commands", "List the deployments of a project, newest first"),
-    "doctor": ("doctor_command", "Check the installation and print a remedy for each problem"),
+    "agent": ("agent", "Run an agent on this machine; see `aiworker agent --help`"),
+    "audit": ("audit", "The audit: who did what, sealed, so that nobody can change it unnoticed"),
+    "backup": ("backup", "Write everything of this platform into one encrypted file, while it runs"),
+    "completion": ("completion", "Print the script that completes commands in bash, zsh or fish"),
+    "db": ("database", "The database's schema"),
+    "deploy": ("group", "Deploy a group to staging or production"),
+    "deployments": ("group", "List the deployments of a project, newest first"),
+    "doctor": ("doctor", "Check the installation and print a remedy for each problem"),
     "drivers": ("drivers", "List the drivers that have a program, with what is found on this machine"),
-    "group": ("group_commands", "Task groups: approved tasks that are deployed together"),
-    "init": ("init_command", "Link this git repository to a project; only its .git/config is written"),
-    "login": ("login_commands", "Log in to a platform; later commands use it"),
-    "logout": ("login_commands", "Log out: revoke the token that login made, and forget it"),
-    "open": ("open_command:open_page", "Open the page of a task, a group or the project in the browser"),
-    "project": ("commands", "Projects: a repository with its tasks and environments"),
-    "public-key": ("key_command:print_public_key", "Print the public key that receipts and the audit are checked with"),
-    "restore": ("backup_commands", "Put a backup into the data directory and the database that the environment names"),
-    "rollback": ("group_commands", "Go back to an older healthy version, of production unless staging is named"),
-    "secret-key": ("secret_key_commands:secret_key", "The secret key, which seals what is stored and signs logins"),
-    "service": ("service_commands", "The platform as a service of systemd"),
-    "spend": ("spend_command", "Show what the models have cost, with the total in the last line"),
-    "task": ("task_commands", "Tasks: written by people, done by agents"),
-    "token": ("database_commands", "API tokens, directly in the database"),
-    "up": ("up_command", "Run the whole platform in the foreground, until Ctrl-C"),
-    "use": ("login_commands", "List the instances that you are logged in to, or make one of them the current one"),
-    "user": ("database_commands", "Users, directly in the database"),
-    "verify": ("verify_command", "Check the receipt of a production commit, without the platform"),
+    "group": ("group", "Task groups: approved tasks that are deployed together"),
+    "init": ("init", "Link this git repository to a project; only its .git/config is written"),
+    "login": ("login", "Log in to a platform; later commands use it"),
+    "logout": ("login", "Log out: revoke the token that login made, and forget it"),
+    "open": ("open_page:open_page", "Open the page of a task, a group or the project in the browser"),
+    "project": ("project", "Projects: a repository with its tasks and environments"),
+    "public-key": ("public_key:print_public_key", "Print the public key that receipts and the audit are checked with"),
+    "restore": ("backup", "Put a backup into the data directory and the database that the environment names"),
+    "rollback": ("group", "Go back to an older healthy version, of production unless staging is named"),
+    "secret-key": ("secret_key:secret_key", "The secret key, which seals what is stored and signs logins"),
+    "service": ("service", "The platform as a service of systemd"),
+    "spend": ("spend", "Show what the models have cost, with the total in the last line"),
+    "task": ("task", "Tasks: written by people, done by agents"),
+    "token": ("database", "API tokens, directly in the database"),
+    "up": ("up", "Run the whole platform in the foreground, until Ctrl-C"),
+    "use": ("login", "List the instances that you are logged in to, or make one of them the current one"),
+    "user": ("database", "Users, directly in the database"),
+    "verify": ("verify", "Check the receipt of a production commit, without the platform"),
     "watch": ("watch", "Print events as they happen, one line each"),
-    "whoami": ("login_commands", "Show which platform commands talk to, as whom, and why"),
+    "whoami": ("login", "Show which platform commands talk to, as whom, and why"),
 }
-"""The module in web.cli of each command, where it has the same name unless another follows; its line in the help."""
+"""The module in web.cli.commands of each command, where it has the same name unless another follows.
+
+Its line in the help.
+"""
 
 COMPLETES = "_AIWORKER_COMPLETE"
 """The variable that a shell sets when it asks for completions."""
@@ -74,8 +77,8 @@ class _LateCommands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _colon, name = COMMANDS[cmd_name][0].partition(":")
-        with nullcontext() if f"web.cli.{module}" in sys.modules else lasting():
-            command: click.Command = getattr(importlib.import_module(f"web.cli.{module}"), name or cmd_name)
+        with nullcontext() if f"web.cli.commands.{module}" in sys.modules else lasting():
+            command: click.Command = getattr(importlib.import_module(f"web.cli.commands.{module}"), name or cmd_name)
         if cmd_name not in WITHOUT_JSON:
             _take_json(command)
         if COMPLETES in os.environ:

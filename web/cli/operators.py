@@ -13,15 +13,15 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from common import announcer
 from common.errors import Misconfigured, NotFound
-from common.names import new_request_id
-from common.services.access import Caller, acting
-from common.services.health.schema import require_current
-from common.services.paging import MOST, PageQuery
+from common.jobs import announcer
 from common.services.people import accounts, tokens
-from common.settings.whereabouts import look_around
-from common.states import Role
+from common.services.requests.access import Caller, acting
+from common.services.requests.paging import MOST, PageQuery
+from common.services.upkeep.schema import require_current
+from common.settings.platform_address import look_around
+from common.values.names import new_request_id
+from common.values.states import Role
 
 LOCAL_TOKEN_SECONDS = 3600
 RENEWAL_SECONDS = 600
@@ -32,7 +32,10 @@ PARTING_SECONDS = 10.0
 
 @contextlib.contextmanager
 def operating() -> Iterator[None]:
-    """Record events in the name of the local operator. Leaving closes the connections: see common.announcer.close."""
+    """Record events in the name of the local operator. Leaving closes the connections.
+
+    See common.jobs.announcer.close.
+    """
     with _warnings_only():
         try:
             with acting("operator", new_request_id()):

@@ -12,8 +12,8 @@ from urllib.parse import unquote, urlsplit
 import simple_websocket
 from simple_websocket.ws import ConnectionType
 
-from common.machine.way_out import proxy_of
-from common.trust import trusted_context
+from common.network.proxy_for_address import proxy_of
+from common.network.trust import trusted_context
 from web.cli.client import is_loopback
 
 ANSWER_SECONDS = 30.0

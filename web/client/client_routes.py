@@ -10,7 +10,7 @@ from flask import Blueprint, Flask, Response, abort
 from web import VERSION
 from web.client.wheel import file_name, wheel_of
 from web.http.auth import public
-from web.http.document import Document
+from web.http.description.document import Document
 
 
 def init_client(app: Flask, description: Callable[[], Document]) -> None:

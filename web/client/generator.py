@@ -12,7 +12,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
-from web.http.document import Document
+from web.http.description.document import Document
 
 NAME = "aiworker_client"
 _LEFT_OUT = ("/api/runner/", "/api/webhooks/", "/api/metrics")

@@ -8,7 +8,7 @@ import io
 import zipfile
 
 from web.client.generator import NAME, files_of
-from web.http.document import Document
+from web.http.description.document import Document
 
 _TAG = "py3-none-any"
 _FIRST_DAY = (1980, 1, 1, 0, 0, 0)

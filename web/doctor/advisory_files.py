@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from common.errors import ProviderUnavailable
-from common.findings import Finding
 from common.providers.advisories import examine
 from common.settings import ScanSettings
+from common.values.finding import Finding
 
 PART = "advisories"
 

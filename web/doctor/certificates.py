@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 
-from common.findings import Finding
 from common.machine.certificates import CHOSEN
+from common.values.finding import Finding
 
 PART = "certificates"
 

@@ -15,22 +15,22 @@ from pathlib import Path
 import redis
 import requests
 
-from common import feed
 from common.errors import Misconfigured, ProviderRefused, ProviderUnavailable
-from common.findings import Finding
+from common.events import feed
 from common.machine import disk
 from common.machine.waiting import Deadline
+from common.network.trust import tls_words
 from common.providers.forge import forge
 from common.providers.forge.gitea.server_examination import examine_gitea
 from common.providers.runtime import runtime
-from common.providers.runtime.cluster_examination import examine_cluster
-from common.services.health.database_examination import examine_database
-from common.services.health.schema import require_current
+from common.providers.runtime.cluster.examination import examine_cluster
+from common.services.upkeep.database_examination import examine_database
+from common.services.upkeep.schema import require_current
 from common.settings import Settings, settings
 from common.settings.environment import Environment
+from common.settings.platform_address import look_around
 from common.settings.private_files import SHORTEST_KEY_BYTES
-from common.settings.whereabouts import look_around
-from common.trust import tls_words
+from common.values.finding import Finding
 from web.doctor.advisory_files import examine_advisories
 from web.doctor.certificates import examine_certificates
 from web.doctor.driver_programs import examine_drivers

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from common.errors import Misconfigured
-from common.findings import Finding
 from common.settings import Settings
-from common.values.drivers import find_driver
+from common.values.finding import Finding
+from common.values.runs.drivers import find_driver
 from web.launcher.driver_install import drivers_folder, installable
 
 PART = "drivers"

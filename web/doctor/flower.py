@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from common.findings import Finding
+from common.values.finding import Finding
 
 PART = "flower"
 

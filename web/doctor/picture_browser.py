@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from common.findings import Finding
-from common.machine.bubblewrap import find_sandbox
+from common.machine.programs.bubblewrap import find_sandbox
 from common.settings import Settings
+from common.values.finding import Finding
 
 PART = "pictures"
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from common.findings import Finding
-from common.services.projects.shared_hosts import shared_hosts
+from common.services.project_settings.shared_hosts import shared_hosts
 from common.settings import KubernetesSettings
+from common.values.finding import Finding
 
 PART = "runtime"
 

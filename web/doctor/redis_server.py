@@ -8,8 +8,8 @@ from typing import cast
 
 import redis
 
-from common import feed
-from common.findings import Finding
+from common.events import feed
+from common.values.finding import Finding
 
 PART = "redis"
 OLDEST = (6, 2)

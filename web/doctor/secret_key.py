@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from common.findings import Finding
-from common.services.health.sealed_values import unreadable_values
+from common.services.upkeep.sealed_values import unreadable_values
 from common.settings import Settings, given_key
 from common.settings.environment import Environment
+from common.settings.existing_database import has_users
 from common.settings.key_change import FINISH
 from common.settings.private_files import GO_ON, key_path, lost_key
-from common.settings.users_there import has_users
+from common.values.finding import Finding
 
 PART = "key"
 MOST_NAMES = 3

@@ -5,8 +5,8 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterator, Mapping
 
-from common.findings import Finding
 from common.settings.names import FILE, NAMES, PREFIX
+from common.values.finding import Finding
 
 PART = "settings"
 FOR_TESTS = f"{PREFIX}TEST_"

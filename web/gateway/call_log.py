@@ -18,7 +18,7 @@ from dataclasses import asdict
 import structlog
 
 from common.errors import Busy
-from common.services.runs.stuck import record_and_watch
+from common.services.agent_api.stuck import record_and_watch
 from common.services.spend.model_calls import MadeCall
 
 log = structlog.get_logger()

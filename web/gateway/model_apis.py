@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlsplit
 
-from common.values.model_provider import ModelProvider
+from common.values.runs.model_provider import ModelProvider
 
 Format = Literal["anthropic", "responses", "chat", "gemini"]
 """The format of an answer, and of the usage in it."""

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING
 import structlog
 from marshmallow import fields
 
-from common.machine.late_modules import late_module
+from common.machine.lazy_modules import late_module
 from common.machine.waiting import Deadline
 from common.services.spend import model_providers as services
-from common.states import Role
-from common.values.model_provider import ModelProvider
+from common.values.runs.model_provider import ModelProvider
+from common.values.states import Role
 from web.gateway.model_apis import error_message
 from web.gateway.upstream import Request, UpstreamFault, open_call
 from web.http.auth import allow, who

@@ -5,22 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from common.machine.late_modules import late_module
-from common.values.model_provider import Route
+from common.machine.lazy_modules import late_module
+from common.values.runs.model_provider import Route
 from web.gateway.model_apis import model_in_path, path_with_model
 from web.gateway.upstream import Request
 
 if TYPE_CHECKING:
-    from web.gateway import request_json
+    from web.gateway.requests import request_body
 else:
-    request_json = late_module("web.gateway.request_json")
+    request_body = late_module("web.gateway.requests.request_body")
 
 
 def rerouted(request: Request, route: Route, model: str) -> Request | None:
     """The request as the route needs it; None if it can't be sent there. model: as the request names it."""
     wanted = route.model or model
     offered = route.provider.models
-    if offered and not {wanted, *request_json.other_models_of(request.body)}.issubset(offered):
+    if offered and not {wanted, *request_body.other_models_of(request.body)}.issubset(offered):
         return None
     if route.model is None:
         return request
@@ -28,5 +28,5 @@ def rerouted(request: Request, route: Route, model: str) -> Request | None:
         return replace(request, path=path_with_model(request.path, wanted))
     if "content-encoding" in request.headers:
         return None
-    body = request_json.with_model(request.body, wanted)
+    body = request_body.with_model(request.body, wanted)
     return None if body is None else replace(request, body=body)

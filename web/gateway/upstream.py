@@ -11,9 +11,9 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
-from common.machine.late_modules import late_module
+from common.machine.lazy_modules import late_module
 from common.settings import settings
-from web.gateway.endings import CutOff
+from web.gateway.answers.early_end import CutOff
 from web.gateway.model_apis import credentials, upstream_url
 
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     import requests
     import urllib3
 
-    from common import sending, trust
-    from common.values.model_provider import ModelProvider
+    from common.network import request_deadlines, trust
+    from common.values.runs.model_provider import ModelProvider
 else:
     requests = late_module("requests")
-    sending = late_module("common.sending")
-    trust = late_module("common.trust")
+    request_deadlines = late_module("common.network.request_deadlines")
+    trust = late_module("common.network.trust")
     urllib3 = late_module("urllib3")
 
 CONNECT_SECONDS = 10.0
@@ -89,7 +89,7 @@ def open_call(provider: ModelProvider, request: Request, *, silence_seconds: flo
     # An answer that is compressed could not be read for its usage.
     headers |= {"accept-encoding": "identity", "via": own_via()} | credentials(provider, request.headers)
     url = upstream_url(provider, request.path, request.query)
-    body = sending.Body(request.body, silence_seconds) if request.body else None
+    body = request_deadlines.Body(request.body, silence_seconds) if request.body else None
     try:
         answer = _session().request(
             request.method, url, data=body, headers=headers, stream=True, allow_redirects=False,
@@ -185,7 +185,7 @@ def _made() -> requests.Session:
     session.headers.clear()
     session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
     # No call is sent a second time: it may have cost something. The CLIs try again by themselves.
-    adapter = sending.Adapter(pool_connections=32, pool_maxsize=POOLED, max_retries=0)
+    adapter = request_deadlines.Adapter(pool_connections=32, pool_maxsize=POOLED, max_retries=0)
     session.mount("http://", adapter)
     session.mount("https://", adapter)
     return session

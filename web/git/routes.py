@@ -17,19 +17,19 @@ import structlog
 from flask import Blueprint, Response, redirect, request
 
 from common.errors import Busy, NotFound, ProviderRefused, Unauthenticated
-from common.names import RELEASE_PREFIX, STAGING_BRANCH, TAG_PREFIX
 from common.providers.forge import ZERO_SHA, local_forge
-from common.services.access import Caller
+from common.services.changes.pushes import NewPush, end_pushes, note_pushes
 from common.services.people import accounts
-from common.services.projects.repository_access import FoundRepository, find_repository, find_repository_of_run
-from common.services.tasks.pushes import NewPush, end_pushes, note_pushes
+from common.services.project_settings.repository_access import FoundRepository, find_repository, find_repository_of_run
+from common.services.requests.access import Caller
 from common.settings import settings
-from common.values.place import Place
+from common.values.delivery.project_place import Place
+from common.values.names import RELEASE_PREFIX, STAGING_BRANCH, TAG_PREFIX
 from common.values.repository import Repository
 from web.git.push_commands import Command, PushRules
 from web.git.smart_http import refusal, serve_git
 from web.http.auth import public
-from web.http.request_id import request_id
+from web.http.server.request_id import request_id
 
 git = Blueprint("git", __name__, url_prefix="/git")
 

@@ -25,8 +25,8 @@ import structlog
 from flask import Response, request
 
 from common.errors import ProviderUnavailable
-from common.machine.children import kill_group
-from common.machine.git_limits import leash
+from common.machine.git.limits import leash
+from common.machine.processes.children import kill_group
 from common.providers.forge import git
 from web.git.push_commands import BadPush, Judge, Push, PushRules, notice_packet, read_push
 

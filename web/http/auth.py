@@ -17,12 +17,12 @@ from flask import Flask, g, request
 from flask_jwt_extended import JWTManager, create_access_token, create_refresh_token
 
 from common.errors import Conflict, Forbidden, NotFound, Unauthenticated
-from common.services.access import Caller, Standing
+from common.services.agent_api import agent_api
+from common.services.agent_api.agent_api import AgentPrincipal, RunPrincipal
 from common.services.people import accounts, login_tokens, tokens
-from common.services.runs import runners
-from common.services.runs.runners import AgentPrincipal, RunPrincipal
+from common.services.requests.access import Caller, Standing
 from common.settings import settings
-from common.states import Role
+from common.values.states import Role
 from web.http.fields import UUID_PATTERN
 from web.http.rate_limits import spend, writes
 
@@ -80,7 +80,7 @@ def allow_agent(view: View) -> View:
     """A registered agent, by its own token. The view reads it with `agent()`."""
 
     def authenticate(token: str) -> tuple[str, Principal]:
-        principal = _of_agents(runners.authenticate_agent, token)
+        principal = _of_agents(agent_api.authenticate_agent, token)
         return f"agent:{principal.agent_id}", principal
 
     return _ruled(Rule(authenticate, "For agents: needs the token of a registration."))(view)
@@ -93,7 +93,7 @@ def allow_run(*, even_over: bool = False) -> Callable[[View], View]:
     """
 
     def authenticate(token: str) -> tuple[str, Principal]:
-        principal = _of_agents(runners.authenticate_run, token)
+        principal = _of_agents(agent_api.authenticate_run, token)
         named = (request.view_args or {}).get("run_id")
         if named != principal.run_id:
             raise NotFound(f"run {named}")
@@ -116,9 +116,9 @@ def allow_enrolment(view: View) -> View:
 def _refuse_agents(token: str) -> None:
     """Raise Forbidden for the valid token of an agent or a run, Unauthenticated for an invalid one."""
     if token.startswith("awa_"):
-        raise Forbidden(f"agent {runners.authenticate_agent(token).agent_id} at a person's route")
+        raise Forbidden(f"agent {agent_api.authenticate_agent(token).agent_id} at a person's route")
     if token.startswith("awr_"):
-        raise Forbidden(f"run {runners.authenticate_run(token).run_id} at a person's route")
+        raise Forbidden(f"run {agent_api.authenticate_run(token).run_id} at a person's route")
 
 
 def _of_agents(authenticate: Callable[[str], P], token: str) -> P:

@@ -39,7 +39,7 @@ A field that was not sent and has no load_default is not passed, so a PATCH gets
 the schema of its @reply reads, an object or a dict; `(value, status)` for another status; Verbatim (in replies.py) for
 content that is stored as it is sent. `@reply(None, 204)` replies without a body. A view without `@body` accepts no body
 but `{}`; `@raw_body(most_bytes)` passes it as bytes. `@first(look)` reads from a provider before the view runs.
-Idempotency-Key (web/http/kept_answers.py) works on every POST unless the view is marked `@never_replayed`. With a key,
+Idempotency-Key (web/http/idempotency.py) works on every POST unless the view is marked `@never_replayed`. With a key,
 a person's view runs in one transaction, so it may do nothing but call services; if it does more, it is marked
 `@stored_afterwards`. Errors are raised (common.errors), never returned. Fields are in web/http/fields.py; in queries
 use QueryInteger.
@@ -60,7 +60,7 @@ from marshmallow import fields
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.routing import BaseConverter
 
-from common.services.paging import DEFAULT_LIMIT, MOST, PageQuery
+from common.services.requests.paging import DEFAULT_LIMIT, MOST, PageQuery
 from web.http.errors import Fault, Faults, UnsupportedMedia, faults_of
 from web.http.fields import (
     AGENT_ID_PATTERN,

@@ -29,9 +29,9 @@ from common.errors import (
     ProviderUnavailable,
     Unauthenticated,
 )
-from common.services.access import acting
+from common.services.requests.access import acting
 from web.http.replies import json_response
-from web.http.request_id import request_id
+from web.http.server.request_id import request_id
 
 log = structlog.get_logger()
 

@@ -19,9 +19,9 @@ from marshmallow.types import Validator
 from marshmallow.validate import Length, OneOf, Range, Regexp
 
 from common.errors import Invalid
-from common.events import ADMINISTRATION, PLATFORM
+from common.events.catalogue import ADMINISTRATION, PLATFORM
 from common.machine.text import SPACES, camel_case, has_control, has_control_but_lines, has_invisible, is_blank
-from common.states import Priority, Role
+from common.values.states import Priority, Role
 
 UNKNOWN = "Unknown field"
 READ_ONLY = "Read-only field"

@@ -11,8 +11,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
-from common import feed
-from common.machine.late_modules import late_module
+from common.events import feed
+from common.machine.lazy_modules import late_module
 from common.settings import settings
 from web.http.errors import TooManyRequests
 

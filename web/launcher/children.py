@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.errors import Misconfigured
-from common.machine.children import PARENT_DEATH_COMMAND, has_ended, kill_group, signal_name
 from common.machine.log_files import RotatedLog
+from common.machine.processes.children import PARENT_DEATH_COMMAND, has_ended, kill_group, signal_name
 from common.machine.waiting import Deadline, growing_delay
 from web.launcher.forks import Fork, Module, fork_modules, reap_adopted
 

@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Callable
 
 from common.errors import Misconfigured
-from common.machine.bubblewrap import SandboxFinding, find_sandbox
+from common.machine.programs.bubblewrap import SandboxFinding, find_sandbox
 from common.settings import SandboxSettings
 
 PACKAGES = {"bwrap": "bubblewrap", "slirp4netns": "slirp4netns"}

@@ -1,7 +1,7 @@
 """Makes the database ready for a start of the platform, in a process of its own. Also asks Redis once.
 
 A process of its own, so that the launcher, which lives as long as the platform, does not hold the database's libraries:
-70 MB. `prepare` is the launcher's side, in web/launcher/preparation.py. Prints one JSON object as its last line,
+70 MB. `prepare` is the launcher's side, in web/launcher/database_process.py. Prints one JSON object as its last line,
 and before it what people should know.
 """
 
@@ -15,16 +15,17 @@ from contextlib import suppress
 import redis
 import structlog
 
-from common import announcer, feed
 from common.errors import Busy, Misconfigured
-from common.names import new_request_id
-from common.services.access import acting
-from common.services.health.schema import upgrade
-from common.services.health.sealed_values import is_another_key
+from common.events import feed
+from common.jobs import announcer
+from common.services.agents.agents import create_local_enrolment, end_drains
 from common.services.people.accounts import ensure_first_admin
 from common.services.projects.provisioning import renew_repository_urls
-from common.services.runs.agents import create_local_enrolment, end_drains
+from common.services.requests.access import acting
+from common.services.upkeep.schema import upgrade
+from common.services.upkeep.sealed_values import is_another_key
 from common.settings import settings
+from common.values.names import new_request_id
 from web.launcher.programs import local_agent_ids
 
 PARTING_SECONDS = 10.0

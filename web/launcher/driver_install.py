@@ -19,14 +19,14 @@ from pathlib import Path
 
 from common.errors import Misconfigured
 from common.machine.certificates import bundle
-from common.machine.children import kill_group
 from common.machine.files import remove_tree
 from common.machine.locks import locked
-from common.machine.program_search import version_line, version_numbers
+from common.machine.processes.children import kill_group
+from common.machine.programs.search import version_line, version_numbers
 from common.machine.waiting import Deadline
 from common.settings import ProviderSettings
 from common.settings.environment import Environment
-from common.values.drivers import KNOWN_DRIVERS, KnownDriver, Package, find_driver, known_driver
+from common.values.runs.drivers import KNOWN_DRIVERS, KnownDriver, Package, find_driver, known_driver
 
 LONGEST_INSTALL_SECONDS = 1800.0
 FIRST_START_SECONDS = 120.0

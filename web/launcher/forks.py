@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
 
-from common.machine.lasting import lasting
+from common.machine.imports_without_gc import lasting
 from common.settings import settings
 
 _PR_SET_PDEATHSIG = 1

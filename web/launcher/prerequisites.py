@@ -17,7 +17,7 @@ from pathlib import Path
 
 from common.errors import Misconfigured
 from common.machine.locks import is_locked, locked
-from common.machine.ports import why_not_bindable
+from common.network.port_ranges import why_not_bindable
 from common.settings import RuntimeSettings
 from common.settings.private_files import unwritable
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import web
 from common.errors import Misconfigured
-from common.machine.packaged_valkey import packaged_valkey
+from common.machine.programs.packaged_valkey import packaged_valkey
 from common.settings import Settings, socket_path
 from common.settings.agents import AgentSettings
 from common.settings.sandbox import store_networks
@@ -117,7 +117,8 @@ class Catalogue:
         """Sweeps, which it starts on time itself, and quick jobs.
 
         Slow jobs have a worker of their own, so that they never delay a heartbeat. Each of the two is one process with
-        two threads: see workers/thread_pool.py. Started together, they share memory: see web/launcher/forks.py.
+        two threads: see workers/execution/thread_pool.py. Started together, they share memory: see
+        web/launcher/forks.py.
         """
         return self._worker("worker", ["-Q", "sweep,quick", "-n", "quick@%h", "--sweeps"])
 

@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 from common import settings as common_settings
 from common.errors import Misconfigured
 from common.machine.files import replace_file
-from common.machine.git_locks import forget_locks
+from common.machine.git.leftover_locks import forget_locks
 from common.machine.locks import STARTING, locked
 from common.machine.waiting import Deadline
 from common.settings import Settings, socket_path
@@ -34,8 +34,8 @@ from common.settings.restore_mark import require_restored
 from web.launcher import prerequisites
 from web.launcher.children import Processes
 from web.launcher.confinement import ensure_sandbox
+from web.launcher.database_process import Prepared, prepare
 from web.launcher.driver_install import drivers_folder, install_driver, wanted_by_providers
-from web.launcher.preparation import Prepared, prepare
 from web.launcher.programs import (
     FLOWER_USER,
     Catalogue,

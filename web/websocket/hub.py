@@ -20,15 +20,15 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from common import feed
 from common.errors import Busy
-from common.events import ProjectStatusChanged
-from common.feed import Entry
-from common.machine.late_modules import late_module
-from web.http.slow_heads import before_exit
+from common.events import feed
+from common.events.catalogue import ProjectStatusChanged
+from common.events.feed import Entry
+from common.machine.lazy_modules import late_module
+from web.http.server.head_timeout import before_exit
 from web.websocket import frames
-from web.websocket.authority import Authority
 from web.websocket.connection import CLOSE_SECONDS, Connection, Listener
+from web.websocket.permissions import Authority
 from web.websocket.poll import Poll
 from web.websocket.subscribers import Subscriber
 from web.websocket.topics import Topics

@@ -23,7 +23,7 @@ from werkzeug.wsgi import get_host
 
 from common.errors import Busy, NotFound, Unauthenticated
 from common.machine.text import storable
-from common.services import events
+from common.services.activity import events
 from common.settings import settings
 from web.http.errors import error
 from web.websocket import frames

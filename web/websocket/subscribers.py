@@ -8,8 +8,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field
 
-from common import feed
-from common.services.access import Caller
+from common.events import feed
+from common.services.requests.access import Caller
 from web.websocket import frames
 from web.websocket.connection import Connection
 

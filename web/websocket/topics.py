@@ -14,14 +14,14 @@ from collections.abc import Iterable
 from functools import partial
 
 from common.errors import Busy
-from common.feed import Entry
-from common.services import events
-from common.services.access import Caller
-from common.services.events import StoredEvent
+from common.events.feed import Entry
+from common.services.activity import events
+from common.services.activity.events import StoredEvent
+from common.services.requests.access import Caller
 from web.websocket import frames
+from web.websocket.broadcasts import Turn
 from web.websocket.connection import Connection
 from web.websocket.subscribers import Session, Subscriber, Subscription, Topic, say
-from web.websocket.turns import Turn
 
 _PART_CHARACTERS = 2**19
 """About how much of a replay is queued at once: at most 2 MiB as UTF-8, for which a client's backlog has room."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from common import jobs
 from common.errors import ProviderRefused
+from common.jobs import catalogue
 from common.providers.runtime import Fleet, fleet
-from common.services.runs import fleet as agents
-from common.services.runs.fleet import PodPlan, PodStep
-from common.values.agent_pod import PodPhase, PodState
-from workers.job import Claimed, job
+from common.services.agents import pods as agents
+from common.services.agents.pods import PodPlan, PodStep
+from common.values.runs.agent_pod import PodPhase, PodState
+from workers.execution.job_run import Claimed, job
 
 
 def _fleet() -> Fleet:
@@ -19,7 +19,7 @@ def _fleet() -> Fleet:
     return found
 
 
-@job(jobs.RUN_AGENT, parked=agents.give_agent_up)
+@job(catalogue.RUN_AGENT, parked=agents.give_agent_up)
 def run_agent(job: Claimed) -> None:
     plan = agents.begin_pod(job.lease)
     if plan.step is PodStep.REMOVE:
@@ -40,7 +40,7 @@ def _look(plan: PodPlan) -> PodState:
     return _fleet().read_agent(plan.pod.name) or PodState(PodPhase.FAILED, "its pod is gone")
 
 
-@job(jobs.SWEEP_AGENTS)
+@job(catalogue.SWEEP_AGENTS)
 def sweep_agents(job: Claimed) -> None:
     pods = _fleet()
     for name in agents.orphans(pods.list_agents()):

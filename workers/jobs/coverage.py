@@ -7,21 +7,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from common import jobs
 from common.errors import ProviderRefused
+from common.jobs import catalogue
 from common.providers.forge import Forge, forge
 from common.providers.runtime import Runtime, runtime
-from common.services.tasks import coverage_runs
-from common.services.tasks.verification import COVERAGE, CheckResult, ProofPlan
-from common.values.check import Check, CheckPhase
-from workers.job import Claimed, job
-from workers.jobs.proof import read_changes
-from workers.jobs.proof_tests import TestProof
-from workers.jobs.untested_lines import check_coverage
-from workers.runtime_calls import forget_check, run_check
+from common.services.proof import coverage_runs
+from common.services.proof.verification import COVERAGE, CheckResult, ProofPlan
+from common.values.testing.check import Check, CheckPhase
+from workers.execution.job_run import Claimed, job
+from workers.execution.provider_calls import forget_check, run_check
+from workers.proof.forge.forge_checks import read_changes
+from workers.proof.test_checks import TestProof
+from workers.proof.untested_lines import check_coverage
 
 
-@job(jobs.MEASURE_COVERAGE)
+@job(catalogue.MEASURE_COVERAGE)
 def measure_coverage(job: Claimed) -> None:
     plan = coverage_runs.begin_coverage(job.lease)
     if plan is None:

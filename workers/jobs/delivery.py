@@ -8,30 +8,31 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import structlog
 
-from common import jobs
 from common.errors import ProviderRefused, ProviderUnavailable
+from common.jobs import catalogue
 from common.machine.text import path_text
-from common.names import STAGING_BRANCH
 from common.providers.forge import MergeConflict, forge
 from common.providers.runtime import runtime
-from common.services.delivery import group_statuses, group_tests, merging, restoring, rollouts
+from common.services.delivery import group_statuses, group_tests, merging
 from common.services.delivery.merging import FinishPlan, MergePlan, Step
-from common.services.delivery.receipt_contents import Served
-from common.services.delivery.restoring import LiveApp
-from common.services.delivery.rollouts import RolloutPlan
-from common.services.tasks import red_base
-from common.services.tasks.tested import record_run
-from common.states import Environment
-from common.values.app import MACHINE, App, AppPhase, AppState
-from common.values.check import CheckPhase
-from common.values.health_look import HealthState, Look
-from workers.job import Claimed, job
-from workers.jobs import proof_statuses
-from workers.jobs.commit_reads import undone_by
-from workers.jobs.default_branch import default_head
-from workers.jobs.quarantined_runs import failed_in_quarantine, forget_without, run_without, without_quarantined
+from common.services.deployment import restoring, rollouts
+from common.services.deployment.receipt_contents import Served
+from common.services.deployment.restoring import LiveApp
+from common.services.deployment.rollouts import RolloutPlan
+from common.services.proof import red_base
+from common.services.proof.test_results import record_run
+from common.values.delivery.app import MACHINE, App, AppPhase, AppState
+from common.values.delivery.health_check import HealthState, Look
+from common.values.names import STAGING_BRANCH
+from common.values.states import Environment
+from common.values.testing.check import CheckPhase
+from workers.execution.job_run import Claimed, job
+from workers.execution.provider_calls import close_pull, forget_check, make_room, run_check, with_source
 from workers.jobs.rollback_barrier import read_barrier
-from workers.runtime_calls import close_pull, forget_check, make_room, run_check, with_source
+from workers.proof.forge import statuses
+from workers.proof.forge.commit_reads import undone_by
+from workers.proof.forge.default_branch import default_head
+from workers.proof.quarantined_runs import failed_in_quarantine, forget_without, run_without, without_quarantined
 
 log = structlog.get_logger()
 
@@ -54,7 +55,7 @@ SEEN = {
 }
 
 
-@job(jobs.MERGE_GROUP, parked=merging.fail_merge)
+@job(catalogue.MERGE_GROUP, parked=merging.fail_merge)
 def merge_group(job: Claimed) -> None:
     plan = merging.begin_merge(job.lease)
     if plan is None:
@@ -144,8 +145,8 @@ def _await_statuses(job: Claimed, plan: MergePlan) -> None:
     awaited = plan.awaited
     assert awaited is not None
     job.progress("waiting for the repository's own CI")
-    result = proof_statuses.statuses_of(forge(), plan.place.repository, awaited.commit_sha, awaited.required)
-    group_statuses.record_statuses(job.lease, awaited, result, after_seconds=proof_statuses.LOOK_AGAIN_SECONDS)
+    result = statuses.statuses_of(forge(), plan.place.repository, awaited.commit_sha, awaited.required)
+    group_statuses.record_statuses(job.lease, awaited, result, after_seconds=statuses.LOOK_AGAIN_SECONDS)
 
 
 def _stage(job: Claimed, plan: MergePlan) -> None:
@@ -162,7 +163,7 @@ STEPS = {
 }
 
 
-@job(jobs.FINISH_GROUP, parked=merging.fail_finish)
+@job(catalogue.FINISH_GROUP, parked=merging.fail_finish)
 def finish_group(job: Claimed) -> None:
     plan = merging.begin_finish(job.lease)
     if plan is None:
@@ -203,7 +204,7 @@ def _tag(plan: FinishPlan) -> str | None:
     return None
 
 
-@job(jobs.DEPLOY, parked=rollouts.fail_rollout)
+@job(catalogue.DEPLOY, parked=rollouts.fail_rollout)
 def deploy(job: Claimed) -> None:
     plan = rollouts.begin_rollout(job.lease)
     if plan is None:
@@ -295,7 +296,7 @@ def _complete(job: Claimed, plan: RolloutPlan, state: AppState) -> None:
     rollouts.record_live(job.lease, url=state.url, barrier=barrier, served=served)
 
 
-@job(jobs.TAKE_DOWN)
+@job(catalogue.TAKE_DOWN)
 def take_down(job: Claimed) -> None:
     app = rollouts.begin_take_down(job.lease)
     if app is not None:
@@ -303,7 +304,7 @@ def take_down(job: Claimed) -> None:
         rollouts.record_taken_down(job.lease)
 
 
-@job(jobs.RESTORE_RUNTIME)
+@job(catalogue.RESTORE_RUNTIME)
 def restore_runtime(job: Claimed) -> None:
     running = {(namespace, name): version_id for namespace, name, version_id in runtime().list_apps()}
     plan = restoring.begin_restore(job.lease, set(running))

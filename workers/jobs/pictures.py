@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import structlog
 
-from common import jobs
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.machine.bubblewrap import find_sandbox
+from common.jobs import catalogue
+from common.machine.programs.bubblewrap import find_sandbox
 from common.providers.forge import forge
 from common.providers.runtime import runtime
-from common.services.tasks import preview_pictures
-from common.services.tasks.preview_pictures import NewPicture, PicturePlan, Sight
+from common.services.changes import preview_pictures
+from common.services.changes.preview_pictures import NewPicture, PicturePlan, Sight
 from common.settings import settings
-from workers.job import Claimed, job
-from workers.screenshots import HEIGHT, WIDTH, Camera, NoPicture, Photographer
+from workers.execution.job_run import Claimed, job
+from workers.screenshots.screenshots import HEIGHT, WIDTH, Camera, NoPicture, Photographer
 
 log = structlog.get_logger()
 
@@ -22,7 +22,7 @@ FOLDER = "pictures"
 BUSY_SECONDS = 3.0
 
 
-@job(jobs.TAKE_PICTURES)
+@job(catalogue.TAKE_PICTURES)
 def take_pictures(job: Claimed) -> None:
     plan = preview_pictures.begin_pictures(job.lease)
     if plan is None:

@@ -6,17 +6,17 @@ from collections.abc import Iterable
 
 import structlog
 
-from common import jobs
 from common.errors import AccessDenied, ProviderRefused
+from common.jobs import catalogue
 from common.providers.forge import Forge, forge
 from common.providers.runtime import runtime
+from common.services.changes.pushes import PendingPush, settle_push
 from common.services.projects import provisioning
-from common.services.tasks import watching
-from common.services.tasks.pushes import PendingPush, settle_push
-from common.values.pull_request import PullComment, PullRequest, PullReview, PullState
+from common.services.tasks import forge_changes
+from common.values.delivery.pull_request import PullComment, PullRequest, PullReview, PullState
 from common.values.repository import Repository
-from workers.job import Claimed, job
-from workers.runtime_calls import revoke_credential
+from workers.execution.job_run import Claimed, job
+from workers.execution.provider_calls import revoke_credential
 
 log = structlog.get_logger()
 
@@ -25,7 +25,7 @@ OF_ONE_PULL = {TOO_LARGE, "no_pull_request"}
 """Codes of refusals that say nothing about the repository."""
 
 
-@job(jobs.PROVISION_PROJECT, parked=provisioning.fail_provision)
+@job(catalogue.PROVISION_PROJECT, parked=provisioning.fail_provision)
 def provision_project(job: Claimed) -> None:
     plan = provisioning.begin_provision(job.lease)
     if plan is None:
@@ -51,7 +51,7 @@ def provision_project(job: Claimed) -> None:
     provisioning.record_provisioned(job.lease, default_branch=made.default_branch, repository_url=made.url)
 
 
-@job(jobs.PROTECT_PROJECT, parked=provisioning.fail_protection)
+@job(catalogue.PROTECT_PROJECT, parked=provisioning.fail_protection)
 def protect_project(job: Claimed) -> None:
     plan = provisioning.begin_protection(job.lease)
     if plan is not None:
@@ -63,7 +63,7 @@ def protect_project(job: Claimed) -> None:
         provisioning.record_protected(job.lease)
 
 
-@job(jobs.DELETE_PROJECT)
+@job(catalogue.DELETE_PROJECT)
 def delete_project(job: Claimed) -> None:
     plan = provisioning.begin_deletion(job.lease)
     if plan is None:
@@ -88,9 +88,9 @@ def _delete_repository(place: Repository) -> None:
         log.warning("the repository of a deleted project is left as it is", reason=error.message)
 
 
-@job(jobs.WATCH_REPOSITORY)
+@job(catalogue.WATCH_REPOSITORY)
 def watch_repository(job: Claimed) -> None:
-    plan = watching.begin_watch(job.lease)
+    plan = forge_changes.begin_watch(job.lease)
     if plan is None:
         return
     place = plan.place.repository
@@ -99,13 +99,13 @@ def watch_repository(job: Claimed) -> None:
             settle_push(job.lease, push, has_landed=has_landed(forge(), place, push))
         heads = {branch: forge().read_head(place, branch) for branch in plan.branches}
     except (ProviderRefused, AccessDenied) as error:
-        watching.record_unreadable(job.lease, str(error))
+        forge_changes.record_unreadable(job.lease, str(error))
         return
     pulls, refusal = _read_pulls(place, plan.pulls)
     for seen in pulls.values():
         if seen.pull.head in plan.branches:
             _open_again(place, seen.pull)
-    watching.record_heads(job.lease, plan, heads, pulls, unreadable=refusal)
+    forge_changes.record_heads(job.lease, plan, heads, pulls, unreadable=refusal)
 
 
 def has_landed(at: Forge, place: Repository, push: PendingPush) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from common import jobs
+from common.jobs import catalogue
 from common.providers.forge import forge
-from common.services.delivery import receipts
-from workers.job import Claimed, job
+from common.services.deployment import receipts
+from workers.execution.job_run import Claimed, job
 
 
-@job(jobs.PUBLISH_RECEIPT)
+@job(catalogue.PUBLISH_RECEIPT)
 def publish_receipt(job: Claimed) -> None:
     plan = receipts.begin_publish(job.lease)
     if plan is not None:

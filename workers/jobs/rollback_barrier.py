@@ -8,7 +8,7 @@ The file is `.aiworker/rollback.yml`:
 An invalid file, or a link in its place, blocks every rollback, because its intention is unknown. A commit that the
 repository has lost is always blocked: what it declared is unknown, and it can't be deployed. A version's declaration
 stays valid after it: a later version without the file, or with another one, does not revoke it
-(common/services/delivery/versions.py).
+(common/services/deployment/versions.py).
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from posixpath import dirname
 import yaml
 
 from common.errors import ProviderRefused
-from common.names import SHA_PATTERN
 from common.providers.forge import Forge
-from common.values.barrier import Barrier
+from common.values.delivery.rollback_barrier import Barrier
+from common.values.names import SHA_PATTERN
 from common.values.repository import Repository
 
 PATH = ".aiworker/rollback.yml"

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 from itertools import chain
 
-from common import jobs
 from common.errors import AccessDenied, AnotherKey, CutShort, ProviderRefused, ProviderUnavailable
+from common.jobs import catalogue
 from common.providers.forge import forge
 from common.providers.runtime import runtime
-from common.services.delivery import publishing
-from common.services.runs import reviewing, scheduling, steering
-from common.services.tasks import run_preparation, verification
-from common.services.tasks.run_preparation import RunPlan
-from common.services.tasks.verification import CheckResult, ProofPlan
-from common.values.agent_review import AGENT_REVIEW
-from common.values.place import Place
+from common.services.agent_api import steering
+from common.services.agents import scheduling
+from common.services.deployment import publishing
+from common.services.proof import verification
+from common.services.proof.verification import CheckResult, ProofPlan
+from common.services.review import agent_review
+from common.services.runs import preparation
+from common.services.runs.preparation import RunPlan
+from common.values.delivery.project_place import Place
 from common.values.repository import Credential
-from workers.job import Claimed, job
-from workers.jobs import proof_statuses
-from workers.jobs.default_branch import NoDefaultBranch, default_head
-from workers.jobs.proof import NO_DEFAULT_BRANCH, examine
-from workers.jobs.proof_tests import TestProof
-from workers.jobs.scans import scan
-from workers.runtime_calls import close_pull, revoke_credential
+from common.values.testing.agent_review import AGENT_REVIEW
+from workers.execution.job_run import Claimed, job
+from workers.execution.provider_calls import close_pull, revoke_credential
+from workers.proof.forge import statuses
+from workers.proof.forge.default_branch import NoDefaultBranch, default_head
+from workers.proof.forge.forge_checks import NO_DEFAULT_BRANCH, examine
+from workers.proof.scans.checks import scan
+from workers.proof.test_checks import TestProof
 
-PAUSES = {verification.STATUSES: proof_statuses.LOOK_AGAIN_SECONDS, AGENT_REVIEW: 5.0, NO_DEFAULT_BRANCH: 15.0}
+PAUSES = {verification.STATUSES: statuses.LOOK_AGAIN_SECONDS, AGENT_REVIEW: 5.0, NO_DEFAULT_BRANCH: 15.0}
 """How often to look at what others do, in seconds, by the check's code or name. The end of a review rings at once."""
 CLOSE_SECONDS = 10.0
 """How long the forge may take to process a run's last push before its credential is removed completely."""
@@ -32,17 +35,17 @@ OF_THE_TASK = frozenset({"bad_name", "protected"})
 """Error codes of a forge that concern only this task's branch; other codes concern every run of the project."""
 
 
-@job(jobs.SCHEDULE_TASKS)
+@job(catalogue.SCHEDULE_TASKS)
 def schedule_tasks(job: Claimed) -> None:
     scheduling.schedule_tasks(job.lease)
 
 
-@job(jobs.PREPARE_RUN, parked=run_preparation.fail_prepare)
+@job(catalogue.PREPARE_RUN, parked=preparation.fail_prepare)
 def prepare_run(job: Claimed) -> None:
     try:
-        plan = run_preparation.begin_prepare(job.lease)
+        plan = preparation.begin_prepare(job.lease)
     except AnotherKey as error:
-        run_preparation.record_unprepared(job.lease, str(error))
+        preparation.record_unprepared(job.lease, str(error))
         return
     if plan is None:
         return
@@ -51,9 +54,7 @@ def prepare_run(job: Claimed) -> None:
     except (ProviderRefused, ProviderUnavailable) as error:
         _record_unprepared(job, plan, error)
         return
-    run_preparation.record_prepared(
-        job.lease, username=credential.username, password=credential.password, base_sha=base
-    )
+    preparation.record_prepared(job.lease, username=credential.username, password=credential.password, base_sha=base)
 
 
 def _branch_and_credential(plan: RunPlan) -> tuple[Credential, str]:
@@ -69,26 +70,26 @@ def _branch_and_credential(plan: RunPlan) -> tuple[Credential, str]:
 def _record_unprepared(job: Claimed, plan: RunPlan, error: ProviderRefused | ProviderUnavailable) -> None:
     """Record that the run can't be prepared, which frees its agent. Raises the error again if a retry may help."""
     if isinstance(error, ProviderRefused) and error.code in OF_THE_TASK:
-        run_preparation.record_prepare_refused(job.lease, error.message)
+        preparation.record_prepare_refused(job.lease, error.message)
     elif isinstance(error, ProviderRefused | CutShort | AccessDenied) or plan.is_overdue:
-        run_preparation.record_unprepared(job.lease, str(error))
+        preparation.record_unprepared(job.lease, str(error))
     else:
         raise error
 
 
-@job(jobs.RELEASE_RUN)
+@job(catalogue.RELEASE_RUN)
 def release_run(job: Claimed) -> None:
     steering.release_run(job.lease)
 
 
-@job(jobs.CLOSE_RUN)
+@job(catalogue.CLOSE_RUN)
 def close_run(job: Claimed) -> None:
-    plan = run_preparation.begin_close(job.lease)
+    plan = preparation.begin_close(job.lease)
     if plan is not None and not revoke_credential(forge(), plan.place, plan.run_id):
-        run_preparation.record_closing(job.lease, after_seconds=CLOSE_SECONDS)
+        preparation.record_closing(job.lease, after_seconds=CLOSE_SECONDS)
 
 
-@job(jobs.VERIFY_RUN, parked=verification.give_up_proof)
+@job(catalogue.VERIFY_RUN, parked=verification.give_up_proof)
 def verify_run(job: Claimed) -> None:
     plan = _begin_proof(job)
     if plan is None:
@@ -154,10 +155,10 @@ def _add_tests(job: Claimed, plan: ProofPlan, proof: TestProof, results: list[Ch
         # The default branch has moved since `examine`, which will refuse the commit.
         raise ProviderUnavailable(error.message) from error
     # The repository's own CI began with the push, so it runs while the tests do.
-    results += proof_statuses.required_statuses(forge(), proof.plan)
+    results += statuses.required_statuses(forge(), proof.plan)
     # An opinion costs money: it is asked for only of what is proven otherwise.
     if plan.is_reviewed and results[-1].status not in {"failed", "running"}:
-        results += filter(None, [reviewing.look(job.lease)])
+        results += filter(None, [agent_review.look(job.lease)])
 
 
 def _await_default_branch(place: Place) -> None:
@@ -168,7 +169,7 @@ def _await_default_branch(place: Place) -> None:
         raise ProviderUnavailable(error.message) from error
 
 
-@job(jobs.PUBLISH_TASK, parked=publishing.give_up_publish)
+@job(catalogue.PUBLISH_TASK, parked=publishing.give_up_publish)
 def publish_task(job: Claimed) -> None:
     plan = publishing.begin_publish(job.lease)
     if plan is None:
@@ -193,7 +194,7 @@ def publish_task(job: Claimed) -> None:
     publishing.record_published(job.lease, head_sha=plan.head_sha, number=pull.number, url=pull.url)
 
 
-@job(jobs.CLEAN_UP_TASK)
+@job(catalogue.CLEAN_UP_TASK)
 def clean_up_task(job: Claimed) -> None:
     plan = publishing.begin_clean_up(job.lease)
     if plan is None:

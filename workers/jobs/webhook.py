@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from common import jobs
+from common.jobs import catalogue
 from common.providers import outgoing_webhook
-from common.services.outgoing import delivering
+from common.services.outgoing_webhook import delivering
 from common.settings import settings
-from workers.job import Claimed, job
+from workers.execution.job_run import Claimed, job
 
 
-@job(jobs.SEND_WEBHOOK)
+@job(catalogue.SEND_WEBHOOK)
 def send_webhook(job: Claimed) -> None:
     dispatch = delivering.begin_delivery(job.lease)
     if dispatch is not None:

@@ -25,7 +25,7 @@ from pathlib import Path
 import psutil
 
 from common.machine.files import remove_tree
-from common.machine.process_trees import find_processes, signal_processes
+from common.machine.processes.process_trees import find_processes, signal_processes
 from common.machine.waiting import Deadline
 from common.values.json_codec import decode
 from common.values.needs import ServiceKind, ServiceNeed

@@ -31,8 +31,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from common.machine.children import exit_words, tied_to_parent
 from common.machine.files import replace_file
+from common.machine.processes.children import exit_words, tied_to_parent
 from common.machine.waiting import Deadline
 from common.values.json_codec import decode, encode
 from common.values.needs import ServiceKind

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.machine.children import base_environment
+from common.machine.processes.children import base_environment
 
 PLACES = ("/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/usr/bin", "/bin")
 """Where to look besides PATH: servers are often in sbin, which ordinary users do not have in PATH."""

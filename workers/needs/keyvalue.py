@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.machine.packaged_valkey import packaged_valkey
+from common.machine.programs.packaged_valkey import packaged_valkey
 from common.values.needs import ServiceKind
 from common.values.service_variables import ServiceAddress
 from workers.needs.installed import choose, find

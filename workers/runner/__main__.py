@@ -13,22 +13,22 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from common.error_reports import start_error_reports
 from common.errors import Misconfigured
 from common.machine.locks import locked
-from common.machine.log_lines import log_lines_of_json
-from common.machine.open_files import allow_many_files
+from common.machine.processes.open_files import allow_many_files
 from common.settings.agents import AgentSettings
 from common.settings.environment import Environment, is_utf_8, web_address
 from common.settings.log_level import read_log_level
 from common.settings.private_files import PRIVATE_UMASK
 from common.settings.sandbox import SandboxSettings
-from common.tracing import start_tracing
-from workers.runner.disk_watch import RUN_DISK_BYTES
+from common.telemetry.error_reports import start_error_reports
+from common.telemetry.light_logs import log_lines_of_json
+from common.telemetry.tracing import start_tracing
+from workers.runner.attempt.disk_watch import RUN_DISK_BYTES
 from workers.runner.drivers.offer import DriverOffer, wanted_names
 from workers.runner.loop import Runner, RunnerSettings
+from workers.sandbox.limits import Bounds
 from workers.sandbox.sandboxes import SandboxMode
-from workers.sandbox.walls import Bounds
 
 logger = logging.getLogger("workers.runner")
 

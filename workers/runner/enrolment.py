@@ -16,10 +16,10 @@ from pathlib import Path
 
 from common.errors import Misconfigured, NotFound, ProviderRefused, ProviderUnavailable, Unauthenticated
 from common.machine.files import replace_file
-from workers.runner.backoff import Backoff
-from workers.runner.client import AgentApi, RunOver, Wire
 from workers.runner.drivers.offer import DriverOffer
-from workers.runner.setup import Setup
+from workers.runner.platform_client.backoff import Backoff
+from workers.runner.platform_client.client import AgentApi, RunOver, Wire
+from workers.runner.platform_client.setup import Setup
 
 logger = logging.getLogger("workers.runner")
 

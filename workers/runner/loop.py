@@ -15,21 +15,21 @@ from pathlib import Path
 
 from common.errors import Misconfigured, NotFound, ProviderRefused, ProviderUnavailable, Unauthenticated
 from common.machine.disk import look
-from common.values.claimed_run import ClaimedRun, Directive
 from common.values.json_codec import Malformed
-from workers.runner.attempt import Attempt, remove_leftovers
-from workers.runner.attempt_settings import AttemptSettings, NextRun
-from workers.runner.backoff import Backoff
-from workers.runner.cancellation import Cancellation, Cancelled, Why
-from workers.runner.client import AgentApi, DriverReport, RunOver, Wire
-from workers.runner.disk_watch import RUN_DISK_BYTES, DiskBounds
+from common.values.runs.claimed_run import ClaimedRun, Directive
+from workers.runner.attempt.attempt import Attempt, remove_leftovers
+from workers.runner.attempt.attempt_settings import AttemptSettings, NextRun
+from workers.runner.attempt.disk_watch import RUN_DISK_BYTES, DiskBounds
 from workers.runner.drivers.offer import DriverOffer
 from workers.runner.enrolment import VERSION, Enrolment, Identity, remedy
-from workers.runner.program_turn import Patience
-from workers.runner.run_walls import private_folders, sandbox_words
-from workers.runner.setup import Setup
+from workers.runner.platform_client.backoff import Backoff
+from workers.runner.platform_client.client import AgentApi, DriverReport, RunOver, Wire
+from workers.runner.platform_client.setup import Setup
+from workers.runner.processes.cancellation import Cancellation, Cancelled, Why
+from workers.runner.processes.run_confinement import private_folders, sandbox_words
+from workers.runner.programs.program_turn import Patience
+from workers.sandbox.limits import Bounds
 from workers.sandbox.sandboxes import Sandboxes, SandboxMode
-from workers.sandbox.walls import Bounds
 
 logger = logging.getLogger("workers.runner")
 

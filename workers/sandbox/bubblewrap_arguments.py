@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from common.machine import bubblewrap
 from common.machine.certificates import chosen_bundle
+from common.machine.programs import bubblewrap
+from workers.sandbox.limits import Walls
 from workers.sandbox.system_folders import CACHES, SYSTEM, interpreter_folders, is_system, toolchains
-from workers.sandbox.walls import Walls
 
 HOSTNAME = "sandbox"
 PROGRAM_PLACE = "/run/sandbox/inside.py"

@@ -17,20 +17,20 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from common.machine.bubblewrap import INSIDE_UID, SandboxFinding
 from common.machine.certificates import bundle, certificate_variables
+from common.machine.programs.bubblewrap import INSIDE_UID, SandboxFinding
 from common.machine.waiting import Deadline
 from workers.sandbox import bubblewrap_arguments, system_calls
+from workers.sandbox.confined_command import Enclosed, Refusal
 from workers.sandbox.control_groups import make_group
-from workers.sandbox.doorkeeper import Doorkeeper, Guarded, control_pair, kill_holders, receive_sockets
-from workers.sandbox.egress_proxy import Proxy
-from workers.sandbox.egress_rules import Rule, rules
-from workers.sandbox.enclosed import Enclosed, Refusal
-from workers.sandbox.outbound import Outbound, nameserver, unreachable
-from workers.sandbox.proxy_environment import PROXY_PORT, proxy_variables
-from workers.sandbox.registries import REGISTRIES, own_registries
+from workers.sandbox.limits import Door, Reach, Walls
+from workers.sandbox.network.egress_proxy import Proxy
+from workers.sandbox.network.egress_rules import Rule, rules
+from workers.sandbox.network.outbound import Outbound, nameserver, unreachable
+from workers.sandbox.network.proxy_environment import PROXY_PORT, proxy_variables
+from workers.sandbox.network.proxy_thread import Doorkeeper, Guarded, control_pair, kill_holders, receive_sockets
+from workers.sandbox.network.registries import REGISTRIES, own_registries
 from workers.sandbox.system_folders import etc
-from workers.sandbox.walls import Door, Reach, Walls
 
 logger = logging.getLogger("workers.sandbox")
 
@@ -38,7 +38,7 @@ END_SECONDS = 10.0
 """How long the processes of a killed sandbox may take to end."""
 DIAL_SECONDS = 5.0
 _LAG_MS = 250
-_INSIDE = Path(__file__).with_name("inside.py")
+_INSIDE = Path(__file__).with_name("first_process.py")
 _FIRST_FREE_PORT = 1024
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 """Of a variable that every shell passes on."""

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from workers.sandbox.walls import Bounds
+from workers.sandbox.limits import Bounds
 
 _ROOT = Path("/sys/fs/cgroup")
 _PREFIX = "aiworker-sandbox-"

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from pathlib import Path
 
-from common.machine import bubblewrap
+from common.machine.programs import bubblewrap
 from workers.sandbox import control_groups
+from workers.sandbox.confined_command import Enclosed, Refusal
 from workers.sandbox.confinement import Confined, Preparation
-from workers.sandbox.doorkeeper import Doorkeeper
-from workers.sandbox.enclosed import Enclosed, Refusal
-from workers.sandbox.walls import Reach, Walls
+from workers.sandbox.limits import Reach, Walls
+from workers.sandbox.network.proxy_thread import Doorkeeper
 
 
 class SandboxMode(StrEnum):

@@ -17,30 +17,30 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from common.error_reports import start_error_reports
 from common.errors import Misconfigured
-from common.machine.children import exit_words
 from common.machine.locks import locked
-from common.machine.log_lines import log_lines_of_json
-from common.machine.open_files import allow_many_files
-from common.machine.ports import APP_PORTS, PortRange
+from common.machine.processes.children import exit_words
+from common.machine.processes.open_files import allow_many_files
+from common.network.port_ranges import APP_PORTS, PortRange
 from common.settings.environment import Environment
 from common.settings.log_level import read_log_level
 from common.settings.private_files import PRIVATE_UMASK
 from common.settings.sandbox import SandboxSettings
-from common.values.confinement import Confinement
+from common.telemetry.error_reports import start_error_reports
+from common.telemetry.light_logs import log_lines_of_json
+from common.values.runs.confinement import Confinement
 from workers.needs.caches import Caches
 from workers.needs.databases import clear, root_of
 from workers.sandbox.sandboxes import Sandboxes, SandboxMode
 from workers.supervisor.apps import Apps
 from workers.supervisor.checkout import Checkouts
 from workers.supervisor.checks import Checks
-from workers.supervisor.overload import Overload
-from workers.supervisor.ports import Ports
 from workers.supervisor.server import Server, Verbs
 from workers.supervisor.toolbox import Tools
-from workers.supervisor.unit_records import kill_recorded
-from workers.supervisor.units import Processes
+from workers.supervisor.traffic.ports import Ports
+from workers.supervisor.units.overload import Overload
+from workers.supervisor.units.records import kill_recorded
+from workers.supervisor.units.units import Processes
 
 log = logging.getLogger("workers.supervisor")
 
@@ -141,7 +141,7 @@ async def _start_guard(records: Path) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "workers.supervisor.guard",
+        "workers.supervisor.units.orphan_guard",
         str(records),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.DEVNULL,

@@ -16,17 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.machine.files import replace_file
-from common.values.app import App, AppPhase, AppState, Space, Version
+from common.values.delivery.app import App, AppPhase, AppState, Space, Version
 from common.values.json_codec import encode
 from common.values.log_line import LogLine
-from workers.supervisor.forward import Forwarder
-from workers.supervisor.gate import Gate
-from workers.supervisor.health import VersionFailed
-from workers.supervisor.logs import LogFile, last_lines
-from workers.supervisor.ports import NoFreePort
 from workers.supervisor.removals import remove_or_log
 from workers.supervisor.state_files import read_state
 from workers.supervisor.toolbox import Tools
+from workers.supervisor.traffic.forward import Forwarder
+from workers.supervisor.traffic.gate import Gate
+from workers.supervisor.traffic.ports import NoFreePort
+from workers.supervisor.units.health import VersionFailed
+from workers.supervisor.units.logs import LogFile, last_lines
 from workers.supervisor.version import RunningVersion
 
 log = logging.getLogger(__name__)

@@ -11,16 +11,21 @@ import asyncio
 from pathlib import Path
 
 from common.errors import NO_ROOM
-from common.machine import git_trees
-from common.machine.children import kill_group
 from common.machine.files import remove_tree
-from common.machine.git_limits import leash, met_limit, was_cut_short
-from common.machine.git_locks import forget_locks, forget_unfinished
+from common.machine.git import checkout_sizes
+from common.machine.git.leftover_locks import forget_locks, forget_unfinished
+from common.machine.git.limits import leash, met_limit, was_cut_short
 from common.machine.log_files import OutputTail
-from common.values.check import Overlay
+from common.machine.processes.children import kill_group
 from common.values.repository import Source
-from workers.commits import TRY_AGAIN_AFTER_SECONDS, checkout_environment, why_git_failed, write_files_as_committed
-from workers.overlays import Unwritable, git_commands, write_texts
+from common.values.testing.check import Overlay
+from workers.checkouts.commits import (
+    TRY_AGAIN_AFTER_SECONDS,
+    checkout_environment,
+    why_git_failed,
+    write_files_as_committed,
+)
+from workers.checkouts.overlays import Unwritable, git_commands, write_texts
 from workers.supervisor.removals import remove_or_log
 
 GIT_SECONDS = 600
@@ -131,10 +136,10 @@ async def _lay_over(inside: tuple[str, ...], code: Path, overlay: Overlay) -> No
 async def _require_bounded(git_dir: Path, commit: str) -> None:
     environ = checkout_environment(None, None) | {"GIT_DIR": str(git_dir)}
     try:
-        await asyncio.to_thread(git_trees.require_bounded, [commit], git=(*leash(), "git"), environ=environ)
-    except git_trees.TooLarge as error:
+        await asyncio.to_thread(checkout_sizes.require_bounded, [commit], git=(*leash(), "git"), environ=environ)
+    except checkout_sizes.TooLarge as error:
         raise TooLarge(f"too_large: {error}") from error
-    except (git_trees.TookTooLong, git_trees.Unreadable, OSError) as error:
+    except (checkout_sizes.TookTooLong, checkout_sizes.Unreadable, OSError) as error:
         raise CheckoutFailed(f"the files of {commit} can't be counted: {error}") from error
 
 

@@ -15,21 +15,21 @@ from dataclasses import replace
 from pathlib import Path
 
 from common.machine.files import replace_file
-from common.values.app import Space
-from common.values.check import OVERLAY_FAILED, Check, CheckEnd, CheckPhase, CheckState
-from common.values.coverage import Coverage
+from common.values.delivery.app import Space
 from common.values.json_codec import encode
-from common.values.test_report import TestReport
+from common.values.testing.check import OVERLAY_FAILED, Check, CheckEnd, CheckPhase, CheckState
+from common.values.testing.coverage import Coverage
+from common.values.testing.test_report import TestReport
+from workers.reports.coverage_files import CoverageFiles
+from workers.reports.coverage_measuring import Measuring
+from workers.reports.report_files import Reports, added
 from workers.supervisor.checkout import CheckoutFailed, OverlayFailed, TooLarge
-from workers.supervisor.coverage_files import CoverageFiles
-from workers.supervisor.endings import Ending, watched
-from workers.supervisor.logs import Tail
-from workers.supervisor.measuring import Measuring
 from workers.supervisor.removals import remove_or_log
-from workers.supervisor.report_files import Reports, added
 from workers.supervisor.start_commands import patient_command, shell_command
 from workers.supervisor.state_files import read_state
 from workers.supervisor.toolbox import Tools
+from workers.supervisor.units.logs import Tail
+from workers.supervisor.units.program_end import Ending, watched
 from workers.supervisor.workplace import SETUP_FAILED, NotReady, Room, Workplace
 
 log = logging.getLogger(__name__)

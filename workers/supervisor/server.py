@@ -17,12 +17,12 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
-from common.values.app import App, AppState, Space, Version
-from common.values.check import Check, CheckState
-from common.values.confinement import Confinement
 from common.values.constraints import Count, Identity
+from common.values.delivery.app import App, AppState, Space, Version
 from common.values.json_codec import SOCKET_VERSION, Json, Malformed, decode_arguments, encode
 from common.values.log_line import LogLine
+from common.values.runs.confinement import Confinement
+from common.values.testing.check import Check, CheckState
 from workers.supervisor.apps import Apps, NoPort
 from workers.supervisor.checks import Checks
 

@@ -6,8 +6,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from workers.commits import is_website, start_line
-from workers.supervisor import static
+from workers import static_server
+from workers.checkouts.commits import is_website, start_line
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,6 @@ def starting(start_command: str | None, code: Path) -> Command | None:
     if line := start_line(start_command, code):
         return shell_command(line)
     if is_website(code):
-        program = Path(static.__file__)
+        program = Path(static_server.__file__)
         return Command((sys.executable, "-I", str(program), str(code)), (program,), is_offline=True)
     return None

@@ -10,9 +10,9 @@ from pathlib import Path
 from common.settings.sandbox import SandboxSettings
 from workers.needs.caches import Caches
 from workers.supervisor.checkout import Checkouts
-from workers.supervisor.overload import Overload
-from workers.supervisor.ports import Ports
-from workers.supervisor.units import Processes
+from workers.supervisor.traffic.ports import Ports
+from workers.supervisor.units.overload import Overload
+from workers.supervisor.units.units import Processes
 
 SETUPS_AT_ONCE = max(2, os.cpu_count() or 1)
 

@@ -19,19 +19,19 @@ from pathlib import Path
 from typing import TypeVar
 
 from common.machine.waiting import Deadline, growing_delay
-from common.values.app import CHECKOUT_FAILED, MACHINE, AppPhase, Version
-from common.values.check import CheckEnd
-from workers.commits import NOTHING_TO_RUN
+from common.values.delivery.app import CHECKOUT_FAILED, MACHINE, AppPhase, Version
+from common.values.testing.check import CheckEnd
+from workers.checkouts.commits import NOTHING_TO_RUN
 from workers.supervisor.checkout import CheckoutFailed
-from workers.supervisor.endings import death_of
 from workers.supervisor.failures import DEATHS_WITHIN_SECONDS, Deaths, FailedStarts
-from workers.supervisor.health import Listener, VersionFailed, failed_by, failure_of, probe
-from workers.supervisor.logs import LogFile
-from workers.supervisor.ports import NoFreePort
 from workers.supervisor.removals import remove_or_log
 from workers.supervisor.start_commands import Command, starting
 from workers.supervisor.toolbox import Tools
-from workers.supervisor.units import LOOPBACK, Streams, Unit
+from workers.supervisor.traffic.ports import NoFreePort
+from workers.supervisor.units.health import Listener, VersionFailed, failed_by, failure_of, probe
+from workers.supervisor.units.logs import LogFile
+from workers.supervisor.units.program_end import death_of
+from workers.supervisor.units.units import LOOPBACK, Streams, Unit
 from workers.supervisor.workplace import SETUP_FAILED, NotReady, Room, Workplace
 
 T = TypeVar("T")

@@ -13,27 +13,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from common.machine.children import base_environment
+from common.machine.processes.children import base_environment
 from common.machine.waiting import Deadline
-from common.values.check import CheckEnd
 from common.values.egress import Egress, Network
 from common.values.needs import SETUP_SECONDS, Needs
 from common.values.repository import Source
 from common.values.service_variables import with_service_variables
+from common.values.testing.check import CheckEnd
 from common.values.variable_set import Variables
 from workers.needs.caches import cache_key
 from workers.needs.databases import WHOLE_SECONDS, Databases, ServicesUnavailable, new_databases
 from workers.needs.host import FAILED
-from workers.needs.host_walls import ONLY_TEMPLATES, host_environment, host_reach, host_walls
+from workers.needs.host_confinement import ONLY_TEMPLATES, host_environment, host_reach, host_walls
+from workers.sandbox.limits import Bounds, Door, Reach, Walls
 from workers.sandbox.sandboxes import Refusal
 from workers.sandbox.system_folders import CODE
-from workers.sandbox.walls import Bounds, Door, Reach, Walls
-from workers.supervisor.endings import watched
-from workers.supervisor.excesses import Bound, bytes_of
-from workers.supervisor.logs import Masked, Sink, Tail, masked
 from workers.supervisor.start_commands import Command, shell_command
 from workers.supervisor.toolbox import Tools
-from workers.supervisor.units import Unit
+from workers.supervisor.units.limit_watch import Bound, bytes_of
+from workers.supervisor.units.logs import Masked, Sink, Tail, masked
+from workers.supervisor.units.program_end import watched
+from workers.supervisor.units.units import Unit
 
 SETUP_FAILED = "setup_failed"
 """Code of what could not be prepared because the setup command failed: the commit or the project is at fault."""

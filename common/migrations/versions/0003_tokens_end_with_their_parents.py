@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from common import database
+from common.database import engines
 
 revision = "0003"
 down_revision = "0002"
@@ -23,12 +23,12 @@ def upgrade() -> None:
     with op.batch_alter_table("enrolment_tokens", recreate="never") as batch_op:
         batch_op.add_column(sa.Column("created_by_id", sa.String(length=40), nullable=True))
         batch_op.add_column(sa.Column("parent_id", sa.String(length=40), nullable=True))
-        batch_op.add_column(sa.Column("last_used_at", database.UtcDateTime(), nullable=True))
+        batch_op.add_column(sa.Column("last_used_at", engines.UtcDateTime(), nullable=True))
         batch_op.create_index(batch_op.f("ix_enrolment_tokens_created_by_id"), ["created_by_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_enrolment_tokens_parent_id"), ["parent_id"], unique=False)
 
     with op.batch_alter_table("idempotency_keys", recreate="never") as batch_op:
-        batch_op.add_column(sa.Column("grants", database.JsonText(), nullable=True))
+        batch_op.add_column(sa.Column("grants", engines.JsonText(), nullable=True))
 
     # The unique column `name` becomes the key that names are told apart by; what is shown gets a column of its own.
     # The other way round the table would have to be made anew on SQLite, with all that refers to it.

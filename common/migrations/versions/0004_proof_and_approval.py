@@ -7,7 +7,7 @@ import re
 import sqlalchemy as sa
 from alembic import op
 
-from common import database
+from common.database import engines
 
 revision = "0004"
 down_revision = "0003"
@@ -17,7 +17,7 @@ depends_on = None
 _PROJECTS = sa.table(
     "projects",
     sa.column("id", sa.String),
-    sa.column("forbidden_paths", database.JsonText),
+    sa.column("forbidden_paths", engines.JsonText),
     sa.column("separate_approver", sa.Boolean),
 )
 _TASKS = sa.table(
@@ -39,9 +39,9 @@ def upgrade() -> None:
         sa.Column("new_sha", sa.String(40), nullable=False),
         sa.Column("user_id", sa.String(40), nullable=True),
         sa.Column("username", sa.String(140), nullable=False),
-        sa.Column("at", database.UtcDateTime(), nullable=False),
-        sa.Column("ended_at", database.UtcDateTime(), nullable=True),
-        sa.Column("settled_at", database.UtcDateTime(), nullable=True),
+        sa.Column("at", engines.UtcDateTime(), nullable=False),
+        sa.Column("ended_at", engines.UtcDateTime(), nullable=True),
+        sa.Column("settled_at", engines.UtcDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pushes")),
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",
@@ -54,7 +54,7 @@ def upgrade() -> None:
     with op.batch_alter_table("tasks", recreate="never") as batch_op:
         # SQLite takes no expression for rows that are there, MySQL nothing but one.
         nobody = sa.text("'[]'" if op.get_bind().dialect.name == "sqlite" else "('[]')")
-        batch_op.add_column(sa.Column("edited_by_ids", database.JsonText(), server_default=nobody, nullable=False))
+        batch_op.add_column(sa.Column("edited_by_ids", engines.JsonText(), server_default=nobody, nullable=False))
         batch_op.add_column(
             sa.Column("needs_other_approver", sa.Boolean(), server_default=sa.text("0"), nullable=False)
         )

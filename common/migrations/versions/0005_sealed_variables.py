@@ -9,9 +9,9 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
-from common import database
+from common.database import engines
 from common.migrations.repeated import has_column
-from common.sealing import seal, unseal
+from common.secrets.sealing import seal, unseal
 
 revision = "0005"
 down_revision = "0004"
@@ -51,14 +51,14 @@ def _json(name: str, default: str) -> sa.Column[Any]:
     # SQLite takes no expression for rows that are there, MySQL nothing but one.
     is_sqlite = op.get_bind().dialect.name == "sqlite"
     written = sa.text(f"'{default}'" if is_sqlite else f"('{default}')")
-    return sa.Column(name, database.JsonText(), server_default=written, nullable=False)
+    return sa.Column(name, engines.JsonText(), server_default=written, nullable=False)
 
 
 _JSON = ("env_vars", "secret_env_names", "secrets_in_checks", "secrets_in_previews")
 
 
 def _column(name: str) -> sa.ColumnClause[Any]:
-    return sa.column(name, database.JsonText() if name in _JSON else sa.UnicodeText())
+    return sa.column(name, engines.JsonText() if name in _JSON else sa.UnicodeText())
 
 
 def _rows(*names: str) -> list[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from common import database
+from common.database import engines
 
 revision = "0006"
 down_revision = "0005"
@@ -16,7 +16,7 @@ depends_on = None
 def upgrade() -> None:
     with op.batch_alter_table("projects", recreate="never") as batch_op:
         batch_op.add_column(sa.Column("holds", sa.Integer(), server_default=sa.text("0"), nullable=False))
-        batch_op.add_column(sa.Column("held_until", database.UtcDateTime(), nullable=True))
+        batch_op.add_column(sa.Column("held_until", engines.UtcDateTime(), nullable=True))
     with op.batch_alter_table("tasks", recreate="never") as batch_op:
         batch_op.add_column(sa.Column("losses", sa.Integer(), server_default=sa.text("0"), nullable=False))
     with op.batch_alter_table("runs", recreate="never") as batch_op:

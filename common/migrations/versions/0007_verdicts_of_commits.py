@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
-from common import database
+from common.database import engines
 
 revision = "0007"
 down_revision = "0006"
@@ -27,7 +27,7 @@ def upgrade() -> None:
             sa.UnicodeText().with_variant(mysql.MEDIUMTEXT(), "mariadb").with_variant(mysql.MEDIUMTEXT(), "mysql"),
             nullable=True,
         ),
-        sa.Column("at", database.UtcDateTime(), nullable=False),
+        sa.Column("at", engines.UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("project_id", "commit_sha", "command_digest"),
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",

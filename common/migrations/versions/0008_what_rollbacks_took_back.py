@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
-from common import database
+from common.database import engines
 from common.migrations.repeated import has_column
 
 revision = "0008"
@@ -26,17 +26,17 @@ _deployments = sa.table(
     *(sa.column(name) for name in ("id", "project_id", "app_name", "commit_sha", "rollback_of", "task_group_id")),
     sa.column("live_key"),
     sa.column("was_healthy", sa.Boolean()),
-    sa.column("created_at", database.UtcDateTime()),
-    sa.column("taken_back_at", database.UtcDateTime()),
+    sa.column("created_at", engines.UtcDateTime()),
+    sa.column("taken_back_at", engines.UtcDateTime()),
 )
-_tasks = sa.table("tasks", sa.column("id"), sa.column("rolled_back_at", database.UtcDateTime()))
+_tasks = sa.table("tasks", sa.column("id"), sa.column("rolled_back_at", engines.UtcDateTime()))
 _groups = sa.table(
     "task_groups",
     sa.column("id"),
     sa.column("accept_rolled_back", sa.Boolean()),
-    sa.column("created_at", database.UtcDateTime()),
-    sa.column("rolled_back_at", database.UtcDateTime()),
-    sa.column("accepted_rolled_back_at", database.UtcDateTime()),
+    sa.column("created_at", engines.UtcDateTime()),
+    sa.column("rolled_back_at", engines.UtcDateTime()),
+    sa.column("accepted_rolled_back_at", engines.UtcDateTime()),
 )
 _members = sa.table("group_members", sa.column("group_id"), sa.column("task_id"), sa.column("removed_reason"))
 
@@ -46,7 +46,7 @@ def upgrade() -> None:
     for table, names in _COLUMNS.items():
         with op.batch_alter_table(table, recreate="never") as batch_op:
             for name in names:
-                batch_op.add_column(sa.Column(name, database.UtcDateTime(), nullable=True))
+                batch_op.add_column(sa.Column(name, engines.UtcDateTime(), nullable=True))
     # On MariaDB, an upgrade that was interrupted after this column was dropped begins the migration anew.
     if has_column("task_groups", "accept_rolled_back"):
         accepted = _groups.update().where(_groups.c.accept_rolled_back.is_(sa.true()))

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
-from common import database
+from common.database import engines
 
 revision = "0013"
 down_revision = "0012"
@@ -24,7 +24,7 @@ _ADDED: dict[str, list[sa.Column[Any]]] = {
     "log_entries": [
         sa.Column("number", sa.BigInteger()),
         sa.Column("call_id", sa.String(100)),
-        sa.Column("details", database.JsonText()),
+        sa.Column("details", engines.JsonText()),
     ],
     "projects": [
         sa.Column("driver", sa.String(40)),
@@ -34,8 +34,8 @@ _ADDED: dict[str, list[sa.Column[Any]]] = {
     "questions": [
         sa.Column("is_blocking", sa.Boolean(), server_default=sa.true(), nullable=False),
         sa.Column("default_response", _LONG_TEXT),
-        sa.Column("deadline_at", database.UtcDateTime()),
-        sa.Column("remind_at", database.UtcDateTime()),
+        sa.Column("deadline_at", engines.UtcDateTime()),
+        sa.Column("remind_at", engines.UtcDateTime()),
         sa.Column("escalated_to", sa.String(140)),
     ],
     "run_sessions": [sa.Column("driver", sa.String(40))],
@@ -73,7 +73,7 @@ def upgrade() -> None:
             for name, text in names.items():
                 # SQLite takes no expression for rows that are there, MySQL nothing but one.
                 value = sa.text(f"'{text}'" if op.get_bind().dialect.name == "sqlite" else f"('{text}')")
-                batch_op.add_column(sa.Column(name, database.JsonText(), server_default=value, nullable=False))
+                batch_op.add_column(sa.Column(name, engines.JsonText(), server_default=value, nullable=False))
     for name, table, columns_of, is_unique in _INDEXES:
         op.create_index(name, table, columns_of, unique=is_unique)
     _name_drivers()
@@ -124,7 +124,7 @@ def _create_tables() -> None:
         sa.Column("error", _LONG_TEXT),
         sa.Column("first_byte_ms", sa.Integer()),
         sa.Column("took_ms", sa.BigInteger(), nullable=False),
-        sa.Column("at", database.UtcDateTime(), nullable=False),
+        sa.Column("at", engines.UtcDateTime(), nullable=False),
         sa.Index("ix_model_calls_run", "run_id", "id"),
         sa.Index("ix_model_calls_task", "task_id", "id"),
         sa.Index("ix_model_calls_project_at", "project_id", "at"),
@@ -141,12 +141,12 @@ def _create_tables() -> None:
         sa.Column("base_url", sa.String(500), nullable=False),
         sa.Column("login", sa.String(16), nullable=False),
         sa.Column("key_sealed", sa.UnicodeText()),
-        sa.Column("models", database.JsonText(), nullable=False),
-        sa.Column("prices", database.JsonText(), nullable=False),
+        sa.Column("models", engines.JsonText(), nullable=False),
+        sa.Column("prices", engines.JsonText(), nullable=False),
         sa.Column("is_enabled", sa.Boolean(), nullable=False),
         sa.Column("created_by", sa.String(140), nullable=False),
-        sa.Column("created_at", database.UtcDateTime(), nullable=False),
-        sa.Column("updated_at", database.UtcDateTime(), nullable=False),
+        sa.Column("created_at", engines.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", engines.UtcDateTime(), nullable=False),
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",
         mysql_engine="InnoDB",
@@ -160,7 +160,7 @@ def _create_tables() -> None:
         sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("content", _BLOB, nullable=False),
         sa.Column("added_by", sa.String(140), nullable=False),
-        sa.Column("added_at", database.UtcDateTime(), nullable=False),
+        sa.Column("added_at", engines.UtcDateTime(), nullable=False),
         sa.UniqueConstraint("task_id", "name", name="uq_attachments_name"),
         sa.Index("ix_attachments_task_id", "task_id"),
         mysql_charset="utf8mb4",
@@ -178,8 +178,8 @@ def _create_tables() -> None:
         sa.Column("state", sa.String(16), nullable=False),
         sa.Column("created_task_id", sa.String(40)),
         sa.Column("decided_by", sa.String(140)),
-        sa.Column("created_at", database.UtcDateTime(), nullable=False),
-        sa.Column("decided_at", database.UtcDateTime()),
+        sa.Column("created_at", engines.UtcDateTime(), nullable=False),
+        sa.Column("decided_at", engines.UtcDateTime()),
         sa.UniqueConstraint("task_id", "fingerprint", name="uq_proposals_same"),
         sa.Index("ix_proposals_task_id", "task_id"),
         mysql_charset="utf8mb4",

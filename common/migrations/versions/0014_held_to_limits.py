@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
-from common import database
+from common.database import engines
 
 revision = "0014"
 down_revision = "0013"
@@ -21,15 +21,15 @@ _LONG_TEXT = sa.UnicodeText().with_variant(mysql.MEDIUMTEXT(), "mysql", "mariadb
 _ADDED: dict[str, list[sa.Column[Any]]] = {
     # A project that is there keeps the network that its programs had.
     "projects": [sa.Column("egress", sa.String(16), server_default="open", nullable=False)],
-    "agents": [sa.Column("sandbox", database.JsonText())],
+    "agents": [sa.Column("sandbox", engines.JsonText())],
     "runs": [
-        sa.Column("limited_until", database.UtcDateTime()),
+        sa.Column("limited_until", engines.UtcDateTime()),
         sa.Column("limit_reason", sa.UnicodeText()),
         sa.Column("has_written", sa.Boolean(), server_default=sa.false(), nullable=False),
         sa.Column("stop_reason", sa.UnicodeText()),
     ],
     "tasks": [
-        sa.Column("parked_until", database.UtcDateTime()),
+        sa.Column("parked_until", engines.UtcDateTime()),
         sa.Column("parked_code", sa.String(16)),
         sa.Column("parked_reason", _LONG_TEXT),
     ],
@@ -46,19 +46,19 @@ _CALLS = sa.table(
     sa.column("cache_write_tokens", sa.BigInteger()),
     sa.column("output_tokens", sa.BigInteger()),
     sa.column("cost_usd", sa.Double()),
-    sa.column("at", database.UtcDateTime()),
+    sa.column("at", engines.UtcDateTime()),
 )
 _RUNS = sa.table(
     "runs",
     sa.column("task_id", sa.String()),
     sa.column("project_id", sa.String()),
-    sa.column("started_at", database.UtcDateTime()),
-    sa.column("finished_at", database.UtcDateTime()),
+    sa.column("started_at", engines.UtcDateTime()),
+    sa.column("finished_at", engines.UtcDateTime()),
 )
 _COUNTERS = sa.table(
     "spend_counters",
     *(sa.column(name) for name in ("scope", "subject_id", "period", "tokens", "cost_usd", "seconds", "runs")),
-    sa.column("warned", database.JsonText()),
+    sa.column("warned", engines.JsonText()),
 )
 _FILLED = {
     "projects": {"egress_hosts": "[]", "caps": "{}"},
@@ -70,9 +70,9 @@ def upgrade() -> None:
     op.create_table(
         "platform_settings",
         sa.Column("name", sa.String(40), primary_key=True),
-        sa.Column("value", database.JsonText(), nullable=False),
+        sa.Column("value", engines.JsonText(), nullable=False),
         sa.Column("changed_by", sa.String(140), nullable=False),
-        sa.Column("changed_at", database.UtcDateTime(), nullable=False),
+        sa.Column("changed_at", engines.UtcDateTime(), nullable=False),
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",
         mysql_engine="InnoDB",
@@ -86,7 +86,7 @@ def upgrade() -> None:
         sa.Column("cost_usd", sa.Double(), nullable=False),
         sa.Column("seconds", sa.Double(), nullable=False),
         sa.Column("runs", sa.BigInteger(), nullable=False),
-        sa.Column("warned", database.JsonText(), nullable=False),
+        sa.Column("warned", engines.JsonText(), nullable=False),
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",
         mysql_engine="InnoDB",
@@ -100,7 +100,7 @@ def upgrade() -> None:
             for name, text in names.items():
                 # SQLite takes no expression for rows that are there, MySQL nothing but one.
                 value = sa.text(f"'{text}'" if op.get_bind().dialect.name == "sqlite" else f"('{text}')")
-                batch_op.add_column(sa.Column(name, database.JsonText(), server_default=value, nullable=False))
+                batch_op.add_column(sa.Column(name, engines.JsonText(), server_default=value, nullable=False))
     op.create_index("ix_tasks_parked_until", "tasks", ["parked_until"])
     _count_what_was_spent()
 

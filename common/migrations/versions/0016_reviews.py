@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
-from common import database
+from common.database import engines
 
 revision = "0016"
 down_revision = "0015"
@@ -33,8 +33,8 @@ def upgrade() -> None:
         sa.Column("start_line", sa.Integer()),
         sa.Column("side", sa.String(3)),
         sa.Column("commit_sha", sa.String(40)),
-        sa.Column("created_at", database.UtcDateTime(), nullable=False),
-        sa.Column("updated_at", database.UtcDateTime(), nullable=False),
+        sa.Column("created_at", engines.UtcDateTime(), nullable=False),
+        sa.Column("updated_at", engines.UtcDateTime(), nullable=False),
         sa.Column("id", sa.String(40), nullable=False),
         sa.ForeignKeyConstraint(["task_id"], ["tasks.id"], ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["user_id"], ["users.id"], ondelete="CASCADE"),

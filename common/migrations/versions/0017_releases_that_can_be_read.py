@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
-from common import database
+from common.database import engines
 
 revision = "0017"
 down_revision = "0016"
@@ -23,7 +23,7 @@ _DEPLOYMENTS = sa.table(
     sa.column("commit_sha", sa.String),
     sa.column("rollback_of", sa.String),
     sa.column("was_healthy", sa.Boolean),
-    sa.column("created_at", database.UtcDateTime),
+    sa.column("created_at", engines.UtcDateTime),
     sa.column("version", sa.Integer),
 )
 
@@ -43,7 +43,7 @@ def upgrade() -> None:
         sa.Column("is_known", sa.Boolean(), nullable=False),
         sa.Column("reason", sa.UnicodeText(), nullable=True),
         sa.Column("log", _LONG, nullable=False),
-        sa.Column("at", database.UtcDateTime(), nullable=False),
+        sa.Column("at", engines.UtcDateTime(), nullable=False),
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",
         mysql_engine="InnoDB",
@@ -58,8 +58,8 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("reason", sa.UnicodeText(), nullable=True),
         sa.Column("restarts", sa.Integer(), nullable=False),
-        sa.Column("since", database.UtcDateTime(), nullable=False),
-        sa.Column("until", database.UtcDateTime(), nullable=False),
+        sa.Column("since", engines.UtcDateTime(), nullable=False),
+        sa.Column("until", engines.UtcDateTime(), nullable=False),
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",
         mysql_engine="InnoDB",

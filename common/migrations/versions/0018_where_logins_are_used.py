@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from common import database
+from common.database import engines
 
 revision = "0018"
 down_revision = "0017"
@@ -20,7 +20,7 @@ def upgrade() -> None:
     with op.batch_alter_table("logins", recreate="never") as batch:
         batch.add_column(sa.Column("address", sa.String(45)))
         batch.add_column(sa.Column("client", sa.String(200)))
-        batch.add_column(sa.Column("last_used_at", database.UtcDateTime()))
+        batch.add_column(sa.Column("last_used_at", engines.UtcDateTime()))
 
 
 def downgrade() -> None:

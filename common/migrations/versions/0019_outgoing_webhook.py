@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
-from common import database
+from common.database import engines
 
 revision = "0019"
 down_revision = "0018"
@@ -27,13 +27,13 @@ def upgrade() -> None:
         sa.Column("project_id", sa.String(40)),
         sa.Column("body", _LONG_TEXT, nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("next_at", database.UtcDateTime()),
+        sa.Column("next_at", engines.UtcDateTime()),
         sa.Column("last_status", sa.Integer()),
         sa.Column("last_answer", sa.UnicodeText()),
         sa.Column("error", sa.UnicodeText()),
-        sa.Column("created_at", database.UtcDateTime(), nullable=False),
-        sa.Column("delivered_at", database.UtcDateTime()),
-        sa.Column("given_up_at", database.UtcDateTime()),
+        sa.Column("created_at", engines.UtcDateTime(), nullable=False),
+        sa.Column("delivered_at", engines.UtcDateTime()),
+        sa.Column("given_up_at", engines.UtcDateTime()),
         **_OPTIONS,
     )
     op.create_index("ix_webhook_deliveries_next", "webhook_deliveries", ["next_at"])

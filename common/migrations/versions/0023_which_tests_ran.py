@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
-from common import database
+from common.database import engines
 from common.migrations.repeated import has_column
 
 revision = "0023"
@@ -29,7 +29,7 @@ def upgrade() -> None:
         sa.Column("passed", sa.Boolean(), nullable=False),
         sa.Column("report", _LONG_TEXT),
         sa.Column("problem", sa.UnicodeText()),
-        sa.Column("at", database.UtcDateTime(), nullable=False),
+        sa.Column("at", engines.UtcDateTime(), nullable=False),
         **_OPTIONS,
     )
     op.create_index("ix_tested_commits_at", "tested_commits", ["at"])
@@ -47,7 +47,7 @@ def upgrade() -> None:
         # SQLite takes no expression for rows that are there, MySQL nothing but one.
         empty = sa.text(f"'{text}'" if op.get_bind().dialect.name == "sqlite" else f"('{text}')")
         with op.batch_alter_table(table, recreate="never") as batch:
-            batch.add_column(sa.Column(column, database.JsonText(), nullable=False, server_default=empty))
+            batch.add_column(sa.Column(column, engines.JsonText(), nullable=False, server_default=empty))
 
 
 def downgrade() -> None:

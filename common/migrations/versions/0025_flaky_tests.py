@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
-from common import database
+from common.database import engines
 
 revision = "0025"
 down_revision = "0024"
@@ -27,16 +27,16 @@ def upgrade() -> None:
         sa.Column("name", sa.UnicodeText(), nullable=False),
         sa.Column("flaked_on", sa.Integer(), nullable=False),
         sa.Column("ran_on", sa.Integer(), nullable=False),
-        sa.Column("last_at", database.UtcDateTime()),
+        sa.Column("last_at", engines.UtcDateTime()),
         sa.Column("last_sha", sa.String(40)),
-        sa.Column("quarantined_until", database.UtcDateTime()),
+        sa.Column("quarantined_until", engines.UtcDateTime()),
         sa.Column("quarantined_by", sa.String(140)),
         sa.Column("quarantine_reason", sa.UnicodeText()),
         **_OPTIONS,
     )
     with op.batch_alter_table("projects", recreate="never") as batch:
         batch.add_column(sa.Column("most_quarantined", sa.Integer(), nullable=False, server_default="5"))
-        batch.add_column(sa.Column("red_base", database.JsonText()))
+        batch.add_column(sa.Column("red_base", engines.JsonText()))
     with op.batch_alter_table("tested_commits", recreate="never") as batch:
         batch.add_column(sa.Column("runs", sa.Integer(), nullable=False, server_default="1"))
         batch.add_column(sa.Column("reason", sa.UnicodeText()))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from common import database
+from common.database import engines
 
 revision = "0026"
 down_revision = "0025"
@@ -20,7 +20,7 @@ def upgrade() -> None:
     # SQLite takes no expression for rows that are there, MySQL nothing but one.
     empty = sa.text("'[]'" if op.get_bind().dialect.name == "sqlite" else "('[]')")
     with op.batch_alter_table("projects", recreate="never") as batch:
-        batch.add_column(sa.Column("required_statuses", database.JsonText(), nullable=False, server_default=empty))
+        batch.add_column(sa.Column("required_statuses", engines.JsonText(), nullable=False, server_default=empty))
 
 
 def downgrade() -> None:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
-from common import database
+from common.database import engines
 
 revision = "0027"
 down_revision = "0026"
@@ -31,7 +31,7 @@ def upgrade() -> None:
         sa.Column("deployment_id", sa.String(40), nullable=False),
         sa.Column("envelope", _LONG_TEXT, nullable=False),
         sa.Column("digest", sa.String(64), nullable=False),
-        sa.Column("at", database.UtcDateTime(), nullable=False),
+        sa.Column("at", engines.UtcDateTime(), nullable=False),
         sa.UniqueConstraint("deployment_id", name="uq_receipts_deployment"),
         **_OPTIONS,
     )
@@ -45,14 +45,14 @@ def upgrade() -> None:
         sa.Column("last_seq", sa.BigInteger(), nullable=False),
         sa.Column("envelope", _LONG_TEXT, nullable=False),
         sa.Column("digest", sa.String(64), nullable=False),
-        sa.Column("at", database.UtcDateTime(), nullable=False),
+        sa.Column("at", engines.UtcDateTime(), nullable=False),
         **_OPTIONS,
     )
     with op.batch_alter_table("runs", recreate="never") as batch:
         batch.add_column(sa.Column("prompt_digest", sa.String(64)))
         batch.add_column(sa.Column("fresh_prompt_digest", sa.String(64)))
     with op.batch_alter_table("tasks", recreate="never") as batch:
-        batch.add_column(sa.Column("approved_at", database.UtcDateTime()))
+        batch.add_column(sa.Column("approved_at", engines.UtcDateTime()))
 
 
 def downgrade() -> None:

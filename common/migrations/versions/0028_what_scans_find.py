@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from common import database
+from common.database import engines
 
 revision = "0028"
 down_revision = "0027"
@@ -21,7 +21,7 @@ def upgrade() -> None:
     # SQLite takes no expression for rows that are there, MySQL nothing but one.
     empty = sa.text("'[]'" if op.get_bind().dialect.name == "sqlite" else "('[]')")
     with op.batch_alter_table("tasks", recreate="never") as batch:
-        batch.add_column(sa.Column("accepted_findings", database.JsonText(), nullable=False, server_default=empty))
+        batch.add_column(sa.Column("accepted_findings", engines.JsonText(), nullable=False, server_default=empty))
 
 
 def downgrade() -> None:

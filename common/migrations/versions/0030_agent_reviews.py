@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from common import database
+from common.database import engines
 
 revision = "0030"
 down_revision = "0029"
@@ -16,7 +16,7 @@ depends_on = None
 def upgrade() -> None:
     # No project had a review, and every run was work.
     with op.batch_alter_table("projects", recreate="never") as batch:
-        batch.add_column(sa.Column("agent_review", database.JsonText()))
+        batch.add_column(sa.Column("agent_review", engines.JsonText()))
     with op.batch_alter_table("runs", recreate="never") as batch:
         batch.add_column(sa.Column("purpose", sa.String(8), nullable=False, server_default="work"))
         batch.add_column(sa.Column("verdict", sa.String(16)))

@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects import mysql
 
-from common import database
+from common.database import engines
 
 revision = "0031"
 down_revision = "0030"
@@ -30,8 +30,8 @@ def upgrade() -> None:
         sa.Column("size_bytes", sa.Integer(), nullable=False),
         sa.Column("content", _BLOB),
         sa.Column("problem", sa.String(500)),
-        sa.Column("taken_at", database.UtcDateTime(), nullable=False),
-        sa.Column("shown_at", database.UtcDateTime()),
+        sa.Column("taken_at", engines.UtcDateTime(), nullable=False),
+        sa.Column("shown_at", engines.UtcDateTime()),
         sa.UniqueConstraint("task_id", "kind", name="uq_preview_pictures_kind"),
         mysql_charset="utf8mb4",
         mysql_collate="utf8mb4_bin",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from common import database
+from common.database import engines
 
 revision = "0033"
 down_revision = "0032"
@@ -18,10 +18,10 @@ def upgrade() -> None:
     with op.batch_alter_table("runs", recreate="never") as batch:
         batch.add_column(sa.Column("overruled_by", sa.String(140)))
         batch.add_column(sa.Column("overruled_reason", sa.UnicodeText()))
-        batch.add_column(sa.Column("overruled_at", database.UtcDateTime()))
+        batch.add_column(sa.Column("overruled_at", engines.UtcDateTime()))
     with op.batch_alter_table("comments", recreate="never") as batch:
         batch.add_column(sa.Column("resolved_by", sa.String(140)))
-        batch.add_column(sa.Column("resolved_at", database.UtcDateTime()))
+        batch.add_column(sa.Column("resolved_at", engines.UtcDateTime()))
 
 
 def downgrade() -> None:

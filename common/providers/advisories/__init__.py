@@ -13,7 +13,7 @@ from pathlib import Path
 from common.errors import ProviderUnavailable
 from common.providers.advisories.entries import Entry, entries_of
 from common.providers.advisories.files import Signature, documents, signature
-from common.values.packages import Package
+from common.values.testing.packages import Package
 
 MOST_KEPT = 500_000
 """Of one ecosystem; the largest that is published, npm, has about 250,000. One takes about 500 bytes of memory."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from packaging.utils import canonicalize_name
 
 from common.providers.advisories.versions import Comparable, version_key
-from common.values.packages import Package
+from common.values.testing.packages import Package
 
 LONGEST_SUMMARY = 200
 _KINDS = ("introduced", "last_affected", "fixed", "limit")

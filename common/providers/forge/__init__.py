@@ -7,7 +7,6 @@ import importlib
 from typing import TYPE_CHECKING
 
 from common.errors import Misconfigured
-from common.providers.forge.bare import BareForge
 from common.providers.forge.forge_protocol import (
     Blob,
     Change,
@@ -25,6 +24,7 @@ from common.providers.forge.forge_protocol import (
 )
 from common.providers.forge.git import ZERO_SHA
 from common.providers.forge.import_address import check_import_address
+from common.providers.forge.local.forge import BareForge
 from common.settings import settings
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from common.values.commit_status import CommitStatus
-from common.values.pull_request import PullComment, PullPicture, PullRequest
+from common.values.delivery.commit_status import CommitStatus
+from common.values.delivery.pull_request import PullComment, PullPicture, PullRequest
 from common.values.repository import Credential, Repository, Source
 
 
@@ -287,7 +287,7 @@ class Forge(Protocol):
         """Return the SHA of the commit's tree, which names the content of every file."""
 
     def ensure_note(self, repository: Repository, *, commit: str, text: str) -> None:
-        """Make `text` the commit's git note in RECEIPTS_REF (common/names.py), instead of another text.
+        """Make `text` the commit's git note in RECEIPTS_REF (common/values/names.py), instead of another text.
 
         text: ends with a line end. Notes of other commits stay. On the local forge nobody else can write them.
         """

@@ -20,10 +20,10 @@ from typing import IO
 
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
 from common.machine.certificates import certificate_variables, chosen_bundle
-from common.machine.children import SEARCH_PATH, kill_group
-from common.machine.git_environment import git_environment, identity
-from common.machine.git_limits import LARGE_FILES, leash, met_limit, was_cut_short
+from common.machine.git.environment import git_environment, identity
+from common.machine.git.limits import LARGE_FILES, leash, met_limit, was_cut_short
 from common.machine.log_files import OutputTail
+from common.machine.processes.children import SEARCH_PATH, kill_group
 
 ZERO_SHA = "0" * 40
 MOST_OUTPUT_BYTES = 64 * 2**20

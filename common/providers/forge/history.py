@@ -14,13 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
-from common.machine import git_trees
-from common.machine.git_limits import leash
+from common.machine.git import checkout_sizes
+from common.machine.git.limits import leash
 from common.machine.text import storable
-from common.names import SHA_PATTERN
 from common.providers.forge import git, loose_refs
-from common.providers.forge.ahead import read_ahead
+from common.providers.forge.commits_ahead import read_ahead
 from common.providers.forge.forge_protocol import Commit, Commits, MergeConflict, Merged
+from common.values.names import SHA_PATTERN
 
 LONGEST_SUBJECT = 300
 LONGEST_AUTHOR = 100
@@ -53,12 +53,14 @@ def require_bounded(path: Path, *commits: str) -> None:
     Called before every command that walks the tree: not every server checks this when a commit is pushed.
     """
     try:
-        git_trees.require_bounded(commits, git=[*leash(), "git"], environ=git.environment() | {"GIT_DIR": str(path)})
-    except git_trees.TooLarge as error:
+        checkout_sizes.require_bounded(
+            commits, git=[*leash(), "git"], environ=git.environment() | {"GIT_DIR": str(path)}
+        )
+    except checkout_sizes.TooLarge as error:
         raise ProviderRefused(f"{_named(commits)} is too large: {error}", code="too_large") from error
-    except git_trees.TookTooLong as error:
-        raise CutShort(f"{_named(commits)}: {error}", retry_after_seconds=git_trees.MOST_SECONDS) from error
-    except (git_trees.Unreadable, OSError) as error:
+    except checkout_sizes.TookTooLong as error:
+        raise CutShort(f"{_named(commits)}: {error}", retry_after_seconds=checkout_sizes.MOST_SECONDS) from error
+    except (checkout_sizes.Unreadable, OSError) as error:
         raise ProviderUnavailable(f"the files of {_named(commits)} in {path.stem} can't be listed: {error}") from error
 
 

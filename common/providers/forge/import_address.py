@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from common.errors import Invalid, ProviderRefused, ProviderUnavailable
-from common.machine.addresses import Address, is_local_name, is_public, literal_address
-from common.machine.way_out import proxy_of
+from common.network.addresses import Address, is_local_name, is_public, literal_address
+from common.network.proxy_for_address import proxy_of
 
 # Parsed with this strict pattern, not with a lenient parser: git's HTTP library must read every match the same way.
 _ADDRESS = re.compile(

@@ -12,7 +12,7 @@ import os
 import zlib
 from pathlib import Path
 
-from common.names import SHA_PATTERN
+from common.values.names import SHA_PATTERN
 
 _BRANCHES = "refs/heads/"
 _COMMIT = b"commit "

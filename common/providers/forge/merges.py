@@ -8,8 +8,8 @@ from posixpath import basename
 
 from common.errors import ProviderRefused
 from common.providers.forge import git, history
-from common.providers.forge.ahead import read_ahead
 from common.providers.forge.changes import read_changes
+from common.providers.forge.commits_ahead import read_ahead
 from common.providers.forge.forge_protocol import Change, Entry
 
 MOST_MERGES = 50

@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 
 from common.errors import ProviderUnavailable
-from common.names import RECEIPTS_REF
 from common.providers.forge import git, history
+from common.values.names import RECEIPTS_REF
 
 
 def noted(path: Path, *, head: str | None, commit: str, text: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import importlib
 
-from common.providers.runtime.processes import ProcessRuntime
+from common.providers.runtime.local import ProcessRuntime
 from common.providers.runtime.runtime_protocol import Fleet, Runtime
 from common.settings import settings, socket_path
 
@@ -18,7 +18,7 @@ def runtime() -> Runtime:
     chosen = settings()
     if chosen.runtime.kubernetes is not None:
         # Importing the Kubernetes client takes 1.7 s and 146 MB, so only processes that use it import it.
-        cluster = importlib.import_module("common.providers.runtime.cluster")
+        cluster = importlib.import_module("common.providers.runtime.cluster.runtime")
         made: Runtime = cluster.KubernetesRuntime(chosen.runtime.kubernetes, instance=chosen.instance)
         return made
     return ProcessRuntime(socket_path(chosen.store.data_dir, "supervisor"))
@@ -30,6 +30,6 @@ def fleet() -> Fleet | None:
     chosen = settings()
     if chosen.runtime.kubernetes is None or chosen.runtime.kubernetes.fleet is None:
         return None
-    pods = importlib.import_module("common.providers.runtime.pods")
+    pods = importlib.import_module("common.providers.runtime.cluster.agent_pods")
     made: Fleet = pods.KubernetesFleet(chosen.runtime.kubernetes, instance=chosen.instance)
     return made

@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from common.values.agent_pod import AgentPod, PodState
-from common.values.app import App, AppState, Space, Version
-from common.values.check import Check, CheckState
-from common.values.confinement import Confinement
+from common.values.delivery.app import App, AppState, Space, Version
 from common.values.log_line import LogLine
+from common.values.runs.agent_pod import AgentPod, PodState
+from common.values.runs.confinement import Confinement
+from common.values.testing.check import Check, CheckState
 
 
 class Runtime(Protocol):

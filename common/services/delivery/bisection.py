@@ -11,8 +11,8 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from common.values.build_results import BASE_RUNS, TrialRun
-from common.values.check import JUDGED_BY
+from common.values.testing.build_results import BASE_RUNS, TrialRun
+from common.values.testing.check import JUDGED_BY
 
 WHOLE_RUNS = 3
 """Most runs of the whole branch if their results differ: the majority decides whether the group goes on."""

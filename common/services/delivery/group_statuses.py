@@ -8,20 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from common.jobs import Lease
+from common.jobs.catalogue import Lease
 from common.models.delivery import TaskGroup
 from common.models.project import Project
-from common.names import RELEASE_PREFIX
-from common.services import hearing
-from common.services.delivery import lifecycle
-from common.services.delivery.lifecycle import forget_problem, lock_with_tasks, note_problem
-from common.services.projects.variables import mask_of_project
-from common.services.tasks.verification import CheckResult
+from common.services.activity import heartbeat_reception
+from common.services.lifecycle import group_states
+from common.services.lifecycle.group_states import forget_problem, lock_with_tasks, note_problem
+from common.services.project_settings.variables import mask_of_project
+from common.services.proof.verification import CheckResult
 from common.settings import settings
-from common.states import GroupState
 from common.transaction import Transaction, transactional
-from common.values.build_results import MergedStatuses
-from common.values.commit_status import RequiredStatuses, StatusCode
+from common.values.delivery.commit_status import RequiredStatuses, StatusCode
+from common.values.names import RELEASE_PREFIX
+from common.values.states import GroupState
+from common.values.testing.build_results import MergedStatuses
 
 _REMEDIES = {
     StatusCode.FAILED: "See what the CI says of it, take out the task that breaks it, or mend the CI, and retry.",
@@ -53,7 +53,7 @@ def awaited_statuses(tx: Transaction, group: TaskGroup, project: Project) -> Awa
     if group.build.statuses is None or group.head_sha is None:
         return None
     minutes = settings().forge.status_minutes
-    since = hearing.waits_since(tx, datetime.fromtimestamp(group.build.statuses.since, UTC))
+    since = heartbeat_reception.waits_since(tx, datetime.fromtimestamp(group.build.statuses.since, UTC))
     is_late = since < tx.now() - timedelta(minutes=minutes)
     required = RequiredStatuses(tuple(project.required_statuses), minutes, is_late)
     return AwaitedStatuses(group.attempt, group.head_sha, required)
@@ -93,7 +93,7 @@ def lock_current(tx: Transaction, lease: Lease, attempt: int) -> TaskGroup | Non
 def _go_on(tx: Transaction, lease: Lease, group: TaskGroup) -> None:
     for code in StatusCode:
         forget_problem(group, None, code)
-    lifecycle.complete_merge(tx, group)
+    group_states.complete_merge(tx, group)
     if group.wants_staging:
         tx.again(lease, after_seconds=0)
     else:
@@ -109,4 +109,4 @@ def _fail(tx: Transaction, group: TaskGroup, result: CheckResult, log: str, says
     for old in StatusCode:
         forget_problem(group, None, old)
     note_problem(group, None, code.value, f"{said}\n\n{log}".strip())
-    lifecycle.fail_group(tx, group, said)
+    group_states.fail_group(tx, group, said)

@@ -11,11 +11,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from common.jobs import Lease
+from common.jobs.catalogue import Lease
 from common.models.delivery import CommitVerdict, TaskGroup
 from common.models.project import Project
 from common.models.task import Task
-from common.services.delivery import lifecycle, trial_log
+from common.services.delivery import test_run_log
 from common.services.delivery.bisection import (
     BaseIsRed,
     Culprit,
@@ -28,20 +28,21 @@ from common.services.delivery.bisection import (
     decide,
 )
 from common.services.delivery.group_statuses import lock_current, pass_tests
-from common.services.delivery.lifecycle import forget_problem, note_problem
-from common.services.delivery.membership import commit_at, members_of
-from common.services.projects.places import check_of
-from common.services.projects.variables import mask_of_project
-from common.services.purging import purge
-from common.services.tasks import flaky_tests, tested
-from common.services.tasks.lifecycle import send_back
-from common.services.tasks.red_base import BASE_IS_RED, is_red
+from common.services.lifecycle import group_states
+from common.services.lifecycle.group_membership import commit_at, members_of
+from common.services.lifecycle.group_states import forget_problem, note_problem
+from common.services.lifecycle.task_states import send_back
+from common.services.project_settings.places import check_of
+from common.services.project_settings.variables import mask_of_project
+from common.services.proof import flaky_tests, test_results
+from common.services.proof.red_base import BASE_IS_RED, is_red
 from common.services.tasks.tasks import add_feedback
+from common.services.upkeep.purging import purge
 from common.settings import settings
-from common.states import By, TaskState
 from common.transaction import Transaction, snapshot, transactional
-from common.values.build_results import BASE_RUNS, BuildResults, TrialRun
-from common.values.check import Check
+from common.values.states import By, TaskState
+from common.values.testing.build_results import BASE_RUNS, BuildResults, TrialRun
+from common.values.testing.check import Check
 
 LONGEST_LOG = 4000
 FLAKY, QUARANTINED = "flaky", "quarantined"
@@ -156,7 +157,7 @@ def record_tested(
     in_quarantine = tuple(sorted({*group.build.ignored, *mask.lines(sorted(ignored))}))
     group.build = replace(group.build, since=None, check_id="", ignored=in_quarantine)
     _add_runs(group, [TrialRun(trial.position, passed, trial.seconds)], reason, log)
-    trial_log.keep(tx, group, trial.position, passed=passed, reason=reason, log=log)
+    test_run_log.keep(tx, group, trial.position, passed=passed, reason=reason, log=log)
     if _has_other_settings(tx, group) or _has_other_quarantine(tx, group):
         # Runs of before failed by what counts for nothing now, or the other way round.
         group.attempt, group.build = group.attempt + 1, BuildResults(group.build.command, left=group.build.left)
@@ -210,7 +211,7 @@ def _decide(tx: Transaction, group: TaskGroup) -> Decision:
         if known is not None:
             passed, reason, log = known
             _add_runs(group, [TrialRun(0, passed)] * (1 if passed else BASE_RUNS), reason, log)
-            trial_log.keep(tx, group, 0, passed=passed, reason=reason, log=log, is_known=True)
+            test_run_log.keep(tx, group, 0, passed=passed, reason=reason, log=log, is_known=True)
             decision = decide(count, group.build.runs, green_runs=green_runs)
     return decision
 
@@ -222,7 +223,7 @@ def _known_base(tx: Transaction, group: TaskGroup) -> tuple[bool, str | None, st
         return verdict.passed, verdict.reason, verdict.log
     project = tx.get(Project, group.project_id)
     check = check_of(project, group.id, group.base_sha) if group.base_sha is not None else None
-    known = tested.find_tested(tx, check) if check is not None else None
+    known = test_results.find_tested(tx, check) if check is not None else None
     if known is None:
         return None
     if is_red(known, flaky_tests.quarantined(tx, project.id)):
@@ -294,7 +295,7 @@ def _fail(tx: Transaction, group: TaskGroup, decision: BaseIsRed | Flaky) -> Non
             f"The default branch {branch} is red without any task of the group: {_result(tx, group, 0)}. No task is "
             f"blamed, and all stay in the group. Fix {branch}, or add a task that does, and retry.",
         )  # fmt: skip
-    lifecycle.fail_group(tx, group, said)
+    group_states.fail_group(tx, group, said)
 
 
 def _note_flaky(tx: Transaction, group: TaskGroup, position: int, so: str) -> str:
@@ -317,7 +318,7 @@ def _take_out_culprit(tx: Transaction, group: TaskGroup, decision: Culprit) -> N
         f"{_result(tx, group, decision.position - 1)}: {group.build.reason}"
     )
     hand_back(tx, group, culprit.task_id, "tests_failed", f"{detail}\n\n{group.build.log}".strip())
-    lifecycle.go_on_without(tx, group, by=By.PLATFORM)
+    group_states.go_on_without(tx, group, by=By.PLATFORM)
 
 
 def hand_back(
@@ -328,7 +329,7 @@ def hand_back(
     kind: conflict, takes_back, unrelated_history or tests_failed. files: paths in conflict, or taken back. The caller
     decides what becomes of the group.
     """
-    if not lifecycle.remove_member(tx, group, task_id, kind):
+    if not group_states.remove_member(tx, group, task_id, kind):
         return
     note_problem(group, task_id, kind, detail, files)
     task = tx.lock(Task, task_id)

@@ -14,22 +14,23 @@ from enum import StrEnum
 from sqlalchemy import select
 
 from common.errors import Conflict
-from common.jobs import Lease
+from common.jobs.catalogue import Lease
 from common.models.delivery import GroupMember, TaskGroup
 from common.models.project import Project
 from common.models.task import Task
-from common.names import RELEASE_PREFIX, TAG_PREFIX
-from common.services.delivery import delivery_rules, deployments, lifecycle
 from common.services.delivery.group_statuses import AwaitedStatuses, awaited_statuses, lock_current
 from common.services.delivery.group_tests import Trial, hand_back, next_trial
-from common.services.delivery.lifecycle import lock_with_tasks
-from common.services.delivery.membership import member_task_ids, members_of
 from common.services.delivery.task_groups import deploy_merged
-from common.services.projects.places import place_of
-from common.services.projects.variables import mask_of_project
-from common.states import By, Environment, GroupState
+from common.services.deployment import delivery_rules, deployments
+from common.services.lifecycle import group_states
+from common.services.lifecycle.group_membership import member_task_ids, members_of
+from common.services.lifecycle.group_states import lock_with_tasks
+from common.services.project_settings.places import place_of
+from common.services.project_settings.variables import mask_of_project
 from common.transaction import Transaction, transactional
-from common.values.place import Place
+from common.values.delivery.project_place import Place
+from common.values.names import RELEASE_PREFIX, TAG_PREFIX
+from common.values.states import By, Environment, GroupState
 
 
 class Step(StrEnum):
@@ -81,7 +82,7 @@ def begin_merge(tx: Transaction, lease: Lease) -> MergePlan | None:
     if group.state is GroupState.MERGED and group.wants_staging:
         return MergePlan(Step.STAGE, place, group.id, group.branch, group.attempt)
     if group.state is GroupState.PENDING:
-        lifecycle.start_merging(tx, group)
+        group_states.start_merging(tx, group)
     if group.state is GroupState.MERGING:
         _take_waiting_out(tx, group)
     if left := group.build.left if group.state is GroupState.MERGING else group.build.unfinished:
@@ -111,12 +112,12 @@ def _take_waiting_out(tx: Transaction, group: TaskGroup) -> None:
         for task_id, needed in waiting.items():
             member = tx.session.get(GroupMember, (group.id, task_id))
             was_merged = was_merged or (member is not None and member.merged_sha is not None)
-            lifecycle.remove_member(tx, group, task_id, "dependency")
+            group_states.remove_member(tx, group, task_id, "dependency")
             remedy = delivery_rules.remedy_for(needed, "deliver them together")
             detail = f"depends on task {needed.title!r}, which is {needed.state} and not in this group: {remedy}"
-            lifecycle.note_problem(group, task_id, "dependency", detail)
-    if not lifecycle.end_if_empty(tx, group, by=By.PLATFORM) and was_merged:
-        lifecycle.restart_merge(tx, group, By.PLATFORM)
+            group_states.note_problem(group, task_id, "dependency", detail)
+    if not group_states.end_if_empty(tx, group, by=By.PLATFORM) and was_merged:
+        group_states.restart_merge(tx, group, By.PLATFORM)
 
 
 @transactional
@@ -213,7 +214,7 @@ def _take_out(
     if group is not None:
         against = tx.get(Project, group.project_id).default_branch
         hand_back(tx, group, plan.task_id, kind, say(group, against), files)
-        lifecycle.end_if_empty(tx, group, by=By.PLATFORM)
+        group_states.end_if_empty(tx, group, by=By.PLATFORM)
     tx.again(lease, after_seconds=0)
 
 
@@ -235,7 +236,7 @@ def _stage_unless_refused(tx: Transaction, group: TaskGroup) -> None:
     try:
         delivery_rules.check_group(tx, group)
     except Conflict as refused:
-        lifecycle.stay_merged(tx, group, refused.message)
+        group_states.stay_merged(tx, group, refused.message)
     else:
         deploy_merged(tx, group)
 
@@ -251,12 +252,12 @@ def fail_merge(tx: Transaction, group_id: str, reason: str) -> None:
     if group is None:
         return
     if group.state is GroupState.PENDING:
-        lifecycle.start_merging(tx, group)
+        group_states.start_merging(tx, group)
     masked = mask_of_project(tx, group.project_id)(reason)
     if group.state is GroupState.MERGING:
-        lifecycle.fail_group(tx, group, masked[:2000])
+        group_states.fail_group(tx, group, masked[:2000])
     elif group.state is GroupState.MERGED and group.wants_staging:
-        lifecycle.stay_merged(tx, group, f"it could not be deployed to staging: {masked}"[:2000])
+        group_states.stay_merged(tx, group, f"it could not be deployed to staging: {masked}"[:2000])
 
 
 @transactional
@@ -274,8 +275,8 @@ def record_head_moved(tx: Transaction, lease: Lease) -> None:
     """The release branch was moved by somebody else: rebuild it."""
     group = _merging(tx, lease)
     if group is not None:
-        lifecycle.restart_merge(tx, group, By.PLATFORM)
-        lifecycle.record_update(tx, group, "headSha")
+        group_states.restart_merge(tx, group, By.PLATFORM)
+        group_states.record_update(tx, group, "headSha")
     tx.again(lease, after_seconds=0)
 
 
@@ -314,7 +315,7 @@ def begin_finish(tx: Transaction, lease: Lease) -> FinishPlan | None:
 @transactional
 def record_finished(tx: Transaction, lease: Lease, *, remark: str | None) -> None:
     """The clean-up after a delivery is done. remark: a note for people, shown as the group's error; None for none."""
-    lifecycle.note_error(tx, tx.lock(TaskGroup, lease.subject_id), remark)
+    group_states.note_error(tx, tx.lock(TaskGroup, lease.subject_id), remark)
     tx.finish(lease)
 
 
@@ -323,7 +324,7 @@ def fail_finish(tx: Transaction, group_id: str, reason: str) -> None:
     """The clean-up failed: the group stays delivered and shows the reason, which is masked here, as its error."""
     if tx.session.get(TaskGroup, group_id) is not None:
         group = tx.lock(TaskGroup, group_id)
-        lifecycle.note_error(tx, group, mask_of_project(tx, group.project_id)(reason)[:2000])
+        group_states.note_error(tx, group, mask_of_project(tx, group.project_id)(reason)[:2000])
 
 
 def _merging(tx: Transaction, lease: Lease) -> TaskGroup | None:

@@ -13,15 +13,15 @@ from sqlalchemy import func, select
 from common.errors import Conflict
 from common.models.delivery import Deployment, GroupMember, TaskGroup
 from common.models.task import Task
-from common.services.access import Caller
-from common.services.delivery import delivery_rules, deployments, versions
 from common.services.delivery.changelog import Entry, write_changelog
-from common.services.delivery.membership import group_seen_by, member_tasks
 from common.services.delivery.task_groups import STAGEABLE
-from common.services.projects.places import place_of
-from common.states import Environment, GroupState, Role
+from common.services.deployment import delivery_rules, deployments, versions
+from common.services.lifecycle.group_membership import group_seen_by, member_tasks
+from common.services.project_settings.places import place_of
+from common.services.requests.access import Caller
 from common.transaction import Transaction, snapshot, transactional
-from common.values.place import Place
+from common.values.delivery.project_place import Place
+from common.values.states import Environment, GroupState, Role
 
 OVER = frozenset({GroupState.PRODUCTION, GroupState.CANCELLED, GroupState.CONFLICT})
 """Nothing more is deployed of a group in one of these states."""

@@ -8,26 +8,29 @@ from dataclasses import dataclass
 
 from sqlalchemy import select
 
-from common import jobs
 from common.errors import Conflict, Invalid, NotFound
-from common.events import TaskGroupStatusChanged
+from common.events.catalogue import TaskGroupStatusChanged
+from common.jobs import catalogue
+from common.jobs.outbox import actor
+from common.jobs.queue import live_job
 from common.models.delivery import Deployment, GroupMember, TaskGroup
 from common.models.journal import Job
 from common.models.project import Project
 from common.models.task import Task
-from common.names import new_id, numbered, release_branch
-from common.outbox import actor
-from common.queue import live_job
-from common.services.access import Caller
-from common.services.delivery import delivery_rules, deployments, lifecycle
 from common.services.delivery.group_tests import FLAKY
-from common.services.delivery.membership import member_task_ids
-from common.services.listing import page_seen
-from common.services.paging import Order, Page, PageQuery
-from common.services.projects.lifecycle import check_lasting
-from common.services.projects.places import place_of
-from common.services.projects.red_results import forget_red_commit
-from common.states import (
+from common.services.deployment import delivery_rules, deployments
+from common.services.lifecycle import group_states
+from common.services.lifecycle.group_membership import member_task_ids
+from common.services.lifecycle.project_states import check_lasting
+from common.services.project_settings.places import place_of
+from common.services.project_settings.red_results import forget_red_commit
+from common.services.requests.access import Caller
+from common.services.requests.listing import page_seen
+from common.services.requests.paging import Order, Page, PageQuery
+from common.transaction import Transaction, snapshot, transactional
+from common.values.delivery.project_place import Place
+from common.values.names import new_id, numbered, release_branch
+from common.values.states import (
     By,
     Environment,
     GroupState,
@@ -35,9 +38,7 @@ from common.states import (
     Role,
     TaskState,
 )
-from common.transaction import Transaction, snapshot, transactional
-from common.values.build_results import BuildResults
-from common.values.place import Place
+from common.values.testing.build_results import BuildResults
 
 MOST_TASKS = 100
 NEWEST_FIRST = Order(TaskGroup.created_at, TaskGroup.id, TaskGroup.project_id)
@@ -115,8 +116,8 @@ def create_task_group(tx: Transaction, new: NewGroup, *, by: Caller) -> GroupVie
         )
     tx.record(group_created(group))
     if new.accept_rolled_back:
-        lifecycle.record_update(tx, group, "acceptRolledBack")
-    tx.enqueue(jobs.MERGE_GROUP, group.id, project_id=project.id)
+        group_states.record_update(tx, group, "acceptRolledBack")
+    tx.enqueue(catalogue.MERGE_GROUP, group.id, project_id=project.id)
     return GroupView(group, wanted)
 
 
@@ -173,7 +174,7 @@ def read_task_group(group_id: str, *, by: Caller) -> GroupView:
             raise NotFound(f"task group {group_id}")
         project = by.require_in(read, group.project_id, Role.VIEWER)
         ids = member_task_ids(read, group_id)
-        waits = read.find(live_job(jobs.MERGE_GROUP.name, group_id).where(Job.unavailable_since.is_not(None)))
+        waits = read.find(live_job(catalogue.MERGE_GROUP.name, group_id).where(Job.unavailable_since.is_not(None)))
         checks = _checks(group, project, waits.error if waits else None)
         return GroupView(group, ids, checks, deployments.deployments_of(read, group_id))
 
@@ -205,14 +206,14 @@ def deploy_to_staging(
     if group.state in STAGEABLE:
         _check_group(tx, group, accept_rolled_back)
         if accept_rolled_back:
-            lifecycle.record_update(tx, group, "acceptRolledBack")
+            group_states.record_update(tx, group, "acceptRolledBack")
     if group.state in {GroupState.PENDING, GroupState.MERGING}:
         if not group.wants_staging:
             group.wants_staging = True
-            lifecycle.record_update(tx, group, "wantsStaging")
-        job_id = tx.enqueue(jobs.MERGE_GROUP, group.id, project_id=group.project_id)
+            group_states.record_update(tx, group, "wantsStaging")
+        job_id = tx.enqueue(catalogue.MERGE_GROUP, group.id, project_id=group.project_id)
     elif group.state is GroupState.MERGED:
-        job_id = tx.enqueue(jobs.DEPLOY, deploy_merged(tx, group).id, project_id=group.project_id)
+        job_id = tx.enqueue(catalogue.DEPLOY, deploy_merged(tx, group).id, project_id=group.project_id)
     else:
         raise Conflict(f"task group {group.label} is {group.state}; it can't be deployed to staging")
     return view(tx, group), tx.get(Job, job_id)
@@ -228,7 +229,7 @@ def deploy_merged(tx: Transaction, group: TaskGroup) -> Deployment:
         tx, tx.get(Project, group.project_id), Environment.STAGING, commit_sha=group.tested_sha, branch=group.branch,
         app_name=Environment.STAGING.value, task_group_id=group.id,
     )  # fmt: skip
-    lifecycle.start_staging(tx, group)
+    group_states.start_staging(tx, group)
     return deployment
 
 
@@ -264,9 +265,9 @@ def deploy_to_production(
     # A rollback may have ended since the check above. None can from here on, while this deployment is under way.
     _check_group(tx, group, accept_rolled_back)
     if accept_rolled_back:
-        lifecycle.record_update(tx, group, "acceptRolledBack")
-    lifecycle.start_production(tx, group)
-    job_id = tx.enqueue(jobs.DEPLOY, deployment.id, project_id=group.project_id)
+        group_states.record_update(tx, group, "acceptRolledBack")
+    group_states.start_production(tx, group)
+    job_id = tx.enqueue(catalogue.DEPLOY, deployment.id, project_id=group.project_id)
     return view(tx, group), tx.get(Job, job_id)
 
 
@@ -275,7 +276,7 @@ def _rebuild(tx: Transaction, group_id: str, *, by: Caller) -> None:
     """Merge, test and stage the group anew, from the default branch as it is now, if it still runs on staging."""
     group = lock_group(tx, group_id, by)
     if group.state is GroupState.STAGING:
-        lifecycle.restart_merge(tx, group, By.PERSON)
+        group_states.restart_merge(tx, group, By.PERSON)
 
 
 @transactional
@@ -286,7 +287,7 @@ def retry_task_group(tx: Transaction, group_id: str, *, by: Caller) -> GroupView
         raise Conflict(f"task group {group.label} is {group.state}; it can't be retried")
     # If it is needed, the default branch is tested again.
     forget_red_commit(tx, group.project_id, group.base_sha)
-    lifecycle.restart_merge(tx, group, By.PERSON, is_retry=True)
+    group_states.restart_merge(tx, group, By.PERSON, is_retry=True)
     return view(tx, group)
 
 
@@ -294,7 +295,7 @@ def retry_task_group(tx: Transaction, group_id: str, *, by: Caller) -> GroupView
 def cancel_task_group(tx: Transaction, group_id: str, *, by: Caller) -> GroupView:
     """Cancel the group; its tasks are approved and free for another group."""
     group = lock_group(tx, group_id, by)
-    lifecycle.cancel_group(tx, group)
+    group_states.cancel_group(tx, group)
     return view(tx, group)
 
 
@@ -309,10 +310,10 @@ def remove_from_group(tx: Transaction, group_id: str, task_id: str, *, by: Calle
     removable = {GroupState.PENDING, GroupState.MERGING, GroupState.MERGED, GroupState.STAGING, GroupState.FAILED}
     if group.state not in removable:
         raise Conflict(f"task group {group.label} is {group.state}; tasks can't be taken out now")
-    if not lifecycle.take_out(tx, group, task_id, "removed", by=By.PERSON):
+    if not group_states.take_out(tx, group, task_id, "removed", by=By.PERSON):
         raise NotFound(f"task {task_id} in group {group.id}")
     # Pushes that were ignored while the group held the task count from now on.
-    tx.enqueue(jobs.WATCH_REPOSITORY, group.project_id, project_id=group.project_id)
+    tx.enqueue(catalogue.WATCH_REPOSITORY, group.project_id, project_id=group.project_id)
     return view(tx, group)
 
 

@@ -16,25 +16,25 @@ import structlog
 from sqlalchemy import bindparam, delete, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
+from common.database.compiled_statements import AnySelect, Row, Statement
 from common.errors import Conflict, Invalid, NotFound, Unauthenticated
-from common.events import UserChanged
+from common.events.catalogue import UserChanged
 from common.models.account import ApiToken, Login, User
-from common.names import new_id
-from common.services.access import Caller
-from common.services.paging import Page, PageQuery, page_of
 from common.services.people import passwords
 from common.services.people.login_tokens import LONGEST_TOKEN as LONGEST_TOKEN
 from common.services.people.login_tokens import Claims, verify
 from common.services.people.passwords import LONGEST_PASSWORD as LONGEST_PASSWORD
+from common.services.people.project_roles import Add, alone, read_one, standing_caller, with_standing
 from common.services.people.sessions import UNKNOWN, Device, end_login, lock_logins, note_use
-from common.services.people.standing import Add, alone, read_one, standing_caller, with_standing
 from common.services.people.tokens import API_TOKEN_PREFIX as API_TOKEN_PREFIX
 from common.services.people.tokens import authenticate_api_token, revoke_enrolment_tokens_of
-from common.services.purging import purge
+from common.services.requests.access import Caller
+from common.services.requests.paging import Page, PageQuery, page_of
+from common.services.upkeep.purging import purge
 from common.settings import settings
-from common.statements import AnySelect, Row, Statement
-from common.states import Role
 from common.transaction import Transaction, snapshot, transactional
+from common.values.names import new_id
+from common.values.states import Role
 
 USERNAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 _RESERVED = frozenset({"platform", "agent", "system", "operator", "default", "anonymous"})

@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from common.errors import Conflict, NotFound
 from common.models.account import Login
-from common.services.access import Caller
-from common.services.paging import Page, PageQuery, page_of
+from common.services.requests.access import Caller
+from common.services.requests.paging import Page, PageQuery, page_of
 from common.transaction import Transaction, snapshot, transactional
 
 LONGEST_ADDRESS, LONGEST_CLIENT = 45, 200

@@ -13,17 +13,17 @@ from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import bindparam, delete, select, update
 
+from common.database.compiled_statements import AnySelect, Row, Statement
 from common.errors import Busy, Forbidden, Invalid, NotFound, Unauthenticated
-from common.events import TokenChanged
+from common.events.catalogue import TokenChanged
 from common.models.account import ApiToken, EnrolmentToken, Login, User
-from common.sealing import digest, new_token
-from common.services.access import Caller
-from common.services.paging import Page, PageQuery, page_of
-from common.services.people.standing import Add, read_one
-from common.services.purging import purge
-from common.statements import AnySelect, Row, Statement
-from common.states import Role
+from common.secrets.sealing import digest, new_token
+from common.services.people.project_roles import Add, read_one
+from common.services.requests.access import Caller
+from common.services.requests.paging import Page, PageQuery, page_of
+from common.services.upkeep.purging import purge
 from common.transaction import Transaction, snapshot, transactional
+from common.values.states import Role
 
 API_TOKEN_PREFIX = "aiw_"  # noqa: S105 (not a secret)
 USE_NOTED_SECONDS = 60

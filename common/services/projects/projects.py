@@ -8,34 +8,34 @@ from typing import TypedDict
 
 from sqlalchemy import select
 
-from common import jobs
 from common.errors import Forbidden, Invalid, NotFound
-from common.events import ProjectMemberChanged, ProjectStatusChanged
-from common.masking import MASK
+from common.events.catalogue import ProjectMemberChanged, ProjectStatusChanged
+from common.jobs import catalogue
+from common.jobs.outbox import actor
 from common.models.account import User
 from common.models.journal import Job
 from common.models.project import Project, ProjectMember
-from common.names import namespace, new_id
-from common.outbox import actor
-from common.sealing import seal
-from common.services.access import Caller, hidden_projects, roles_in
-from common.services.paging import Page, PageQuery, page_of
-from common.services.projects import lifecycle
-from common.services.projects.changed_settings import changed_names, setting_values
-from common.services.projects.escalation import check_question_rules
-from common.services.projects.project_names import flush_name, free_slug, is_name_taken, name_key, taken
-from common.services.projects.quarantine_owner import check_auto_quarantine
-from common.services.projects.red_results import forget_red_results
-from common.services.projects.variables import changed_secrets, readable_variables
+from common.secrets.masking import MASK
+from common.secrets.sealing import seal
+from common.services.lifecycle import project_states
+from common.services.lifecycle.task_states import resume_capped
+from common.services.project_settings.changed_settings import changed_names, setting_values
+from common.services.project_settings.escalation import check_question_rules
+from common.services.project_settings.project_names import flush_name, free_slug, is_name_taken, name_key, taken
+from common.services.project_settings.quarantine_owner import check_auto_quarantine
+from common.services.project_settings.red_results import forget_red_results
+from common.services.project_settings.variables import changed_secrets, readable_variables
+from common.services.requests.access import Caller, hidden_projects, roles_in
+from common.services.requests.paging import Page, PageQuery, page_of
 from common.services.spend.cap_settings import GroupChanges, changed_groups
 from common.services.spend.model_offers import check_model
-from common.services.tasks.lifecycle import resume_capped
 from common.settings import settings
-from common.states import ProjectState, Role
 from common.transaction import Snapshot, Transaction, snapshot, transactional
+from common.values.delivery.starter_files import STARTERS
 from common.values.egress import Egress
-from common.values.starters import STARTERS
-from common.values.usual_test_setup import USUAL_TEST_SETUP
+from common.values.names import namespace, new_id
+from common.values.states import ProjectState, Role
+from common.values.testing.usual_test_setup import USUAL_TEST_SETUP
 
 DEFAULT_HEALTH_SECONDS = {"preview": 0, "staging": 10, "production": 30}
 
@@ -161,7 +161,7 @@ def create_project(tx: Transaction, values: ProjectValues, *, by: Caller) -> Pro
     _join_if_restricted(tx, project, by)
     # This access is noted, so that a repeated request with the same Idempotency-Key checks it again.
     by.require_in(tx, project.id, Role.VIEWER)
-    tx.enqueue(jobs.PROVISION_PROJECT, project.id, project_id=project.id)
+    tx.enqueue(catalogue.PROVISION_PROJECT, project.id, project_id=project.id)
     return view_of(project)
 
 
@@ -191,7 +191,7 @@ def update_project(tx: Transaction, project_id: str, values: ProjectValues, *, b
     """
     by.require_in(tx, project_id, Role.MAINTAINER)
     project = tx.lock(Project, project_id)
-    lifecycle.check_lasting(project)
+    project_states.check_lasting(project)
     if values.get("model") != project.model:
         check_model(tx, values.get("model"))
     if values.get("name", project.name) != project.name and is_name_taken(tx, values["name"], by):
@@ -201,7 +201,7 @@ def update_project(tx: Transaction, project_id: str, values: ProjectValues, *, b
     is_protected_anew = values.get("allow_direct_push", project.allow_direct_push) != project.allow_direct_push
     # The webhook of an older project does not tell of statuses yet.
     if is_protected_anew or values.get("required_statuses"):
-        tx.enqueue(jobs.PROTECT_PROJECT, project.id, project_id=project.id)
+        tx.enqueue(catalogue.PROTECT_PROJECT, project.id, project_id=project.id)
     before, was_restricted = setting_values(project, ProjectValues.__annotations__), project.is_restricted
     _apply(project, values)
     flush_name(tx, project)
@@ -211,7 +211,7 @@ def update_project(tx: Transaction, project_id: str, values: ProjectValues, *, b
         check_auto_quarantine(tx, project)
     if project.is_restricted != was_restricted:
         # Running previews become guarded, or stop being guarded.
-        tx.enqueue(jobs.RESTORE_RUNTIME, "platform", project_id=None)
+        tx.enqueue(catalogue.RESTORE_RUNTIME, "platform", project_id=None)
     changed = changed_names(before, setting_values(project, ProjectValues.__annotations__))
     if changed:
         tx.record(_status_changed(project, project.state_, changed))
@@ -230,14 +230,14 @@ def delete_project(tx: Transaction, project_id: str, *, by: Caller) -> tuple[Pro
     by.require_in(tx, project_id, Role.MAINTAINER)
     project = tx.lock(Project, project_id)
     if project.state is not ProjectState.DELETING:
-        return view_of(project), tx.get(Job, lifecycle.begin_deletion(tx, project))
+        return view_of(project), tx.get(Job, project_states.begin_deletion(tx, project))
     job = tx.find(
         select(Job)
-        .where(Job.kind == jobs.DELETE_PROJECT.name, Job.subject_id == project.id)
+        .where(Job.kind == catalogue.DELETE_PROJECT.name, Job.subject_id == project.id)
         .order_by(Job.created_at.desc(), Job.id.desc())
     )
     if job is None:
-        job = tx.get(Job, tx.enqueue(jobs.DELETE_PROJECT, project.id, project_id=project.id))
+        job = tx.get(Job, tx.enqueue(catalogue.DELETE_PROJECT, project.id, project_id=project.id))
     return view_of(project), job
 
 
@@ -246,7 +246,7 @@ def retry_project(tx: Transaction, project_id: str, *, by: Caller) -> ProjectVie
     """Start a failed provisioning again. Conflict in any other state."""
     by.require_in(tx, project_id, Role.MAINTAINER)
     project = tx.lock(Project, project_id)
-    lifecycle.retry(tx, project)
+    project_states.retry(tx, project)
     return view_of(project)
 
 

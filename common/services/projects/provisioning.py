@@ -8,9 +8,9 @@ from datetime import timedelta
 
 from sqlalchemy import ColumnElement, String, cast, delete, literal, select, update
 
-from common import jobs
-from common.events import ProjectStatusChanged
-from common.jobs import Lease
+from common.events.catalogue import ProjectStatusChanged
+from common.jobs import catalogue
+from common.jobs.catalogue import Lease
 from common.models import (
     AuditSeal,
     Comment,
@@ -38,19 +38,20 @@ from common.models import (
     TestedCommit,
 )
 from common.models.base import Base
-from common.services.events import purge_feed
-from common.services.projects import holding, lifecycle
-from common.services.projects.places import place_of
-from common.services.projects.variables import mask_of_project
-from common.services.purging import purge, was_cut_short
+from common.services.activity.events import purge_feed
+from common.services.lifecycle import project_states
+from common.services.project_settings import held_projects
+from common.services.project_settings.places import place_of
+from common.services.project_settings.variables import mask_of_project
 from common.services.runs import run_end
+from common.services.upkeep.purging import purge, was_cut_short
 from common.settings import settings
-from common.states import JobState, ProjectState
 from common.transaction import Transaction, snapshot, transactional
-from common.values.place import Place
-from common.values.starters import STARTERS
+from common.values.delivery.project_place import Place
+from common.values.delivery.starter_files import STARTERS
+from common.values.states import JobState, ProjectState
 
-LONGEST_JOB = timedelta(seconds=jobs.HARD_LIMIT_SECONDS)
+LONGEST_JOB = timedelta(seconds=catalogue.HARD_LIMIT_SECONDS)
 """A job that was running when its run ended may create a credential for it up to this much later."""
 
 RUNS_AT_ONCE = 100
@@ -105,14 +106,14 @@ def begin_protection(tx: Transaction, lease: Lease) -> tuple[Place, bool] | None
 @transactional
 def record_protected(tx: Transaction, lease: Lease) -> None:
     """The forge has the project's branch rules and its webhook."""
-    holding.note_protected(tx, tx.lock(Project, lease.subject_id))
+    held_projects.note_protected(tx, tx.lock(Project, lease.subject_id))
     tx.finish(lease)
 
 
 @transactional
 def fail_protection(tx: Transaction, project_id: str, reason: str) -> None:
     """The forge refused the project's branch rules. reason: masked."""
-    holding.note_unprotected(tx, tx.lock(Project, project_id), reason)
+    held_projects.note_unprotected(tx, tx.lock(Project, project_id), reason)
 
 
 @transactional
@@ -124,7 +125,7 @@ def renew_webhooks(tx: Transaction) -> None:
     if settings().forge.kind != "gitea":
         return
     for project_id in tx.session.scalars(select(Project.id).where(Project.state_ == ProjectState.ACTIVE)):
-        tx.enqueue(jobs.PROTECT_PROJECT, project_id, project_id=project_id)
+        tx.enqueue(catalogue.PROTECT_PROJECT, project_id, project_id=project_id)
 
 
 @transactional
@@ -133,7 +134,7 @@ def record_provisioned(tx: Transaction, lease: Lease, *, default_branch: str, re
     project = tx.lock(Project, lease.subject_id)
     if project.state is ProjectState.PROVISIONING:
         project.default_branch, project.repository_url = default_branch, repository_url
-        lifecycle.activate(tx, project)
+        project_states.activate(tx, project)
     tx.finish(lease)
 
 
@@ -166,7 +167,7 @@ def fail_provision(tx: Transaction, project_id: str, reason: str) -> None:
     """Mark the project failed: the forge or the runtime refused, or the job was parked."""
     project = tx.lock(Project, project_id)
     if project.state is ProjectState.PROVISIONING:
-        lifecycle.fail(tx, project, mask_of_project(tx, project.id)(reason))
+        project_states.fail(tx, project, mask_of_project(tx, project.id)(reason))
 
 
 @transactional
@@ -188,12 +189,12 @@ def begin_deletion(tx: Transaction, lease: Lease) -> DeletionPlan | None:
     tx.session.execute(select(Task.id).where(Task.project_id == project.id).order_by(Task.id).with_for_update())
     live = select(Run.id).where(Run.project_id == project.id, Run.live_task_id.is_not(None))
     run_end.abandon_runs(tx, tx.session.scalars(live).all(), "the project is being deleted")
-    tx.queue.drop_queued(project.id, except_for=lease, kept=jobs.CLOSE_RUN)
-    closing = (Job.project_id == project.id, Job.kind == jobs.CLOSE_RUN.name)
+    tx.queue.drop_queued(project.id, except_for=lease, kept=catalogue.CLOSE_RUN)
+    closing = (Job.project_id == project.id, Job.kind == catalogue.CLOSE_RUN.name)
     unclosed = select(Job.subject_id).where(*closing, Job.state_ != JobState.DONE)
     has_credential = Run.id.in_(unclosed) | (Run.finished_at >= tx.now() - LONGEST_JOB)
     runs = tx.session.scalars(select(Run.id).where(Run.project_id == project.id, has_credential).order_by(Run.id))
-    was_busy = tx.queue.is_project_busy(project.id, except_for=lease, kept=jobs.CLOSE_RUN)
+    was_busy = tx.queue.is_project_busy(project.id, except_for=lease, kept=catalogue.CLOSE_RUN)
     return DeletionPlan(place_of(project), tuple(runs.all()), was_busy)
 
 
@@ -227,7 +228,7 @@ def _purge_past(project_id: str) -> bool:
 @transactional
 def _delete_rows(tx: Transaction, lease: Lease, *, is_short: bool, was_busy: bool) -> None:
     project_id = lease.subject_id
-    if was_busy or tx.queue.is_project_busy(project_id, except_for=lease, kept=jobs.CLOSE_RUN):
+    if was_busy or tx.queue.is_project_busy(project_id, except_for=lease, kept=catalogue.CLOSE_RUN):
         tx.again(lease, after_seconds=1)
         return
     if not is_short:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from common.masking import Mask, Pause, go_on
 from common.models.run import LogEntry, Run
+from common.secrets.masking import Mask, Pause, go_on
 from common.transaction import Transaction
 
 KINDS = ("log", "text", "thinking", "tool", "result", "plan", "message")

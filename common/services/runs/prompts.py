@@ -1,6 +1,6 @@
 """The prompts that a run starts with: the whole task, or only what a resumed session does not know yet.
 
-The runner replaces lines that begin with a marker by what only it can read: workers/runner/instructions.py.
+The runner replaces lines that begin with a marker by what only it can read: workers/runner/programs/instructions.py.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from common.models.project import Project
 from common.models.task import Task
-from common.services.runs.suggestions import OLD_SIDE, with_suggestions
-from common.services.tasks.feedback import AllFeedback
-from common.values.claimed_run import ClaimedAttachment, Feedback, FeedbackComment
-from common.values.prompt_markers import ATTACHMENTS, REPOSITORY_INSTRUCTIONS, SUGGESTION, code_marker
+from common.services.conversation.feedback import AllFeedback
+from common.services.conversation.suggestions import OLD_SIDE, with_suggestions
+from common.values.runs.claimed_run import ClaimedAttachment, Feedback, FeedbackComment
+from common.values.runs.prompt_markers import ATTACHMENTS, REPOSITORY_INSTRUCTIONS, SUGGESTION, code_marker
 
 RULES = """\
 Work in the present directory, which is a clone of the project on your own branch. Commit your work; the platform

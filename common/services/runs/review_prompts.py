@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from common.services.runs.prompts import MOST_EARLIER, Brief, attachment_lines, joined, shortly
-from common.values.agent_review import MOST_COMMENTS
-from common.values.claimed_run import Feedback
+from common.values.runs.claimed_run import Feedback
+from common.values.testing.agent_review import MOST_COMMENTS
 
 RULES = """\
 Another agent did this task. Review its work: does the change do what the task asks for, and is it right?

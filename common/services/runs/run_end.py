@@ -15,15 +15,15 @@ from common.models.agent import Agent
 from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Task
-from common.services.projects.variables import mask_of_run, mask_or_sentence
-from common.services.runs import lifecycle
+from common.services.conversation.feedback import give_back
+from common.services.lifecycle import run_states
+from common.services.lifecycle.task_states import fail, park, record_update, requeue, withdraw_questions
+from common.services.project_settings.variables import mask_of_run, mask_or_sentence
 from common.services.spend.model_tokens import reached_limit
-from common.services.tasks.feedback import give_back
-from common.services.tasks.lifecycle import fail, park, record_update, requeue, withdraw_questions
 from common.settings import settings
-from common.states import By, Outcome, Phase, RunState, TaskState
 from common.transaction import Transaction
-from common.values.parking import Parked
+from common.values.runs.parking import Parked
+from common.values.states import By, Outcome, Phase, RunState, TaskState
 
 MOST_SPREAD = timedelta(seconds=15)
 """Within this time after the end of a limit its tasks go on, one after the other."""
@@ -54,7 +54,7 @@ def end_run(tx: Transaction, run: Run, outcome: Outcome, reason: str | None, *, 
             if changed:
                 record_update(tx, task, *changed)
         masked = mask_or_sentence(mask_of_run, tx, run)(reason) if reason else reason
-        lifecycle.end(tx, run, outcome, masked, by=by)
+        run_states.end(tx, run, outcome, masked, by=by)
 
 
 def lose_runs(

@@ -6,15 +6,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from common.events import SettingsChanged
+from common.events.catalogue import SettingsChanged
+from common.jobs.outbox import actor
 from common.models.spend import PlatformSetting
-from common.outbox import actor
-from common.services.access import Caller
-from common.services.spend.caps import PLATFORM_CAPS, CapUse, cap_uses, caps_in_force, platform_caps
-from common.services.spend.spend_counters import PLATFORM
-from common.services.tasks import lifecycle
-from common.states import Role
+from common.services.caps.caps import PLATFORM_CAPS, CapUse, cap_uses, caps_in_force, platform_caps
+from common.services.caps.spend_counters import PLATFORM
+from common.services.lifecycle import task_states
+from common.services.requests.access import Caller
 from common.transaction import Snapshot, Transaction, snapshot, transactional
+from common.values.states import Role
 
 CapChanges = Mapping[str, float | None]
 GroupChanges = Mapping[str, CapChanges | None]
@@ -69,7 +69,7 @@ def update_platform_caps(tx: Transaction, changes: GroupChanges, *, by: Caller) 
         row = tx.add(PlatformSetting(name=PLATFORM_CAPS, value=value, changed_by=actor(), changed_at=tx.now()))
     row.value, row.changed_by, row.changed_at = value, actor(), tx.now()
     tx.session.flush()
-    lifecycle.resume_capped(tx)
+    task_states.resume_capped(tx)
     return _shown(tx, row)
 
 

@@ -11,10 +11,10 @@ from sqlalchemy import select
 
 from common.models.run import Run
 from common.models.spend import ModelCall
-from common.services.spend.cap_warnings import warn_of_caps
-from common.services.spend.spend_counters import Spent, raise_counters
+from common.services.caps.cap_warnings import warn_of_caps
+from common.services.caps.spend_counters import Spent, raise_counters
 from common.transaction import Transaction, transactional
-from common.values.model_provider import TokenCount
+from common.values.runs.model_provider import TokenCount
 
 LONGEST_MODEL = 100
 ESTIMATED = "the answer named no usage, so its tokens are estimated from its size"

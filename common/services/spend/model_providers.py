@@ -18,20 +18,20 @@ import structlog
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
+from common.database.compiled_statements import Statement
 from common.errors import Conflict, Invalid, NotFound
-from common.events import SettingsChanged
+from common.events.catalogue import SettingsChanged
+from common.jobs.outbox import actor
 from common.machine.text import camel_case
 from common.models.spend import ModelProvider as ProviderRow
-from common.names import new_id
-from common.outbox import actor
-from common.sealing import seal, unseal
-from common.services.access import Caller
+from common.secrets.sealing import seal, unseal
+from common.services.requests.access import Caller
 from common.services.spend import fallbacks
 from common.settings import ProviderSettings, settings
-from common.statements import Statement
-from common.states import Role
 from common.transaction import Snapshot, Transaction, snapshot, transactional
-from common.values.model_provider import LOGINS, MODEL_APIS, ModelPrice, ModelProvider, Route
+from common.values.names import new_id
+from common.values.runs.model_provider import LOGINS, MODEL_APIS, ModelPrice, ModelProvider, Route
+from common.values.states import Role
 
 log = structlog.get_logger()
 

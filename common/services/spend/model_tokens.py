@@ -13,14 +13,14 @@ from common.models.run import Run
 from common.models.spend import ModelProvider as ProviderRow
 from common.models.spend import PlatformSetting
 from common.models.task import Task
-from common.sealing import digest, new_token
-from common.services.spend.caps import PLATFORM_CAPS, WHILE_AT_WORK, cap_uses, caps_in_force, first_reached
+from common.secrets.sealing import digest, new_token
+from common.services.caps.caps import PLATFORM_CAPS, WHILE_AT_WORK, cap_uses, caps_in_force, first_reached
+from common.services.caps.review_budgets import limits_left
 from common.services.spend.model_providers import find_routes, name_of, usable_providers
-from common.services.spend.review_budgets import limits_left
 from common.settings import settings
 from common.transaction import Snapshot, Transaction, snapshot
-from common.values.agent_review import read_agent_review
-from common.values.model_provider import ModelProvider, Route, RunModels
+from common.values.runs.model_provider import ModelProvider, Route, RunModels
+from common.values.testing.agent_review import read_agent_review
 
 MODEL_TOKEN_PREFIX = "awm"  # noqa: S105 (a prefix)
 USED_UP = "The budget is used up."

@@ -10,7 +10,7 @@ import importlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from common.values.model_provider import ModelProvider, PriceTerms, Sampling, TokenCount
+from common.values.runs.model_provider import ModelProvider, PriceTerms, Sampling, TokenCount
 
 _LISTED = {"anthropic": "anthropic", "openai": "openai", "gemini": "google"}
 

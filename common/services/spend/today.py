@@ -9,7 +9,7 @@ from sqlalchemy import func, select
 
 from common.models.project import Project
 from common.models.spend import ModelCall
-from common.services.access import Caller, visible_projects
+from common.services.requests.access import Caller, visible_projects
 from common.transaction import snapshot
 
 MOST_SERIES = 200

@@ -15,11 +15,11 @@ from common.errors import Invalid
 from common.models.project import Project
 from common.models.run import Run
 from common.models.spend import ModelCall
-from common.services.access import Caller, visible_projects
+from common.services.caps.spend_counters import end_of_work
+from common.services.requests.access import Caller, visible_projects
 from common.services.spend.model_calls import ESTIMATED
-from common.services.spend.spend_counters import end_of_work
-from common.states import Role
 from common.transaction import Snapshot, Transaction, snapshot
+from common.values.states import Role
 
 USUAL_DAYS = 30
 """The length of the period if only its end is given, or nothing."""

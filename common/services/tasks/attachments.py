@@ -11,16 +11,16 @@ from pathlib import PurePosixPath
 
 from sqlalchemy import func, select, update
 
-from common import database
+from common.database import engines
 from common.errors import Conflict, Invalid, NotFound
+from common.jobs.outbox import actor
 from common.machine.text import has_control, has_invisible
 from common.models.task import Attachment, Task
-from common.outbox import actor
-from common.services.access import Caller
-from common.services.tasks.lifecycle import record_update
+from common.services.lifecycle.task_states import record_update
+from common.services.requests.access import Caller
 from common.services.tasks.tasks import lock_task
-from common.states import Role
 from common.transaction import Snapshot, Transaction, snapshot, transactional
+from common.values.states import Role
 
 MOST_BYTES = 8 * 2**20
 """Largest file."""
@@ -93,7 +93,7 @@ def add_attachment(tx: Transaction, task_id: str, new: NewFile, *, by: Caller) -
 
 
 def _add(tx: Transaction, task: Task, name: str, new: NewFile) -> Attachment:
-    pieces = [new.content] if database.is_sqlite() else _pieces(new.content)
+    pieces = [new.content] if engines.is_sqlite() else _pieces(new.content)
     row = tx.add(
         Attachment(
             task_id=task.id, name=name, media_type=_media_type(name, new), size_bytes=len(new.content),

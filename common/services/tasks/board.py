@@ -10,19 +10,19 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import ColumnElement, Select, Text, func, or_, select, type_coerce
 
-from common import database
+from common.database import engines
 from common.machine.text import lower_letters
 from common.models.run import LogEntry, Run
 from common.models.task import Question, Task, TaskCheck, TaskDependency, asker
-from common.services.access import Caller, projects_seen, sees_all
-from common.services.listing import page_seen
-from common.services.paging import Page, PageQuery, page_of
+from common.services.changes.overlaps import Overlap, read_overlaps
+from common.services.requests.access import Caller, projects_seen, sees_all
+from common.services.requests.listing import page_seen
+from common.services.requests.paging import Page, PageQuery, page_of
 from common.services.spend.totals import spent_by_tasks
 from common.services.tasks import word_search
-from common.services.tasks.overlaps import Overlap, read_overlaps
 from common.services.tasks.task_counts import count_by_state
-from common.states import DELIVERABLE, Priority, QuestionState, Role, TaskState
 from common.transaction import Snapshot, snapshot
+from common.values.states import DELIVERABLE, Priority, QuestionState, Role, TaskState
 
 WITH_CARDS = frozenset(TaskState) - {TaskState.PRODUCTION, TaskState.CANCELLED}
 """Of tasks in the other states, nothing more than the task itself is shown."""
@@ -138,7 +138,7 @@ def _conditions(wanted: TaskFilter) -> list[ColumnElement[bool]]:
 
 def _names(text: str) -> ColumnElement[bool]:
     """Whether a task's title contains the text, or its short id is or ends with it."""
-    in_title = database.lower(Task.title).contains(text, autoescape=True)
+    in_title = engines.lower(Task.title).contains(text, autoescape=True)
     return or_(in_title, Task.id.endswith(text)) if _END_OF_ID.fullmatch(text) else in_title
 
 

@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import func, select
 
 from common.models.delivery import Deployment, GroupMember, Receipt, TaskGroup
-from common.states import Environment, GroupState
 from common.transaction import Snapshot
+from common.values.states import Environment, GroupState
 
 _GIVEN_UP = (GroupState.CANCELLED, GroupState.CONFLICT)
 

@@ -9,9 +9,9 @@ from sqlalchemy import delete, select
 from common.errors import Conflict, Invalid
 from common.models.project import Project
 from common.models.task import Task, TaskDependency
-from common.services.tasks import given_up
-from common.states import OVER, TaskState
+from common.services.lifecycle import blocked_by_cancelled
 from common.transaction import Transaction
+from common.values.states import OVER, TaskState
 
 MOST_DEPENDENCIES = 50
 
@@ -60,7 +60,7 @@ def change_dependencies(tx: Transaction, task: Task, wanted: Sequence[str]) -> b
     for one in new:
         tx.add(TaskDependency(task_id=task.id, depends_on_id=one))
     tx.session.flush()
-    given_up.look_again(tx, task)
+    blocked_by_cancelled.look_again(tx, task)
     return True
 
 

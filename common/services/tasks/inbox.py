@@ -14,12 +14,12 @@ from sqlalchemy.orm import InstrumentedAttribute
 from common.models.delivery import Deployment, FlakyTest, HealthSpan, TaskGroup
 from common.models.project import Project, ProjectMember, Push
 from common.models.task import Question, Task, asker
-from common.services.access import Caller, sees_project
-from common.services.tasks.pushes import is_push_of
-from common.states import Environment, GroupState, Phase, ProjectState, QuestionState, Role, TaskState
+from common.services.changes.pushes import is_push_of
+from common.services.requests.access import Caller, sees_project
 from common.transaction import Snapshot, snapshot
-from common.values.health_look import HealthState
-from common.values.parking import Parked
+from common.values.delivery.health_check import HealthState
+from common.values.runs.parking import Parked
+from common.values.states import Environment, GroupState, Phase, ProjectState, QuestionState, Role, TaskState
 
 MOST = 200
 """Of each kind."""

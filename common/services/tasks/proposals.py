@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 
 from common.errors import Conflict, Invalid, NotFound
+from common.jobs.outbox import actor
 from common.models.task import Proposal, Task
-from common.outbox import actor
-from common.services.access import Caller
-from common.services.tasks.lifecycle import record_update
+from common.services.lifecycle.task_states import record_update
+from common.services.requests.access import Caller
 from common.services.tasks.tasks import NewTask, create_task, lock_task
-from common.states import ProposalState, Role
 from common.transaction import Transaction, snapshot, transactional
+from common.values.states import ProposalState, Role
 
 MOST_PROPOSALS = 20
 """Most proposals of one run."""

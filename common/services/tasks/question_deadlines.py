@@ -10,16 +10,16 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, or_, select
 
-from common.events import QuestionReminded
+from common.events.catalogue import QuestionReminded
 from common.models.project import Project
 from common.models.task import Question, Task
-from common.services.projects.escalation import may_be_asked
+from common.services.lifecycle import task_states
+from common.services.project_settings.escalation import may_be_asked
 from common.services.runs import run_end
-from common.services.tasks import lifecycle
 from common.services.tasks.questions import record_answer
-from common.states import By, Outcome, QuestionState, TaskState
 from common.transaction import Transaction, snapshot, transactional
-from common.values.question_rules import DEFAULT, read_question_rules
+from common.values.runs.question_rules import DEFAULT, read_question_rules
+from common.values.states import By, Outcome, QuestionState, TaskState
 
 MOST_AT_ONCE = 200
 BY_DEFAULT = "default"
@@ -78,6 +78,6 @@ def _end(tx: Transaction, task: Task, question: Question, deadline: datetime) ->
         minutes = (deadline - question.asked_at).total_seconds() / 60
         reason = f"nobody answered within {minutes:g} minutes: {question.question[:200]}"
         run = run_end.live_run(tx, task.id)
-        lifecycle.fail(tx, task, reason)
+        task_states.fail(tx, task, reason)
         if run is not None:
             run_end.end_run(tx, run, Outcome.CANCELLED, reason)

@@ -8,19 +8,19 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select
 
 from common.errors import Conflict, NotFound
-from common.events import QuestionAnswered, TaskNeedsInput
+from common.events.catalogue import QuestionAnswered, TaskNeedsInput
+from common.jobs.outbox import actor
 from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Question, Task
-from common.names import new_question_id
-from common.outbox import actor
-from common.services.access import Caller
-from common.services.tasks import lifecycle
-from common.services.tasks.messages import add_message, exchange, time_after_session
+from common.services.conversation.messages import add_message, exchange, time_after_session
+from common.services.lifecycle import task_states
+from common.services.requests.access import Caller
 from common.services.tasks.tasks import lock_task
-from common.states import By, Phase, QuestionState, Role, RunState, TaskState
 from common.transaction import Transaction, transactional
-from common.values.question_rules import read_question_rules
+from common.values.names import new_question_id
+from common.values.runs.question_rules import read_question_rules
+from common.values.states import By, Phase, QuestionState, Role, RunState, TaskState
 
 
 def ask(
@@ -108,9 +108,9 @@ def _after(time: datetime, minutes: float | None) -> datetime | None:
 def _announce(tx: Transaction, task: Task, question: Question) -> None:
     # Of a task that a person holds, nobody has to answer it: it is withdrawn with the end of the run.
     if not question.is_blocking or task.phase is Phase.HELD:
-        lifecycle.record_update(tx, task, "questions")
+        task_states.record_update(tx, task, "questions")
         return
-    lifecycle.wait_for_answer(tx, task)
+    task_states.wait_for_answer(tx, task)
     tx.record(
         TaskNeedsInput(
             feed=task.project_id, subject_task_id=task.id, task_id=task.id, question_id=question.id,
@@ -173,7 +173,7 @@ def continue_task(tx: Transaction, task: Task, by: By) -> None:
     """All questions are answered: resume the run that waits, or queue the task if there is none."""
     waiting = tx.find(select(Run).where(Run.live_task_id == task.id))
     if waiting is not None and waiting.state is RunState.RUNNING:
-        lifecycle.resume(tx, task, by=by)
+        task_states.resume(tx, task, by=by)
     else:
         task.refusals = 0
-        lifecycle.queue_again(tx, task, by=by)
+        task_states.queue_again(tx, task, by=by)

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 from sqlalchemy import and_, bindparam, case, func, select, type_coerce
 
-from common.events import TaskCreated, TaskStatusChanged
+from common.database.compiled_statements import AnySelect, Row, Statement, StoredText
+from common.events.catalogue import TaskCreated, TaskStatusChanged
 from common.models.journal import EventRow, Feed
 from common.models.task import Task
-from common.statements import AnySelect, Row, Statement, StoredText
-from common.states import TaskState
+from common.values.states import TaskState
 
 MOST_EVENTS = 200
 """Where more has happened since the last count, counting anew costs less in all but the largest projects."""

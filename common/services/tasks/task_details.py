@@ -13,6 +13,7 @@ from typing import TypedDict
 
 from sqlalchemy import ColumnElement, and_, bindparam, exists, func, select, type_coerce
 
+from common.database.compiled_statements import AnyAttribute, AnySelect, IsoTime, Row, Statement, StoredText
 from common.errors import NotFound
 from common.models.account import User
 from common.models.delivery import Deployment, GroupMember
@@ -29,17 +30,16 @@ from common.models.task import (
     TaskCheck,
     TaskDependency,
 )
-from common.services.access import Caller
+from common.services.caps.caps import PLATFORM_CAPS, WARNED_FROM, CapUse, cap_uses, caps_in_force
+from common.services.changes import preview_pictures
 from common.services.people.accounts import authenticate_along
-from common.services.people.standing import read_one
-from common.services.spend.caps import PLATFORM_CAPS, WARNED_FROM, CapUse, cap_uses, caps_in_force
+from common.services.people.project_roles import read_one
+from common.services.requests.access import Caller
 from common.services.spend.totals import TaskSpend, spent_by_tasks
-from common.services.tasks import preview_pictures
 from common.services.tasks.delivered_by import DeliveringGroup, delivering_group
 from common.services.tasks.task_lists import COLUMNS
-from common.statements import AnyAttribute, AnySelect, IsoTime, Row, Statement, StoredText
-from common.states import Phase, ProposalState, Role
 from common.transaction import Snapshot, snapshot
+from common.values.states import Phase, ProposalState, Role
 
 CHECKS = (
     "head", "diff", "merge", "paths", "secrets", "dependencies", "test_setup", "kept_tests", "tests", "lost_tests",

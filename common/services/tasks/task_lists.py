@@ -13,15 +13,15 @@ from sqlalchemy import and_, bindparam, func, or_, select, type_coerce
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from common import database
+from common.database import engines
+from common.database.compiled_statements import AnySelect, IsoTime, Statement, StoredText
+from common.database.compiled_statements import Row as Row
 from common.errors import Busy
 from common.models.task import Task
-from common.services.paging import Page, PageQuery, decode_cursor, encode_cursor
+from common.services.requests.paging import Page, PageQuery, decode_cursor, encode_cursor
 from common.services.tasks.board import TaskFilter
 from common.services.tasks.task_counts import count_by_state
-from common.statements import AnySelect, IsoTime, Statement, StoredText
-from common.statements import Row as Row
-from common.states import Priority
+from common.values.states import Priority
 
 _CONDITIONS = {
     "state": Task.state_,
@@ -63,7 +63,7 @@ def list_project_tasks(wanted: TaskFilter, page: PageQuery) -> Page[Row]:
     except PoolTimeoutError as error:
         raise Busy("all database connections are in use") from error
     except DBAPIError as error:
-        database.raise_busy(error)
+        engines.raise_busy(error)
         raise
     cursor = None
     if len(rows) > page.limit:

@@ -8,30 +8,31 @@ from typing import TypedDict
 
 from sqlalchemy import and_, bindparam, select
 
-from common import jobs
+from common.database.compiled_statements import Statement
 from common.errors import Conflict, Forbidden, Invalid, NotFound
-from common.events import TaskCreated
+from common.events.catalogue import TaskCreated
+from common.jobs import catalogue
+from common.jobs.outbox import actor
 from common.machine.text import is_blank
 from common.models.project import Project, ProjectMember
 from common.models.task import Comment, Task, TaskDependency
-from common.names import new_id, task_branch
-from common.outbox import actor
-from common.services.access import Caller
-from common.services.delivery.lifecycle import BEFORE_STAGING, lock_with_group, take_out
+from common.services.caps.caps import notable_caps
+from common.services.changes.pushes import has_pushed
+from common.services.conversation.task_edits import tell_run_at_work
+from common.services.lifecycle import task_states
+from common.services.lifecycle.group_states import BEFORE_STAGING, lock_with_group, take_out
+from common.services.lifecycle.task_states import record_update
+from common.services.requests.access import Caller
 from common.services.runs import run_end
 from common.services.spend.cap_settings import changed_caps
-from common.services.spend.caps import notable_caps
 from common.services.spend.model_offers import check_model
-from common.services.tasks import dependencies, lifecycle
-from common.services.tasks.edits import tell_run_at_work
-from common.services.tasks.lifecycle import record_update
-from common.services.tasks.pushes import has_pushed
+from common.services.tasks import dependencies
 from common.services.tasks.task_details import TaskParts, clone_line, read_parts
-from common.statements import Statement
-from common.states import By, Outcome, Phase, Priority, ProjectState, Role, TaskState
-from common.tracing import trace_parent
+from common.telemetry.tracing import trace_parent
 from common.transaction import Snapshot, Transaction, clock_to_note, snapshot, transactional
-from common.values.parking import Parked
+from common.values.names import new_id, task_branch
+from common.values.runs.parking import Parked
+from common.values.states import By, Outcome, Phase, Priority, ProjectState, Role, TaskState
 
 AWAITS_FILES = "The files that belong to it are still being added. Add what is missing, then start it."
 
@@ -143,7 +144,7 @@ def create_task(tx: Transaction, new: NewTask, *, by: Caller) -> Task:
             feed=new.project_id, subject_task_id=task_id, task_id=task_id, project_id=new.project_id, title=new.title
         )
     )
-    tx.enqueue_with_next(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+    tx.enqueue_with_next(catalogue.SCHEDULE_TASKS, "platform", project_id=None)
     return task
 
 
@@ -212,7 +213,7 @@ def update_task(tx: Transaction, task_id: str, values: TaskChanges, *, by: Calle
             task.caps, task.updated_at = caps, tx.now()
             record_update(tx, task, "caps")
         tx.session.flush()
-        lifecycle.resume_capped(tx, task_id=task.id)
+        task_states.resume_capped(tx, task_id=task.id)
     if wanted is not None and wanted != task.state_:
         _move_as_person(tx, task, TaskState(wanted), values.get("notes"), by)
     return task
@@ -221,10 +222,10 @@ def update_task(tx: Transaction, task_id: str, values: TaskChanges, *, by: Calle
 def _look_for_an_agent(tx: Transaction, task: Task, recorded: Sequence[str]) -> None:
     """After these fields were changed."""
     if not _WHO_BEGINS_IT.isdisjoint(recorded):
-        tx.enqueue(jobs.SCHEDULE_TASKS, "platform", project_id=None)
+        tx.enqueue(catalogue.SCHEDULE_TASKS, "platform", project_id=None)
     if not {"driver", "model"}.isdisjoint(recorded) and task.parked_code == Parked.LIMIT:
         # The limit is that of the provider that the last run called.
-        lifecycle.unpark(tx, task, by=By.PERSON)
+        task_states.unpark(tx, task, by=By.PERSON)
 
 
 def _move_as_person(tx: Transaction, task: Task, wanted: TaskState, notes: str | None, by: Caller) -> None:
@@ -253,7 +254,7 @@ def approve_task(tx: Transaction, task_id: str, *, by: Caller, commit_sha: str |
     require_approver(tx, task, by)
     if commit_sha is not None and commit_sha != task.head_sha:
         raise Conflict(f"task {task.id} is at {task.head_sha} now; review that commit", field="commitSha")
-    lifecycle.approve(tx, task, actor())
+    task_states.approve(tx, task, actor())
     return task
 
 
@@ -278,7 +279,7 @@ def reject_task(tx: Transaction, task_id: str, *, reason: str, comments: Sequenc
     if task.state is not TaskState.READY_TO_TEST:
         raise Conflict(f"task {task.id} is {task.state}; only ready_to_test can be rejected")
     add_feedback(tx, task, "rejection", reason, comments)
-    lifecycle.send_back(tx, task, by=By.PERSON)
+    task_states.send_back(tx, task, by=By.PERSON)
     return task
 
 
@@ -301,7 +302,7 @@ def cancel_task(tx: Transaction, task_id: str, *, by: Caller) -> Task:
     if group is not None:
         take_out(tx, group, task.id, "cancelled", by=By.PERSON)
     run = run_end.live_run(tx, task.id)
-    lifecycle.cancel(tx, task)
+    task_states.cancel(tx, task)
     if run is not None:
         run_end.end_run(tx, run, Outcome.CANCELLED, f"cancelled by {actor()}", by=By.PERSON)
     return task
@@ -313,7 +314,7 @@ def retry_task(tx: Transaction, task_id: str, *, by: Caller) -> Task:
     task = lock_task(tx, task_id, by, Role.MEMBER)
     if task.state is not TaskState.FAILED:
         raise Conflict(f"task {task.id} is {task.state}; only failed can be retried")
-    lifecycle.retry(tx, task)
+    task_states.retry(tx, task)
     return task
 
 

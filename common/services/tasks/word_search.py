@@ -35,12 +35,12 @@ from sqlalchemy import (
 from sqlalchemy import cast as cast_to
 from sqlalchemy.dialects.mysql import match
 
-from common import database
+from common.database import engines
+from common.database.compiled_statements import AnySelect
 from common.errors import Invalid
 from common.machine.text import lower_letters
 from common.models.task import Task
-from common.services.paging import MOST_COUNTED, Order, Page, PageQuery, decode_cursor, encode_cursor
-from common.statements import AnySelect
+from common.services.requests.paging import MOST_COUNTED, Order, Page, PageQuery, decode_cursor, encode_cursor
 from common.transaction import Snapshot
 
 MOST_WORDS = 20
@@ -80,7 +80,7 @@ class Wanted:
 
     @classmethod
     def of(cls, text: str) -> Wanted:
-        is_sqlite = database.is_sqlite()
+        is_sqlite = engines.is_sqlite()
         lower = text.translate(_LOWER_ASCII) if is_sqlite else lower_letters(text)
         word = _WORD_OF_SQLITE if is_sqlite else _WORD
         parts: list[tuple[str, ...]] = []
@@ -101,7 +101,7 @@ def find_by_words(
     wanted = Wanted.of(text)
     if not wanted.parts or seen == []:
         return Page((), 0, page.limit, page.offset, None)
-    search = (_Sqlite if database.is_sqlite() else _MariaDb)(read, wanted, conditions, seen)
+    search = (_Sqlite if engines.is_sqlite() else _MariaDb)(read, wanted, conditions, seen)
     offset = 0 if page.cursor is not None else page.offset
     found = search.newest(page, offset + page.limit + 1)[offset:]
     ids, more = [row_id for row_id, _cursor in found[: page.limit]], len(found) > page.limit

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from common.machine.addresses import is_own_address
+from common.network.addresses import is_own_address
 
 
 @pytest.mark.parametrize(

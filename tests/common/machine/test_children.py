@@ -11,14 +11,14 @@ from pathlib import Path
 import psutil
 import pytest
 
-from common.machine.children import base_environment, has_ended, kill_group
+from common.machine.processes.children import base_environment, has_ended, kill_group
 from tests.e2e.instance import wait_until
 from tests.processes import lives
 from tests.servers import ROOT
 
 PARENT = """
 import subprocess, sys
-from common.machine.children import tied_to_parent
+from common.machine.processes.children import tied_to_parent
 sleeper = "import signal; print(1, flush=True); signal.pause()"
 child = subprocess.Popen([*tied_to_parent(), sys.executable, "-c", sleeper], stdout=subprocess.PIPE)
 child.stdout.readline()

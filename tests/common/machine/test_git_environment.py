@@ -6,8 +6,8 @@ import os
 import subprocess
 from pathlib import Path
 
-from common.machine.children import base_environment
-from common.machine.git_environment import git_environment
+from common.machine.git.environment import git_environment
+from common.machine.processes.children import base_environment
 
 
 def _git(environment: dict[str, str], *arguments: str) -> str:

@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from common.machine.children import base_environment
-from common.machine.git_limits import leash, met_limit, was_cut_short
+from common.machine.git.limits import leash, met_limit, was_cut_short
+from common.machine.processes.children import base_environment
 
 
 @pytest.mark.parametrize(

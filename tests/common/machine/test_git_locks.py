@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from common.machine.git_locks import forget_locks
+from common.machine.git.leftover_locks import forget_locks
 from tests.providers.git_tree import git
 
 

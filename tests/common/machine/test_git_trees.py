@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from common.machine import git_trees
-from common.machine.children import base_environment
-from common.machine.git_environment import git_environment
+from common.machine.git import checkout_sizes
+from common.machine.git.environment import git_environment
+from common.machine.processes.children import base_environment
 from tests.attacks.bombs import empty_bomb, odd_tree_bomb, submodule_bomb, tree_bomb
 from tests.providers.git_tree import git
 
@@ -29,7 +29,7 @@ def work(tmp_path: Path) -> Path:
 
 def _measure(work: Path, commit: str, **options: float) -> None:
     environ = git_environment(base_environment(os.devnull)) | {"GIT_DIR": str(work / ".git")}
-    git_trees.require_bounded([commit], git=["git"], environ=environ, **options)
+    checkout_sizes.require_bounded([commit], git=["git"], environ=environ, **options)
 
 
 def test_an_ordinary_commit_is_taken(work: Path) -> None:
@@ -40,12 +40,12 @@ def test_an_ordinary_commit_is_taken(work: Path) -> None:
     ("bomb", "what"), [(odd_tree_bomb, "files"), (submodule_bomb, "files"), (empty_bomb, "folders")]
 )
 def test_an_endless_tree_is_refused_whatever_it_consists_of(work: Path, bomb: Callable[[Path], str], what: str) -> None:
-    with pytest.raises(git_trees.TooLarge, match=rf"it has [0-9,]+ {what}, more than 1,000,000"):
+    with pytest.raises(checkout_sizes.TooLarge, match=rf"it has [0-9,]+ {what}, more than 1,000,000"):
         _measure(work, bomb(work))
 
 
 def test_what_is_not_counted_in_time_says_nothing_about_the_commit(work: Path) -> None:
-    with pytest.raises(git_trees.TookTooLong):
+    with pytest.raises(checkout_sizes.TookTooLong):
         _measure(work, "HEAD", most_seconds=-1)
 
 
@@ -64,7 +64,7 @@ def test_many_branches_of_a_push_are_measured_together(
     monkeypatch.setenv("PATH", f"{counting.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("GIT_DIR", str(work / ".git"))
 
-    assert git_trees.main() == 1
+    assert checkout_sizes.main() == 1
 
     assert "too_large: refs/heads/large can't be accepted: it has" in capsys.readouterr().out
     assert (tmp_path / "started").read_text().split() == ["cat-file"]

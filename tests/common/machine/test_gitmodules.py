@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from common.machine.gitmodules import submodule_paths
+from common.machine.git.gitmodules import submodule_paths
 
 NAMED = [
     '[submodule "lib"]\n\tpath = lib\n\turl = https://example.com/lib.git\n',

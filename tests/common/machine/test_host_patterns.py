@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from common.machine.host_patterns import host_and_port, host_pattern
+from common.network.host_patterns import host_and_port, host_pattern
 
 
 @pytest.mark.parametrize(

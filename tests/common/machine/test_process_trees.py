@@ -9,7 +9,7 @@ import subprocess
 
 import psutil
 
-from common.machine.process_trees import environment_of, find_processes, kill_tree, signal_processes
+from common.machine.processes.process_trees import environment_of, find_processes, kill_tree, signal_processes
 from tests.e2e.instance import wait_until
 from tests.processes import lives
 

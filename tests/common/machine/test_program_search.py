@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.machine.program_search import WantedProgram, find_program
+from common.machine.programs.search import WantedProgram, find_program
 
 WANTED = WantedProgram("toy", "2.1.0", "TOY_PATH", "install toy")
 

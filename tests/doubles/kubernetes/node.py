@@ -38,7 +38,7 @@ ROOT = Path(__file__).parents[3]
 RESTART_SECONDS = 0.5
 LOOK_SECONDS = 0.05
 READY_LOOK_SECONDS = 0.2
-CHECKOUT = "workers.launch"
+CHECKOUT = "workers.checkouts.pod_start"
 AGENT = "workers.runner"
 GRACE_SECONDS = 30
 """For a pod that does not say how long it has to end."""

@@ -10,7 +10,7 @@ from flask import Flask
 from playwright.sync_api import Browser
 
 from common.settings import settings
-from common.states import Role
+from common.values.states import Role
 from tests import version_guard
 from tests.web.page_reader import PageReader
 from tests.web.world import World, forget_providers

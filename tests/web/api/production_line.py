@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from common.jobs import RESTORE_RUNTIME, Lease
+from common.jobs.catalogue import RESTORE_RUNTIME, Lease
 from common.models import Deployment, Job, Task, TaskGroup
 from common.providers.forge import local_forge
-from common.services import jobs as rows
-from common.services.delivery import merging, restoring, rollouts
-from common.services.delivery.receipt_contents import Served
-from common.states import Environment
+from common.services.activity import jobs as rows
+from common.services.delivery import merging
+from common.services.deployment import restoring, rollouts
+from common.services.deployment.receipt_contents import Served
 from common.transaction import Transaction, transactional
-from common.values.barrier import Barrier
+from common.values.delivery.rollback_barrier import Barrier
+from common.values.states import Environment
 from tests.providers.git_tree import git
 from tests.web.world import World, all_of, get, head_of, put, repository_of
 

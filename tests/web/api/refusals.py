@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from common.models import Run, Task, TaskCheck
-from common.names import new_id
 from common.transaction import Transaction, transactional
+from common.values.names import new_id
 from tests.web.world import SHA, World, put
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from common.jobs import PREPARE_RUN
+from common.jobs.catalogue import PREPARE_RUN
 from common.models.run import Run
 from common.models.task import Comment, Task
-from common.services.runs.assigning import NewReview, assign_review
-from common.states import TaskState
+from common.services.agents.assigning import NewReview, assign_review
 from common.transaction import Transaction, transactional
+from common.values.states import TaskState
 from tests import builders
 from tests.web.world import SHA, World, all_of, get, put, run_jobs
 

@@ -8,10 +8,10 @@ import pytest
 from flask.testing import FlaskClient
 
 from common.models import Agent, Mark, Project
-from common.services.runs.agent_reports import AgentReport, SandboxReport, show_report
-from common.services.runs.agents import end_drains, expire_agents
-from common.services.runs.waiting import AGENT_LOST_SECONDS
-from common.states import Role
+from common.services.agents.agents import end_drains, expire_agents
+from common.services.agents.driver_reports import AgentReport, SandboxReport, show_report
+from common.services.agents.waiting_tasks import AGENT_LOST_SECONDS
+from common.values.states import Role
 from tests.e2e.instance import wait_until
 from tests.web.world import World, all_of, get, put, served
 

@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 from common.models import Attachment, Task
 from common.services.tasks import attachments as services
 from common.services.tasks.attachments import LONGEST_NAME, MOST_BYTES, clean_name
-from common.states import Role
 from common.transaction import Transaction, transactional
+from common.values.states import Role
 from tests.web.world import World, all_of
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 100

@@ -8,10 +8,10 @@ from typing import Any
 
 from common.models import Project
 from common.models.account import User
-from common.services.tasks import auto_quarantine, flaky_tests
-from common.states import Role
+from common.services.proof import auto_quarantine, flaky_tests
 from common.transaction import Transaction, transactional
-from common.values.test_report import TestCase, TestReport, TestResult
+from common.values.states import Role
+from common.values.testing.test_report import TestCase, TestReport, TestResult
 from tests import builders
 from tests.web.world import World, events, put
 

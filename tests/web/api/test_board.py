@@ -10,9 +10,9 @@ from flask import Flask
 from common.models import Project, Run, Task
 from common.models.run import LogEntry
 from common.models.task import TaskCheck
-from common.names import new_id
-from common.states import Role
 from common.transaction import Transaction, transactional
+from common.values.names import new_id
+from common.values.states import Role
 from tests.web.made import a_live_run, a_question
 from tests.web.world import World, put
 

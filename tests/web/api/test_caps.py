@@ -11,15 +11,15 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import update
 
-from common.jobs import SCHEDULE_TASKS
+from common.jobs.catalogue import SCHEDULE_TASKS
 from common.models import Agent, Project, Run, Task
 from common.models.spend import SpendCounter
-from common.names import new_id
-from common.services.spend.caps import reached_cap
+from common.services.caps.caps import reached_cap
 from common.services.spend.model_calls import MadeCall, record_calls
-from common.states import Role
 from common.transaction import Transaction, snapshot, transactional
-from common.values.model_provider import TokenCount
+from common.values.names import new_id
+from common.values.runs.model_provider import TokenCount
+from common.values.states import Role
 from tests.web.api.asking import Asking
 from tests.web.world import World, all_of, events, get, put, run_jobs
 

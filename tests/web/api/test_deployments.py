@@ -7,15 +7,15 @@ from typing import Any
 
 from sqlalchemy import text
 
-from common.database import engine
+from common.database.engines import engine
 from common.models import Deployment, Job, Project
-from common.sealing import seal
-from common.services.delivery.deployments import version_of
-from common.services.projects.variables import mask_of_deployment
-from common.states import Environment, Role
+from common.secrets.sealing import seal
+from common.services.deployment.deployments import version_of
+from common.services.project_settings.variables import mask_of_deployment
 from common.transaction import snapshot
-from common.values.app import Health, Spec, Version
-from common.values.barrier import Barrier
+from common.values.delivery.app import Health, Spec, Version
+from common.values.delivery.rollback_barrier import Barrier
+from common.values.states import Environment, Role
 from common.values.variable_set import Variables
 from tests.web.world import World, all_of, get, put
 

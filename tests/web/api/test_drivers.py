@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from common.jobs import PREPARE_RUN, SCHEDULE_TASKS
+from common.jobs.catalogue import PREPARE_RUN, SCHEDULE_TASKS
 from common.models import Agent, ModelProvider, Run, Task
 from common.settings import settings
-from common.states import Role
 from common.transaction import Transaction, transactional
-from common.values.drivers import KNOWN_DRIVERS
+from common.values.runs.drivers import KNOWN_DRIVERS
+from common.values.states import Role
 from tests import builders
 from tests.web.world import World, all_of, events, get, put, run_jobs
 

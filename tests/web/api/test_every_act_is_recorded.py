@@ -11,7 +11,7 @@ from flask import Flask
 from werkzeug.test import TestResponse
 
 from common.models import EventRow, Job, Project, Task, TaskGroup
-from common.states import Environment, ProjectState, Role, TaskState
+from common.values.states import Environment, ProjectState, Role, TaskState
 from tests import builders
 from tests.web import made
 from tests.web.api import test_findings, test_lost_tests, test_overruled_reviews, test_project_tests

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from common.jobs import RESTORE_RUNTIME
+from common.jobs.catalogue import RESTORE_RUNTIME
 from common.models import Deployment, EventRow, WebhookDelivery
-from common.services.delivery import restoring
-from common.services.outgoing.collecting import collect_notices
-from common.states import Environment, Role
-from common.values.health_look import HealthState, Look
+from common.services.deployment import restoring
+from common.services.outgoing_webhook.collecting import collect_notices
+from common.values.delivery.health_check import HealthState, Look
+from common.values.states import Environment, Role
 from tests.web.api.production_line import ProductionLine, claimed, ring_restore
 from tests.web.world import World, all_of, forget_providers, get
 

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from common.providers.forge import gitea_forge
-from common.states import Role
+from common.values.states import Role
 from tests.doubles.gitea import GiteaDouble
 from tests.e2e.browser import chromium
 from tests.providers.git_tree import git

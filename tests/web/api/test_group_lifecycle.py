@@ -8,9 +8,10 @@ import pytest
 from flask import Flask
 
 from common.models import Deployment, Job, Task, TaskGroup
-from common.services import jobs as rows
-from common.services.delivery import merging, rollouts
-from common.states import Environment
+from common.services.activity import jobs as rows
+from common.services.delivery import merging
+from common.services.deployment import rollouts
+from common.values.states import Environment
 from tests.web.api.production_line import ProductionLine, claimed
 from tests.web.world import World, all_of, events, forget_providers, get
 

@@ -9,8 +9,8 @@ from flask import Flask
 
 from common.models import Project, Task, TaskGroup
 from common.models.project import ProjectMember
-from common.states import Role
 from common.transaction import Transaction, transactional
+from common.values.states import Role
 from tests import builders
 from tests.web.made import a_question
 from tests.web.world import World, put

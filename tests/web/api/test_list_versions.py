@@ -11,11 +11,11 @@ from flask.testing import FlaskClient
 
 from common.models.project import Project
 from common.models.task import Task
-from common.services.paging import PageQuery
+from common.services.requests.paging import PageQuery
 from common.services.tasks import board
 from common.services.tasks.board import TaskFilter
 from common.services.tasks.tasks import read_task
-from common.states import TaskState
+from common.values.states import TaskState
 from tests.web.made import a_project, a_task, set_state, somebody
 from tests.web.world import put
 from web.api.tasks import TaskDetailsSchema, TaskSchema

@@ -15,11 +15,11 @@ from sqlalchemy import delete
 
 from common.models import Project, Task, User
 from common.models.project import ProjectMember
-from common.names import new_id
-from common.services import paging
+from common.services.requests import paging
 from common.services.tasks import word_search
-from common.states import Role, TaskState
 from common.transaction import Transaction, transactional
+from common.values.names import new_id
+from common.values.states import Role, TaskState
 from tests import builders
 from tests.web.made import a_project
 

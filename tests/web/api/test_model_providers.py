@@ -14,8 +14,8 @@ from common.models.spend import ModelProvider
 from common.services.spend.model_providers import find_routes, find_usable, usable_providers
 from common.services.spend.model_tokens import models_for_run
 from common.settings import settings
-from common.states import Role
 from common.transaction import snapshot
+from common.values.states import Role
 from tests import builders
 from tests.web.conftest import AppOn
 from tests.web.made import a_live_run, a_project, a_task

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from common.states import Role
+from common.values.states import Role
 from tests.web.page_reader import PageReader
 from tests.web.world import World
 

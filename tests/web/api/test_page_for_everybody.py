@@ -12,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from common.models import Task
-from common.states import Environment, Role
+from common.values.states import Environment, Role
 from tests.builders import log_in
 from tests.png import solid
 from tests.web.api.test_project_tests import note_tests

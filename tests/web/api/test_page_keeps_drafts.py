@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from common.models import Project, Task
-from common.states import Priority
+from common.values.states import Priority
 from tests.builders import log_in
 from tests.web.page_reader import PageReader
 from tests.web.world import SHA, World, get, put

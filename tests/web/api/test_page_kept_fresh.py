@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Route, expect
 
 from common.models import Task, User
-from common.states import Role
+from common.values.states import Role
 from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
 from tests.web.world import World, all_of, put

@@ -7,11 +7,11 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from common.events import DURABLE
+from common.events.catalogue import DURABLE
 from common.models import Task, TaskGroup
-from common.services.tasks.lifecycle import record_update
-from common.states import Priority
+from common.services.lifecycle.task_states import record_update
 from common.transaction import Transaction, transactional
+from common.values.states import Priority
 from tests.e2e.browser import stopped_clock
 from tests.web.made import a_question, changes_files
 from tests.web.page_reader import PageReader

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, expect
 
-from common import envelopes
 from common.models import Receipt
-from common.signing import public_key
+from common.secrets import envelopes
+from common.secrets.signing import public_key
 from tests.web.api.production_line import ProductionLine
 from tests.web.page_reader import PageReader
 from tests.web.world import World, all_of

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from common.models import Project
-from common.states import Role
+from common.values.states import Role
 from tests import builders
 from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader

@@ -9,8 +9,8 @@ import pytest
 from playwright.sync_api import expect
 
 from common.models import Project
-from common.services.projects.variables import secrets_of
-from common.states import Role
+from common.services.project_settings.variables import secrets_of
+from common.values.states import Role
 from tests import builders
 from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader

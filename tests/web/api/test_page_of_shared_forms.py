@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import expect
 
 from common.models import Task
-from common.states import Role
+from common.values.states import Role
 from tests.web.page_reader import PageReader
 from tests.web.world import World, get, put
 

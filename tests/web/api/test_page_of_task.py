@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Locator, Route, expect
 
 from common.models import Deployment, Project, Run, Task, TaskGroup
-from common.states import Environment, Role
+from common.values.states import Environment, Role
 from tests.web.made import a_question
 from tests.web.page_reader import PageReader
 from tests.web.world import SHA, World, all_of, put

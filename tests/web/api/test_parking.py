@@ -13,8 +13,8 @@ from flask.testing import FlaskClient
 from common.models import Agent, Run, Task
 from common.services.runs import run_end
 from common.services.spend.provider_limits import mark_limited
-from common.states import Role
 from common.transaction import Transaction, transactional
+from common.values.states import Role
 from tests.web.world import World, events, get, put
 from workers import sweeps
 

@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 
 from common.models import Task
 from common.services.projects import projects
-from common.states import Role
+from common.values.states import Role
 from tests.png import solid
 from tests.web import made
 from tests.web.page_reader import PageReader

@@ -7,7 +7,7 @@ import json
 from flask import Flask
 from flask.testing import FlaskClient
 
-from common.states import Role
+from common.values.states import Role
 from tests import builders
 from tests.web.made import MISSING_ID, a_project
 from tests.web.world import events

@@ -6,10 +6,10 @@ import pytest
 from playwright.sync_api import expect
 
 from common.models import Project, Task
-from common.services.tasks import flaky_tests, red_base
-from common.services.tasks.tested import Tested
+from common.services.proof import flaky_tests, red_base
+from common.services.proof.test_results import Tested
 from common.transaction import Transaction, transactional
-from common.values.test_report import TestCase, TestReport, TestResult
+from common.values.testing.test_report import TestCase, TestReport, TestResult
 from tests.web.page_reader import PageReader
 from tests.web.world import SHA, World, all_of, events, get
 

@@ -12,18 +12,18 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import text
 
-from common import database
-from common.jobs import PROVISION_PROJECT
+from common.database import engines
+from common.jobs.catalogue import PROVISION_PROJECT
 from common.models import Project
 from common.providers.forge import forge, local_forge
-from common.providers.runtime.places import PRODUCTION, STAGING, Hosts
-from common.services.projects import variables
+from common.providers.runtime.cluster_objects.names import PRODUCTION, STAGING, Hosts
+from common.services.project_settings import variables
+from common.services.project_settings.variables import secrets_of
 from common.services.projects.provisioning import renew_repository_urls
-from common.services.projects.variables import secrets_of
 from common.settings import settings
-from common.states import Role
-from common.values.app import App, Space
-from common.values.starters import STARTERS
+from common.values.delivery.app import App, Space
+from common.values.delivery.starter_files import STARTERS
+from common.values.states import Role
 from tests import builders
 from tests.providers.git_tree import WorkTree
 from tests.web.made import a_project
@@ -180,7 +180,7 @@ def test_variables_lie_sealed_in_the_database(app: Flask, maintainer: FlaskClien
 
     assert made.json["project"]["envVars"] == {"PLAIN": "canary-plain"}
     assert (again.status_code, again.json) == (201, made.json)
-    with database.engine(reads=True).connect() as connection:
+    with engines.engine(reads=True).connect() as connection:
         for table in ("projects", "idempotency_keys", "events", "jobs"):
             rows = connection.execute(text(f"SELECT * FROM {table}")).all()
             assert rows

@@ -9,9 +9,9 @@ import pytest
 from flask.testing import FlaskClient
 
 from common.models import Attachment, Run, Task
+from common.services.proof.verification import CheckResult, refuse
 from common.services.tasks import questions, tasks
 from common.services.tasks.tasks import NewComment
-from common.services.tasks.verification import CheckResult, refuse
 from common.transaction import Transaction, transactional
 from tests.web.world import World, get, put
 

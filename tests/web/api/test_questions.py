@@ -10,10 +10,10 @@ import pytest
 from common.models.agent import Agent
 from common.models.task import Question
 from common.services import sweeping
-from common.services.access import acting
+from common.services.requests.access import acting
 from common.services.tasks import question_deadlines
-from common.states import Role
 from common.transaction import Transaction, transactional
+from common.values.states import Role
 from tests.web.api.asking import Asking
 from tests.web.world import SHA, World, at_once, events, get, put
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from common import envelopes
 from common.models import GroupTest, Run, Task, TaskCheck
-from common.names import new_id
-from common.signing import digest_of, public_key
+from common.secrets import envelopes
+from common.secrets.signing import digest_of, public_key
 from common.transaction import Transaction, transactional
+from common.values.names import new_id
 from tests.providers.git_tree import git
 from tests.web.api.production_line import ProductionLine
 from tests.web.world import World, get

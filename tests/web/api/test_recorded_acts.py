@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from common.models import EventRow
-from common.states import Role
+from common.values.states import Role
 from tests import builders
 from tests.web.made import MISSING_ID
 from tests.web.world import World, all_of

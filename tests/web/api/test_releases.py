@@ -10,12 +10,12 @@ import pytest
 from flask import Flask
 
 from common.models import GroupTest, HealthSpan, TaskGroup
-from common.services.delivery import health_history
 from common.services.delivery.changelog import Entry, write_changelog
-from common.services.delivery.trial_log import purge_tests
-from common.states import Environment, Role
+from common.services.delivery.test_run_log import purge_tests
+from common.services.deployment import health_history
 from common.transaction import Transaction, transactional
-from common.values.health_look import HealthState, Look
+from common.values.delivery.health_check import HealthState, Look
+from common.values.states import Environment, Role
 from tests.providers.git_tree import git
 from tests.web import made
 from tests.web.api.production_line import ProductionLine

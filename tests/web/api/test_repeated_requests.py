@@ -12,13 +12,13 @@ from werkzeug.test import EnvironBuilder, TestResponse
 
 from common.models.account import User
 from common.models.task import Task
-from common.states import Role
+from common.values.states import Role
 from tests import builders
 from tests.web.made import a_project, a_task
 from tests.web.world import put
 from web.app import Application
-from web.http import repeats
-from web.http.repeats import Repeats, is_repeatable
+from web.http import reply_cache
+from web.http.reply_cache import Repeats, is_repeatable
 
 Reply = tuple[str, dict[str, str], bytes]
 
@@ -132,7 +132,7 @@ def keep(app: Flask, kept: Repeats, path: str, look: Callable[[], object], conte
 def test_the_oldest_replies_go_when_there_are_too_many(plain_app: Flask) -> None:
     assert isinstance(plain_app, Application)
     kept = Repeats(plain_app.counts)
-    third = b"x" * (repeats.MOST_BYTES // 3)
+    third = b"x" * (reply_cache.MOST_BYTES // 3)
     first, second, third_one = (keep(plain_app, kept, f"/{name}", lambda: 1, third) for name in "abc")
 
     def is_kept(environ: dict[str, Any]) -> bool:

@@ -10,9 +10,9 @@ from flask.testing import FlaskClient
 
 from common.models import Comment, PendingComment, Run, Task
 from common.providers.forge import local_forge
-from common.services.tasks.feedback import all_feedback_of, feedback_of
-from common.states import Role
+from common.services.conversation.feedback import all_feedback_of, feedback_of
 from common.transaction import Transaction, transactional
+from common.values.states import Role
 from tests.providers.git_tree import WorkTree
 from tests.web.world import SHA, World, all_of, events, put, repository_of
 

@@ -18,13 +18,13 @@ from common.models.run import Run
 from common.models.task import Question, Task
 from tests.web.world import SHA, World, all_of, forget_providers, get, served
 from tests.workers.runner import mcp_client
-from workers.runner import tools
-from workers.runner.cancellation import Cancellation
-from workers.runner.client import RunToken
-from workers.runner.mcp_shim import TOOLS
-from workers.runner.tool_api import ToolApi
-from workers.runner.tool_socket import Reply, Request, ToolSocket
-from workers.runner.tools import ToolDesk
+from workers.runner.platform_client.client import RunToken
+from workers.runner.processes.cancellation import Cancellation
+from workers.runner.tools import tools
+from workers.runner.tools.mcp_server import TOOLS
+from workers.runner.tools.platform_calls import ToolApi
+from workers.runner.tools.tool_socket import Reply, Request, ToolSocket
+from workers.runner.tools.tools import ToolDesk
 
 
 class AtWork:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from common.jobs import PREPARE_RUN, SCHEDULE_TASKS
+from common.jobs.catalogue import PREPARE_RUN, SCHEDULE_TASKS
 from common.models import Agent, Project, Question, Run, Task
 from common.services.tasks import tasks
-from common.states import Role
+from common.values.states import Role
 from tests import builders
 from tests.web.api.test_drivers import a_provider
 from tests.web.world import World, all_of, get, put, run_jobs

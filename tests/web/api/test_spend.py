@@ -13,13 +13,13 @@ from flask.testing import FlaskClient
 
 from common.models.run import Run
 from common.models.task import Task
-from common.names import new_id
 from common.services.projects.projects import put_member
 from common.services.spend.model_calls import MadeCall, record_calls
 from common.services.spend.totals import TaskSpend, spent_by_tasks
-from common.states import Role
 from common.transaction import snapshot
-from common.values.model_provider import TokenCount
+from common.values.names import new_id
+from common.values.runs.model_provider import TokenCount
+from common.values.states import Role
 from tests import builders
 from tests.web.made import a_live_run, a_project, a_task, somebody
 from tests.web.world import put

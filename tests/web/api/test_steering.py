@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from common.jobs import RELEASE_RUN
+from common.jobs.catalogue import RELEASE_RUN
 from common.models import Job, Run, Task
 from common.services.projects.projects import put_member
-from common.states import Role
+from common.values.states import Role
 from tests import builders
 from tests.web.world import World, all_of, get, put, run_jobs
 

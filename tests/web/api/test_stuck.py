@@ -9,10 +9,10 @@ from flask import Flask
 
 from common.models import Run, Task
 from common.models.task import Question
-from common.sealing import digest
-from common.services.runs.stuck import record_and_watch
+from common.secrets.sealing import digest
+from common.services.agent_api.stuck import record_and_watch
 from common.services.spend.model_tokens import find_access, new_model_token
-from common.values.model_provider import TokenCount
+from common.values.runs.model_provider import TokenCount
 from tests.web.api.asking import Asking
 from tests.web.api.test_caps import BYTES, a_call
 from tests.web.world import World, all_of, get, put

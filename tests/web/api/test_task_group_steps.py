@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from common.models import Deployment, Task, TaskGroup
-from common.states import Environment
+from common.values.states import Environment
 from tests.providers.git_tree import WorkTree
 from tests.web.world import SHA, World, all_of, at_once, events, get, head_of, put
 

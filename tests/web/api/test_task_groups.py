@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from common.models import Job, Project, TaskGroup
-from common.states import Role
+from common.values.states import Role
 from tests.web.world import World, all_of, at_once, events, put
 
 

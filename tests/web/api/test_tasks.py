@@ -15,10 +15,10 @@ from flask.testing import FlaskClient
 
 from common.models import EventRow, Job, Task
 from common.models.project import Project
-from common.names import task_branch
 from common.providers.forge import local_forge
-from common.states import Role, TaskState
+from common.values.names import task_branch
 from common.values.repository import Repository
+from common.values.states import Role, TaskState
 from tests import builders
 from tests.patience import PATIENCE_SECONDS
 from tests.providers.git_tree import WorkTree

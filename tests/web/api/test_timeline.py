@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from common.events import TaskUpdated
+from common.events.catalogue import TaskUpdated
 from common.models import Task
 from common.transaction import Transaction, transactional
 from tests.web.world import World

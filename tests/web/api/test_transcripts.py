@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from common.announcer import announcer
-from common.feed import client as redis_client
-from common.feed import stream_name
+from common.events.feed import client as redis_client
+from common.events.feed import stream_name
+from common.jobs.announcer import announcer
 from common.models import LogEntry, ModelProvider, Run
-from common.sealing import new_token, seal
-from common.services.runs import transcripts
+from common.secrets.sealing import new_token, seal
+from common.services.agent_api import transcripts
 from common.transaction import Transaction, transactional
 from tests.patience import PATIENCE_SECONDS
 from tests.web.talking import Talking

@@ -10,9 +10,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from common.models.account import ApiToken, EnrolmentToken, User
+from common.services.agents.agents import create_local_enrolment
 from common.services.people import accounts, tokens
-from common.services.runs.agents import create_local_enrolment
-from common.states import Role
+from common.values.states import Role
 from tests import builders
 from tests.builders import log_in
 from tests.web import world as rows

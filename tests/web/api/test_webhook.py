@@ -12,19 +12,20 @@ import pytest
 from flask.testing import FlaskClient
 
 from common.errors import Conflict
-from common.jobs import SEND_WEBHOOK
+from common.jobs.catalogue import SEND_WEBHOOK
 from common.models import Job, Project, Question, Task, TaskGroup, WebhookDelivery
-from common.services.delivery import lifecycle as group_lifecycle
-from common.services.outgoing import delivering, silences
-from common.services.outgoing.collecting import collect_notices
-from common.services.outgoing.delivering import DELAYS_SECONDS
-from common.services.outgoing.notices import chat_text
-from common.services.tasks import lifecycle, questions
+from common.services.lifecycle import group_states as group_lifecycle
+from common.services.lifecycle import task_states
+from common.services.outgoing_webhook import delivering, receiver_health
+from common.services.outgoing_webhook.collecting import collect_notices
+from common.services.outgoing_webhook.delivering import DELAYS_SECONDS
+from common.services.outgoing_webhook.notices import chat_text
+from common.services.tasks import questions
 from common.settings import settings
-from common.states import By, GroupState, Role
 from common.transaction import Transaction, transactional
-from common.values.notice import CHOSEN
-from common.values.parking import Parked
+from common.values.delivery.notice import CHOSEN
+from common.values.runs.parking import Parked
+from common.values.states import By, GroupState, Role
 from tests.doubles.webhook_receiver import Received, WebhookReceiver
 from tests.web.made import somebody
 from tests.web.world import World, all_of, at_once, get, put, run_jobs
@@ -76,7 +77,7 @@ def deliveries(client: FlaskClient) -> list[dict[str, Any]]:
 
 @transactional
 def reach(tx: Transaction, task_id: str, step: str, *arguments: Any, **options: Any) -> None:
-    getattr(lifecycle, step)(tx, tx.lock(Task, task_id), *arguments, **options)
+    getattr(task_states, step)(tx, tx.lock(Task, task_id), *arguments, **options)
 
 
 @transactional
@@ -222,7 +223,7 @@ def let_time_pass(delivery_id: str) -> None:
 def test_while_a_receiver_does_not_answer_one_message_is_tried_for_all(
     plain_world: World, plain_admin: FlaskClient, receiver: WebhookReceiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(silences, "PAUSES_SECONDS", (86_400,))
+    monkeypatch.setattr(receiver_health, "PAUSES_SECONDS", (86_400,))
     receiver.is_silent = True
     patch(plain_admin, url=receiver.url)
     project = plain_world.project()

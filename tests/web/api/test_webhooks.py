@@ -13,15 +13,15 @@ from flask import Flask
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from common import jobs
+from common.jobs import catalogue
 from common.models.journal import Job
 from common.models.project import Project, Push
 from common.models.task import Task, TaskCheck
-from common.names import new_id
 from common.providers.forge import webhook_secret
 from common.settings import settings
-from common.states import Phase, ProjectState, TaskState
 from common.transaction import Transaction, snapshot, transactional
+from common.values.names import new_id
+from common.values.states import Phase, ProjectState, TaskState
 from tests.web.made import SHA, a_project, a_task, set_state
 
 PUSH = {"ref": "refs/heads/task-1", "repository": {"full_name": "aiworker/shop"}}
@@ -61,7 +61,7 @@ def ring(
 def looks() -> int:
     """How often any repository was to be looked at."""
     with snapshot() as read:
-        return sum(job.generation for job in read.all(select(Job).where(Job.kind == jobs.WATCH_REPOSITORY.name)))
+        return sum(job.generation for job in read.all(select(Job).where(Job.kind == catalogue.WATCH_REPOSITORY.name)))
 
 
 @pytest.mark.parametrize("event", ["push", "pull_request"])
@@ -123,7 +123,7 @@ def test_a_status_has_proofs_look_and_not_the_repository(gitea_app: Flask, shop:
     assert ring(gitea_app, event="status").status_code == 204
 
     with snapshot() as read:
-        rung = [job.subject_id for job in read.all(select(Job).where(Job.kind == jobs.VERIFY_RUN.name))]
+        rung = [job.subject_id for job in read.all(select(Job).where(Job.kind == catalogue.VERIFY_RUN.name))]
     assert (rung, looks()) == ([run_id], before)
 
 

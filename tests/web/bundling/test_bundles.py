@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from web.bundling.bundles import Bundle, bundle
-from web.bundling.modules import UnknownForm
-from web.page import STATIC, bundled
+from web.page.bundles import Bundle, bundle
+from web.page.modules import UnknownForm
+from web.page.routes import STATIC, bundled
 
 HTML = """<head>
 <link rel="icon" href="/static/icon.svg">

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from web.bundling.modules import UnknownForm, read_module
+from web.page.modules import UnknownForm, read_module
 
 NAMES = {"preact": "vendor/preact-1/preact.mjs"}
 

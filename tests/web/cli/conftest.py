@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 
 from common.models import User
-from common.states import Role
+from common.values.states import Role
 from tests import builders
 from tests.web.git.test_smart_http import served_app
 

@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import delete, update
 
 from common.models import AuditSeal, EventRow
-from common.services import audit
+from common.services.activity import audit
 from common.settings import settings
 from common.transaction import Transaction, transactional
 from tests.web.api.production_line import ProductionLine

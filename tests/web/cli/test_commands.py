@@ -15,7 +15,7 @@ from flask import Flask
 
 from common.models import Deployment, Job, Project, Task
 from common.providers.forge import local_forge
-from common.states import Environment, TaskState
+from common.values.states import Environment, TaskState
 from tests.e2e.instance import wait_until
 from tests.providers.git_tree import WorkTree
 from tests.web.cli.test_main import aiworker, aiworker_json

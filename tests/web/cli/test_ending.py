@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from common import feed
-from common.announcer import Announcement, Announcer
+from common.events import feed
+from common.jobs.announcer import Announcement, Announcer
 from tests.patience import PATIENCE_SECONDS
 
 

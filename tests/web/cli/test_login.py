@@ -11,8 +11,8 @@ import pytest
 from flask import Flask
 
 from common.models import User
-from common.services.paging import PageQuery
 from common.services.people.tokens import list_api_tokens
+from common.services.requests.paging import PageQuery
 from tests import builders
 from tests.web.cli.test_main import aiworker, aiworker_json
 

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from common.services.access import Caller
-from common.services.paging import PageQuery
 from common.services.people import tokens
 from common.services.people.tokens import list_api_tokens
+from common.services.requests.access import Caller
+from common.services.requests.paging import PageQuery
 from common.settings import settings
-from common.states import ProjectState, Role
+from common.values.states import ProjectState, Role
 from tests import builders
 from tests.web.made import a_project, a_question, a_task, ready_task, set_state
 from tests.web.world import events, forget_providers, served

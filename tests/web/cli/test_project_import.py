@@ -13,7 +13,7 @@ from flask import Flask
 
 from common.models import Project
 from common.providers.forge import forge
-from common.states import ProjectState, Role
+from common.values.states import ProjectState, Role
 from tests import builders
 from tests.patience import PATIENCE_SECONDS
 from tests.providers.git_tree import git
@@ -22,7 +22,7 @@ from tests.web.made import set_state
 from tests.web.world import all_of, forget_providers, repository_of
 from web.cli.api_error import ApiError
 from web.cli.client import api_of
-from web.cli.project_import import import_project
+from web.cli.commands.project_import import import_project
 from web.cli.terminal import Terminal
 
 

@@ -14,19 +14,19 @@ from cryptography.fernet import Fernet
 from flask import Flask
 from sqlalchemy import select
 
-from common import jobs
+from common.jobs import catalogue
 from common.models import Agent, Job, Project
 from common.models.base import Base
 from common.models.spend import PlatformSetting
-from common.sealing import _fernet, seal
-from common.services.health.resealing import SEALED
-from common.services.health.sealed_values import unreadable_values
+from common.secrets.sealing import _fernet, seal
+from common.secrets.signing import public_key
+from common.services.upkeep.resealing import SEALED
+from common.services.upkeep.sealed_values import unreadable_values
 from common.settings import settings
 from common.settings.key_change import earlier_key_path, replace_kept_key
 from common.settings.security import _derived
-from common.signing import public_key
-from common.states import Environment, Role
 from common.transaction import snapshot
+from common.values.states import Environment, Role
 from tests import builders
 from tests.web.conftest import SECRET_KEY
 from tests.web.launcher.backups import backed_up
@@ -200,5 +200,5 @@ def test_webhooks_at_a_gitea_get_the_secret_of_the_new_key(
 
     assert run("secret-key", "change").exit_code == 0
 
-    asked = [job.subject_id for job in all_of(Job, Job.kind == jobs.PROTECT_PROJECT.name)]
+    asked = [job.subject_id for job in all_of(Job, Job.kind == catalogue.PROTECT_PROJECT.name)]
     assert asked == ([project.id for project in all_of(Project)] if forge == "gitea" else [])

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from common import envelopes
-from common.jobs import PUBLISH_RECEIPT
-from common.names import RECEIPTS_REF
-from common.signing import public_key
+from common.jobs.catalogue import PUBLISH_RECEIPT
+from common.secrets import envelopes
+from common.secrets.signing import public_key
+from common.values.names import RECEIPTS_REF
 from tests.patience import PATIENCE_SECONDS
 from tests.providers.git_tree import git
 from tests.servers import ROOT
@@ -94,8 +94,9 @@ def test_each_production_commit_verifies(line: ProductionLine, machine_of: Machi
         ended = machine.verify(sha)
         assert (ended.returncode, ended.stderr) == (0, "")
         assert ended.stdout.splitlines() == [
-            f"receipt {number}: delivery of {sha}, signed as it is", f"verified: {sha}"
-        ]  # fmt: skip
+            f"receipt {number}: delivery of {sha}, signed as it is",
+            f"verified: {sha}",
+        ]
     assert machine.verify("origin/main").stdout.endswith(f"verified: {delivered[-1]}\n")
     assert machine.verify(delivered[0][:10]).returncode == 0
 
@@ -181,9 +182,13 @@ def test_nothing_of_the_platform_is_loaded(line: ProductionLine, machine_of: Mac
     loaded = set(ended.stdout.splitlines()[-1].split())
     assert loaded & HEAVY == set()
     assert {name for name in loaded if name.startswith("common.")} <= {
-        "common.envelopes", "common.errors", "common.machine", "common.machine.lasting", "common.names",
-        "common.statement_types",
-    }  # fmt: skip
+        "common.secrets.envelopes",
+        "common.errors",
+        "common.machine",
+        "common.machine.imports_without_gc",
+        "common.values.names",
+        "common.secrets.statement_types",
+    }
     assert list((machine.folder / "home").iterdir()) == []
 
 

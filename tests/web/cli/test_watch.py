@@ -15,7 +15,7 @@ from socketserver import StreamRequestHandler, ThreadingTCPServer
 
 import pytest
 
-from common.states import Role
+from common.values.states import Role
 from tests import builders
 from tests.patience import PATIENCE_SECONDS
 from tests.tls import make_certificate, tls_in_front_of

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from flask import Flask
 
-from common.findings import Finding
 from common.settings import settings
+from common.values.finding import Finding
 from tests.doubles.gitea import Fault, GiteaDouble
 from tests.doubles.kubernetes import ClusterDouble
 from tests.web.world import forget_providers

@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 import pymysql
 import pytest
 
-from common import database
-from common.findings import Finding
-from common.services.health.database_examination import Facts, examine_database, judge
+from common.database import engines
+from common.services.upkeep.database_examination import Facts, examine_database, judge
 from common.settings import settings
+from common.values.finding import Finding
 from tests.conftest import leave_out
 from tests.servers import MariaDB, NotInstalled, mariadb_server
 
@@ -45,7 +45,7 @@ def examine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Examine
         return list(examine_database())
 
     yield look
-    database.dispose_engines()
+    engines.dispose_engines()
     settings.cache_clear()
 
 
@@ -104,7 +104,7 @@ def test_a_server_that_can_not_be_written_is_named(examine: Examine) -> None:
             with connected, connected.cursor() as cursor:
                 cursor.execute("create database shop character set utf8mb4")
             found = wrong(examine(f"mysql+pymysql://aiw:pw@127.0.0.1:{server.port}/shop"))
-            database.dispose_engines()
+            engines.dispose_engines()
     except NotInstalled as reason:
         leave_out(str(reason))
 

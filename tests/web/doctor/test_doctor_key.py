@@ -10,11 +10,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import text
 
-from common import database
-from common.findings import Finding
-from common.services.health.sealed_values import is_another_key
+from common.database import engines
+from common.services.upkeep.sealed_values import is_another_key
 from common.settings import settings
-from common.states import Environment, Role
+from common.values.finding import Finding
+from common.values.states import Environment, Role
 from tests import builders
 from tests.servers import ROOT
 from tests.web.documentation.snippets import scripts
@@ -105,7 +105,7 @@ def test_what_the_documents_say_lets_a_platform_go_on_without_its_key(
     assert [one.status for one in of_key()] == ["fail"]
 
     section = (ROOT / PAGE).read_text().partition("### The secret key is lost")[2]
-    with database.engine().begin() as connection:
+    with engines.engine().begin() as connection:
         for statement in section.partition("```sql")[2].partition("```")[0].strip().rstrip(";").split(";"):
             connection.execute(text(statement))
 

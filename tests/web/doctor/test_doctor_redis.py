@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from common.findings import Finding
 from common.settings import settings
+from common.values.finding import Finding
 from tests.servers import redis_server
 from web.doctor.redis_server import examine_redis
 

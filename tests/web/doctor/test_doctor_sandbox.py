@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from common.machine.bubblewrap import SandboxFinding
+from common.machine.programs.bubblewrap import SandboxFinding
 from common.settings import SandboxSettings
 from web.doctor.sandbox import examine_sandbox, judge
 

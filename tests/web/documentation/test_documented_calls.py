@@ -13,7 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.routing import Map
 
-from common.states import ProjectState, Role
+from common.values.states import ProjectState, Role
 from tests import app_server, builders
 from tests.web import made
 from tests.web.documentation.snippets import blocks, commands, inline_codes, is_typed, program

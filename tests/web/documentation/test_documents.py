@@ -12,9 +12,9 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from web.documentation import documents
-from web.documentation.documents import anchor_of
-from web.page import page
+from web.page import documents
+from web.page.documents import anchor_of
+from web.page.routes import page
 
 ROOT = Path(__file__).parents[3]
 ADDRESSES = sorted(documents.address(name) for name in documents.names())

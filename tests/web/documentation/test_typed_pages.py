@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import pytest
 import requests
 
-from common.names import RECEIPTS_REF
+from common.values.names import RECEIPTS_REF
 from tests.conftest import leave_out, need
 from tests.deploy.reading import Reader, Said
 from tests.deploy.typed_programs import path_with

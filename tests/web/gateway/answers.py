@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from common.values.model_provider import TokenCount
+from common.values.runs.model_provider import TokenCount
 from tests.web.gateway.upstream import events
 
 MISLEADING = 'He said "usage": {"output_tokens": 999999} and\ndata: {"usage": 1}\n\n'

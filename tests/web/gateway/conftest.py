@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from common.models.run import Run
 from common.models.spend import ModelCall
-from common.sealing import digest
+from common.secrets.sealing import digest
 from common.services.spend import model_providers
 from common.services.spend.model_providers import NewProvider
 from common.services.spend.model_tokens import new_model_token
@@ -21,7 +21,7 @@ from tests.web.gateway.answers import Format
 from tests.web.gateway.upstream import Upstream, upstream
 from tests.web.made import a_live_run, a_project, a_task, end, somebody
 from tests.web.world import all_of, get, put
-from web.gateway import accesses
+from web.gateway import token_cache
 from web.gateway.call_log import call_log
 
 KEY = "sk-a-provider-key-that-nobody-may-see"
@@ -31,7 +31,7 @@ class RunningAgent:
     """What a CLI in a run has: the gateway's app, and a token."""
 
     def __init__(self, app: Flask, given: Upstream) -> None:
-        accesses.forget_all()
+        token_cache.forget_all()
         self.app, self.upstream = app, given
         self.task = a_task(a_project())
         self.run = a_live_run(self.task)
@@ -66,7 +66,7 @@ class RunningAgent:
 
     def is_over(self) -> None:
         end(self.run)
-        accesses.forget_all()
+        token_cache.forget_all()
 
 
 class LateBody(io.BytesIO):

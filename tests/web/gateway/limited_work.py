@@ -18,8 +18,8 @@ from common.models import Agent, Run, Task
 from common.services.spend import model_providers
 from common.services.spend.model_providers import NewProvider
 from common.settings import settings
-from common.values.claimed_run import ClaimedRun
 from common.values.json_codec import decode
+from common.values.runs.claimed_run import ClaimedRun
 from tests.doubles.cli_dialects import DIALECTS
 from tests.doubles.model_server import ModelServer, Scene
 from tests.doubles.model_wire import Fault, Step
@@ -28,10 +28,10 @@ from tests.web.made import somebody
 from tests.web.world import World, forget_providers, get, served
 from tests.workers.runner.drivers.cli_runs import APIS, INSTALLED, MODELS, usable_program
 from tests.workers.runner.places import sandboxes
-from web.gateway.limit_book import book
+from web.gateway.answers.known_limits import book
 from workers import sweeps
-from workers.runner.attempt import Attempt
-from workers.runner.attempt_settings import AttemptSettings
+from workers.runner.attempt.attempt import Attempt
+from workers.runner.attempt.attempt_settings import AttemptSettings
 from workers.runner.drivers.offer import DriverOffer
 from workers.runner.drivers.programs import PROGRAM_DRIVERS
 

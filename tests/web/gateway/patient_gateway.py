@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 
 from web.app import create_gateway
-from web.gateway import call_log, gateway_routes
-from web.http import slow_heads
+from web.gateway import call_log, routes
+from web.http.server import head_timeout
 
 call_log.PARTING_SECONDS = 30.0
-slow_heads._RECORDING_SECONDS = 57.0
-gateway_routes.BODY_SECONDS = float(os.environ.get("TEST_BODY_SECONDS", gateway_routes.BODY_SECONDS))
+head_timeout._RECORDING_SECONDS = 57.0
+routes.BODY_SECONDS = float(os.environ.get("TEST_BODY_SECONDS", routes.BODY_SECONDS))
 
 __all__ = ["create_gateway"]

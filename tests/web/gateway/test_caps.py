@@ -14,18 +14,18 @@ from sqlalchemy import update
 from common.models import Project, Task
 from common.models.run import Run
 from common.models.spend import ModelCall, SpendCounter
-from common.sealing import digest
+from common.secrets.sealing import digest
 from common.services.spend.cap_settings import update_platform_caps
 from common.services.spend.model_tokens import new_model_token
 from common.transaction import Transaction, transactional
-from common.values.agent_review import Purpose
+from common.values.testing.agent_review import Purpose
 from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import LateBody, RunningAgent
 from tests.web.gateway.upstream import Script
 from tests.web.made import a_live_run, a_task, somebody
 from tests.web.world import all_of, put
 from web.gateway import call_log
-from web.gateway.calls_at_once import MOST_WITH_A_CAP
+from web.gateway.concurrent_calls import MOST_WITH_A_CAP
 from web.gateway.model_apis import error_message
 
 SSE = "text/event-stream"

@@ -9,7 +9,7 @@ import pytest
 from tests.web.gateway.answers import FORMATS
 from tests.web.gateway.conftest import KEY, RunningAgent
 from tests.web.gateway.upstream import Script
-from web.gateway.limit_book import book
+from web.gateway.answers.known_limits import book
 
 CHAT = FORMATS["chat"]
 ERROR = b'{"error":{"message":"%b: please try again in 7m","code":"rate_limit_exceeded"}}'

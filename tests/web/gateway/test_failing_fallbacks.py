@@ -12,8 +12,8 @@ from tests.web.gateway.conftest import RunningAgent
 from tests.web.gateway.test_fallbacks import run_of, says, with_fallback
 from tests.web.gateway.upstream import Script, Upstream
 from tests.web.world import put
-from web.gateway import accesses
-from web.gateway.limit_book import book
+from web.gateway import token_cache
+from web.gateway.answers.known_limits import book
 
 SONNET = FORMATS["anthropic"]
 
@@ -46,7 +46,7 @@ def test_a_fallback_with_a_wrong_key_or_model_is_passed_over(
     assert run_of(agent).limit_reason == "first: Slow down; second: Not for you"
     # Another run, while the first one is known to be limited.
     put(Run, agent.run.id, limited_until=None, limit_reason=None)
-    accesses.forget_all()
+    token_cache.forget_all()
     assert waits(agent)
     assert len(agent.upstream.asked) == 1
 

@@ -18,7 +18,7 @@ from tests.web.gateway.conftest import RunningAgent
 from tests.web.gateway.upstream import Script, Upstream
 from tests.web.made import a_live_run, end
 from tests.web.world import get, put
-from web.gateway.limit_book import MOST_IN_A_ROW, book
+from web.gateway.answers.known_limits import MOST_IN_A_ROW, book
 from web.gateway.model_apis import error_message
 
 SSE = "text/event-stream"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from web.gateway.limits import Limit, read_limit
+from web.gateway.answers.limit_reading import Limit, read_limit
 
 NOW = datetime(2026, 3, 31, 12, 0, 0, tzinfo=UTC)
 

@@ -11,7 +11,7 @@ from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import KEY, RunningAgent
 from tests.web.gateway.test_fallbacks import answers, run_of, says
 from tests.web.gateway.upstream import Script, Upstream, events
-from web.gateway.limit_book import book
+from web.gateway.answers.known_limits import book
 
 SSE = "text/event-stream"
 OVERLOADED = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}

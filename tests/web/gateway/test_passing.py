@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from common.services.runs.runners import save_usage
-from common.states import Role
-from common.values.model_provider import TokenCount
+from common.services.agent_api.agent_api import save_usage
+from common.values.runs.model_provider import TokenCount
+from common.values.states import Role
 from tests import builders
 from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import KEY, RunningAgent

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from common.states import Role
+from common.values.states import Role
 from tests import builders
 from tests.web.gateway.conftest import KEY
 from tests.web.gateway.upstream import Script, Upstream

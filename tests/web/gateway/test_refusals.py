@@ -8,14 +8,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from common.sealing import digest
+from common.secrets.sealing import digest
 from common.services.spend.model_tokens import new_model_token
 from tests.ports import refusing_port
 from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import KEY, LateBody, RunningAgent
 from tests.web.gateway.upstream import Script
 from tests.web.made import end
-from web.gateway import accesses
+from web.gateway import token_cache
 from web.gateway.model_apis import error_message
 
 SSE = "text/event-stream"
@@ -65,9 +65,9 @@ def test_the_token_ends_with_its_run(agent: RunningAgent, monkeypatch: pytest.Mo
     assert agent.call(SONNET).status_code == 200
 
     end(agent.run)
-    assert accesses.REMEMBERED_SECONDS <= 1
-    noticed = time.monotonic() + accesses.REMEMBERED_SECONDS
-    monkeypatch.setattr(accesses, "time", SimpleNamespace(monotonic=lambda: noticed))
+    assert token_cache.REMEMBERED_SECONDS <= 1
+    noticed = time.monotonic() + token_cache.REMEMBERED_SECONDS
+    monkeypatch.setattr(token_cache, "time", SimpleNamespace(monotonic=lambda: noticed))
 
     assert agent.call(SONNET).status_code == 401
 

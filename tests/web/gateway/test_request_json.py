@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from web.gateway.request_json import is_for_background, model_of, with_model
+from web.gateway.requests.request_body import is_for_background, model_of, with_model
 
 
 @pytest.mark.parametrize(

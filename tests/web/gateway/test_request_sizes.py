@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from web.gateway.request_sizes import IMAGE_TOKENS, estimated_tokens
+from web.gateway.requests.token_estimate import IMAGE_TOKENS, estimated_tokens
 
 PNG = base64.b64encode(b"\x89PNG\r\n\x1a\n" + bytes(300_000)).decode()
 JPEG = base64.b64encode(b"\xff\xd8\xff\xe0" + bytes(300_000)).decode()

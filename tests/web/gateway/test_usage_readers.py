@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from common.values.model_provider import TokenCount
+from common.values.runs.model_provider import TokenCount
 from tests.web.gateway.answers import FORMATS
-from web.gateway.usage_readers import BlindReader, DocumentReader, EventReader, fitting_reader, reader_for
+from web.gateway.answers.usage_readers import BlindReader, DocumentReader, EventReader, fitting_reader, reader_for
 
 SSE = "text/event-stream"
 

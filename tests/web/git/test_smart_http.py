@@ -14,16 +14,16 @@ import pytest
 from flask import Flask
 from sqlalchemy import select
 
-from common import jobs
+from common.jobs import catalogue
 from common.models.journal import Job
 from common.models.project import Project, Push
 from common.models.run import Run
 from common.providers.forge import local_forge
+from common.services.agent_api import steering
 from common.services.projects.projects import put_member
-from common.services.runs import steering
-from common.states import Role, TaskState
 from common.transaction import snapshot
 from common.values.repository import Repository
+from common.values.states import Role, TaskState
 from tests import builders
 from tests.app_server import served
 from tests.e2e.instance import wait_until
@@ -54,7 +54,7 @@ class Shop:
 
     def watch_jobs(self) -> int:
         """How often the project was to be looked at."""
-        query = select(Job).where(Job.kind == jobs.WATCH_REPOSITORY.name, Job.subject_id == self.project.id)
+        query = select(Job).where(Job.kind == catalogue.WATCH_REPOSITORY.name, Job.subject_id == self.project.id)
         with snapshot() as read:
             return sum(job.generation for job in read.all(query))
 

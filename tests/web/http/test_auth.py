@@ -13,9 +13,9 @@ import pytest
 from flask import Flask
 
 from common.models.account import User
+from common.services.agent_api.agent_api import register_agent
 from common.services.people import login_tokens
-from common.services.runs.runners import register_agent
-from common.states import Role
+from common.values.states import Role
 from tests import builders
 from web.http.auth import check_rules, rule_of
 

@@ -9,7 +9,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from common.states import Role
+from common.values.states import Role
 from tests import builders
 from tests.database_proxy import DatabaseProxy
 from tests.web.conftest import AppOn

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from web.http.field_words import EVERYWHERE, family, written_words
+from web.http.description.field_descriptions import EVERYWHERE, family, written_words
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from typing import Any
 import marshmallow as ma
 import pytest
 
-from common.services.projects.variables import MOST_VARIABLES, variable_fault
-from common.states import Priority, TaskState
+from common.services.project_settings.variables import MOST_VARIABLES, variable_fault
+from common.values.states import Priority, TaskState
 from web.http.blueprint import PagingSchema
 from web.http.errors import faults_of
 from web.http.fields import (

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from common.states import Role
+from common.values.states import Role
 from tests import builders
 from tests.database_proxy import DatabaseProxy
 from tests.standstills import wait_as_in_the_product

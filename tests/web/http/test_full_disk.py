@@ -8,9 +8,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import event
 
-from common import database
+from common.database import engines
 from common.settings import settings
-from common.states import Role
+from common.values.states import Role
 from tests import builders
 from tests.web.conftest import AppOn
 
@@ -22,7 +22,7 @@ def test_a_full_disk_refuses_writes_with_its_reason_until_there_is_room(
     client = builders.client_of(app_on(sqlite_database_url), builders.a_user("max", Role.MAINTAINER))
     pages = 1
 
-    @event.listens_for(database.engine(), "checkout")
+    @event.listens_for(engines.engine(), "checkout")
     def _bound(connection: sqlite3.Connection, *_: object) -> None:
         connection.execute(f"PRAGMA max_page_count = {pages}")
 

@@ -14,9 +14,9 @@ from sqlalchemy import select, update
 from common.errors import Conflict
 from common.models.account import User
 from common.models.journal import IdempotencyKey
-from common.services.idempotency import purge_idempotency_keys
-from common.states import Role
+from common.services.requests.idempotency import purge_idempotency_keys
 from common.transaction import Transaction, snapshot, transactional
+from common.values.states import Role
 from tests import builders
 from tests.web.conftest import AppOn
 from web.http.auth import allow, who

@@ -10,7 +10,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 from flask import Flask
 
-from web.http.operations import EXAMPLES, read_example, written_words
+from web.http.description.operations import EXAMPLES, read_example, written_words
 
 Json = Any
 

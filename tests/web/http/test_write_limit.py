@@ -9,7 +9,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from common.settings import settings
-from common.states import Role
+from common.values.states import Role
 from tests.builders import a_token, a_user, client_with
 
 pytestmark = pytest.mark.slow

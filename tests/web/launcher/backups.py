@@ -13,17 +13,17 @@ from sqlalchemy import select
 
 from common.models import Attachment, Project, RunSession
 from common.providers.forge import BareForge
-from common.sealing import unseal
-from common.services.health import portable_rows
+from common.secrets.sealing import unseal
 from common.services.tasks.attachments import MOST_BYTES, NewFile, add_attachment
+from common.services.upkeep import portable_rows
 from common.settings import settings
-from common.settings.whereabouts import look_around
+from common.settings.platform_address import look_around
 from common.transaction import Transaction, snapshot, transactional
 from common.values.repository import Repository
 from tests import builders
 from tests.web.made import a_project, a_task, somebody
-from web.launcher.backup import Contents, Progress, write_backup
-from web.launcher.restore import restore_backup
+from web.launcher.backup.making import Contents, Progress, write_backup
+from web.launcher.backup.restoring import restore_backup
 
 PASSPHRASE = "the passphrase of the tests"
 SHOP = Repository("aiworker", "shop", "project-1")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from common import database
+from common.database import engines
 from common.settings import settings
 from tests import rings
 from tests.databases import sqlite_url
@@ -24,7 +24,7 @@ def use(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iter
 
     def become(name: str, database_url: str | None = None) -> Path:
         rings.settle()
-        database.dispose_engines()
+        engines.dispose_engines()
         monkeypatch.setenv("AIWORKER_DATA_DIR", str(tmp_path / name))
         monkeypatch.setenv("AIWORKER_DATABASE_URL", database_url or sqlite_url(tmp_path / name / "aiworker.db"))
         settings.cache_clear()
@@ -32,7 +32,7 @@ def use(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iter
 
     yield become
     rings.settle()
-    database.dispose_engines()
+    engines.dispose_engines()
     settings.cache_clear()
 
 

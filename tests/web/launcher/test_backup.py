@@ -18,7 +18,8 @@ from sqlalchemy import select
 
 from common.errors import Misconfigured, ProviderUnavailable
 from common.models import Job, Mark
-from common.providers.forge import BareForge, repository_copies
+from common.providers.forge import BareForge
+from common.providers.forge.local import repository_copies
 from common.settings import settings
 from common.transaction import Transaction, snapshot, transactional
 from tests.providers.git_tree import git
@@ -35,7 +36,7 @@ from tests.web.launcher.backups import (
     signalling,
 )
 from web.cli import main
-from web.launcher.backup import write_backup
+from web.launcher.backup.making import write_backup
 
 
 @pytest.mark.slow

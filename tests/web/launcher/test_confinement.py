@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from common.errors import Misconfigured
-from common.machine.bubblewrap import find_sandbox
+from common.machine.programs.bubblewrap import find_sandbox
 from common.settings import SandboxSettings
 from web.launcher.confinement import ensure_sandbox
 

@@ -22,7 +22,7 @@ from common.errors import Misconfigured
 from common.settings import ProviderSettings
 from common.settings.environment import Environment
 from common.settings.models import read_models
-from common.values.drivers import KnownDriver, Package
+from common.values.runs.drivers import KnownDriver, Package
 from tests.conftest import leave_out
 from web.launcher import driver_install
 from web.launcher.driver_install import install_program, wanted_by_providers

@@ -23,7 +23,7 @@ from tests.servers import ROOT
 PREPARE = """
 import dataclasses, json, sys
 from common.errors import Misconfigured
-from web.launcher.preparation import prepare
+from web.launcher.database_process import prepare
 said = []
 try:
     answer = dataclasses.asdict(prepare(has_agents="agents" in sys.argv, say=said.append))

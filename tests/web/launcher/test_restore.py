@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 from sqlalchemy import inspect
 
-from common import database
+from common.database import engines
 from common.errors import Misconfigured
 from common.models import Mark
-from common.services.health import schema
+from common.services.upkeep import schema
 from common.settings import settings
 from common.settings.restore_mark import require_restored
 from common.transaction import Transaction, transactional
@@ -39,7 +39,7 @@ from tests.web.launcher.backups import (
     secrets,
     signalling,
 )
-from web.launcher import backup_file
+from web.launcher.backup import backup_file
 from web.launcher.prerequisites import own_directory
 
 pytestmark = pytest.mark.slow
@@ -129,12 +129,12 @@ def test_existing_data_is_replaced_only_when_told(use: Use, old: Path, tmp_path:
     builders.a_user("nobody-else")
     (new / "drivers").mkdir()
     before = all_rows()
-    database.dispose_engines()
+    engines.dispose_engines()
 
     with pytest.raises(Misconfigured, match="there is data already"):
         restored(tmp_path / "backup")
     assert all_rows() == before
-    database.dispose_engines()
+    engines.dispose_engines()
 
     with own_directory(new), pytest.raises(Misconfigured, match="in use by process"):
         restored(tmp_path / "backup", replaces=True)
@@ -175,7 +175,7 @@ def sweep(tx: Transaction, seconds_ago: float) -> None:
 
 
 def execute(statement: str) -> None:
-    with database.engine().connect() as connection:
+    with engines.engine().connect() as connection:
         connection.exec_driver_sql(statement)
 
 
@@ -208,7 +208,7 @@ def test_a_restore_that_a_signal_ends_puts_everything_back(use: Use, old: Path, 
     schema.upgrade()
     builders.a_user("nobody-else")
     before = all_rows()
-    database.dispose_engines()
+    engines.dispose_engines()
 
     with pytest.raises((KeyboardInterrupt, SystemExit)):
         restored(tmp_path / "backup", replaces=True, progress=signalling(signal.SIGTERM, at="filling the database"))
@@ -225,7 +225,7 @@ def test_nothing_starts_on_what_a_killed_restore_left(
     backed_up(tmp_path / "backup")
     new = use("new")
     schema.upgrade()
-    database.dispose_engines()
+    engines.dispose_engines()
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     killed = subprocess.run([sys.executable, "-c", KILLED_RESTORE, tmp_path / "backup"], check=False)
     assert killed.returncode == -signal.SIGKILL
@@ -256,7 +256,7 @@ def test_an_older_backup_is_upgraded(use: Use, old: Path, tmp_path: Path) -> Non
     backed_up(tmp_path / "backup")
     use("older")
     schema.upgrade("0013")
-    with database.engine(reads=True).connect() as connection:
+    with engines.engine(reads=True).connect() as connection:
         known = {name: {column["name"] for column in inspect(connection).get_columns(name)}
                  for name in inspect(connection).get_table_names()}  # fmt: skip
     as_of_0013(tmp_path / "backup", known)

@@ -22,7 +22,7 @@ from tests.e2e.instance import wait_until
 from tests.ports import free_port
 from tests.processes import lives, words
 from tests.servers import ROOT
-from web.cli.up_command import examine_up, up
+from web.cli.commands.up import examine_up, up
 
 LAUNCH = """
 import sys

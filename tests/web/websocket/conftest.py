@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from common.states import Role
+from common.values.states import Role
 from tests.databases import sqlite_url
 from tests.web.websocket.feed_server import Person, Server, instance, new_admin, new_person, new_project, running_server
 from tests.web.websocket.pairs import Pair, pairs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flask import Flask
 
-from web.page import page
+from web.page.routes import page
 from web.websocket.long_poll import Waiter
 from web.websocket.protocol import init_feed
 

@@ -22,18 +22,18 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from common import database
-from common.events import TaskCreated
-from common.names import new_id
-from common.services.access import Caller
+from common.database import engines
+from common.events.catalogue import TaskCreated
 from common.services.people import accounts
 from common.services.people.accounts import OpenLogin
 from common.services.people.login_tokens import AUDIENCE, ISSUER, signing_key
 from common.services.projects import projects
+from common.services.requests.access import Caller
 from common.services.tasks import tasks
 from common.settings import settings
-from common.states import Role
 from common.transaction import Transaction, transactional
+from common.values.names import new_id
+from common.values.states import Role
 from tests import rings
 from tests.patience import PATIENCE_SECONDS
 from tests.servers import ROOT
@@ -54,7 +54,7 @@ def instance(database_url: str, redis_url: str, data_dir: Path) -> Iterator[None
             yield
         finally:
             rings.settle()
-            database.dispose_engines()
+            engines.dispose_engines()
             settings.cache_clear()
 
 

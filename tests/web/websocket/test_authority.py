@@ -7,9 +7,9 @@ import pytest
 from common.errors import NotFound, Unauthenticated
 from common.services.people import accounts
 from common.services.projects import projects
-from common.states import Role
+from common.values.states import Role
 from tests.web.websocket.feed_server import Person, log_in, new_person, new_project
-from web.websocket.authority import Authority
+from web.websocket.permissions import Authority
 from web.websocket.topics import Topics
 
 pytestmark = pytest.mark.filterwarnings("ignore::celery.exceptions.CPendingDeprecationWarning")

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor, wait
 
 import pytest
 
-from common.announcer import announcer
-from common.services import events
+from common.jobs.announcer import announcer
+from common.services.activity import events
 from common.services.people import accounts
 from common.services.projects import projects
-from common.states import Role
+from common.values.states import Role
 from tests.patience import PATIENCE_SECONDS
 from tests.web.websocket.feed_server import (
     Client,

@@ -8,7 +8,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from common.services.people import accounts, tokens
-from common.states import Role
+from common.values.states import Role
 from tests.web.websocket.feed_server import (
     Client,
     Person,

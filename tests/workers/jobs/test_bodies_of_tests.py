@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from common.values.test_report import TestCase, TestReport, TestResult
-from workers.jobs.lost_tests import Loss, compare
-from workers.jobs.test_bodies import NOT_PARSED, TOO_LONG, Bodies
+from common.values.testing.test_report import TestCase, TestReport, TestResult
+from workers.proof.lost_tests import Loss, compare
+from workers.proof.sources.test_bodies import NOT_PARSED, TOO_LONG, Bodies
 
 
 def of(path: str, text: str) -> Bodies:

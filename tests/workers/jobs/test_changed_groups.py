@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from common.jobs import MERGE_GROUP, Lease
+from common.jobs.catalogue import MERGE_GROUP, Lease
 from common.models import Job, Project, Task, TaskGroup
 from common.providers.runtime import runtime
-from common.services import jobs
-from common.services.delivery import merging, task_groups, trains
+from common.services.activity import jobs
+from common.services.delivery import merge_train, merging, task_groups
 from common.services.delivery.merging import MergePlan
+from common.services.project_settings.places import place_of
 from common.services.projects import projects
-from common.services.projects.places import place_of
 from tests.workers.jobs.test_train import FILES, PLAIN, approved
 from tests.workers.platform import Platform
 
@@ -22,7 +22,7 @@ def _began_merging(platform: Platform, group: TaskGroup, task: Task) -> tuple[Le
     """Run the group's job up to the merge of the task, which has begun and is not recorded."""
 
     def is_next() -> bool:
-        step = trains.read_train(group.id, by=platform.max).step
+        step = merge_train.read_train(group.id, by=platform.max).step
         return step is not None and step.task_id == task.id
 
     platform.run_jobs(until=is_next)

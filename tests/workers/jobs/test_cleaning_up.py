@@ -6,12 +6,13 @@ import json
 
 import pytest
 
-from common.jobs import CLEAN_UP_TASK, CLOSE_RUN, PREPARE_RUN, Lease
+from common.jobs.catalogue import CLEAN_UP_TASK, CLOSE_RUN, PREPARE_RUN, Lease
 from common.models import Deployment, Job, Task
 from common.providers.forge import local_forge
-from common.services.tasks import run_preparation, tasks
+from common.services.runs import preparation
+from common.services.tasks import tasks
 from common.transaction import Transaction, transactional
-from common.values.pull_request import PullState
+from common.values.delivery.pull_request import PullState
 from tests.workers.platform import Platform
 
 pytestmark = pytest.mark.slow
@@ -85,7 +86,7 @@ def test_a_credential_that_is_made_for_a_run_that_is_over_is_revoked(platform: P
 
     where = platform.repository(project.id)
     made = local_forge().ensure_credential(where, branch=task.branch_name, run_id=run.id)
-    run_preparation.record_prepared(lease, username=made.username, password=made.password, base_sha="0" * 40)
+    preparation.record_prepared(lease, username=made.username, password=made.password, base_sha="0" * 40)
     platform.run_jobs()
 
     assert local_forge().check_credential(where, made.username, made.password) is None

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import pytest
 
-from common import jobs
+from common.jobs import catalogue
 from common.models import Job, Project, Question, Task
 from common.services.projects import projects
-from common.states import JobState
+from common.values.states import JobState
 from tests.workers.elsewhere import Elsewhere
 
 pytestmark = pytest.mark.slow
 
 
-def _waiting(plain: Elsewhere, kind: jobs.Kind) -> list[Job]:
+def _waiting(plain: Elsewhere, kind: catalogue.Kind) -> list[Job]:
     return plain.all(Job, Job.kind == kind.name, Job.waits_for == "access")
 
 
@@ -28,11 +28,11 @@ def test_a_proof_waits_for_access_and_the_work_is_neither_refused_nor_a_persons_
 
     plain.cluster.access.is_cold = True
     plain.finish(claimed, sha)
-    plain.run_jobs(until=lambda: bool(_waiting(plain, jobs.VERIFY_RUN)))
+    plain.run_jobs(until=lambda: bool(_waiting(plain, catalogue.VERIFY_RUN)))
     plain.wait_longer(72)
-    waits = _waiting(plain, jobs.VERIFY_RUN)[0].waits
-    plain.run_jobs(until=lambda: any(job.waits > waits for job in _waiting(plain, jobs.VERIFY_RUN)))
-    (job,) = _waiting(plain, jobs.VERIFY_RUN)
+    waits = _waiting(plain, catalogue.VERIFY_RUN)[0].waits
+    plain.run_jobs(until=lambda: any(job.waits > waits for job in _waiting(plain, catalogue.VERIFY_RUN)))
+    (job,) = _waiting(plain, catalogue.VERIFY_RUN)
     assert (job.state, job.attempts, "403" in str(job.error)) == (JobState.QUEUED, 0, True)
     waiting = plain.get(Task, task.id)
     assert (waiting.state, waiting.phase, waiting.refusals, waiting.round) == ("in_progress", "verifying", 0, 1)
@@ -48,7 +48,7 @@ def test_what_is_denied_although_the_right_is_there_is_final_after_two_minutes(p
     # Such as an admission webhook's: no change of roles would ever let it in.
     plain.cluster.faults.add("PATCH .*/resourcequotas/", "403", nth=0)
     projects.create_project({"name": "Denied"}, by=plain.max)
-    plain.run_jobs(until=lambda: bool(_waiting(plain, jobs.PROVISION_PROJECT)))
+    plain.run_jobs(until=lambda: bool(_waiting(plain, catalogue.PROVISION_PROJECT)))
     (project,) = plain.all(Project)
     assert project.state == "provisioning"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from common import jobs
+from common.jobs import catalogue
 from common.models import Deployment, GroupMember, Job, Project, Task, TaskCheck, TaskGroup
 from common.services.delivery import task_groups
 from common.services.projects import projects
@@ -61,7 +61,7 @@ def test_a_groups_tests_that_never_ran_blame_no_member(plain: Elsewhere) -> None
     group = plain.group(*members)
 
     def waits() -> bool:
-        merging = plain.all(Job, Job.kind == jobs.MERGE_GROUP.name)
+        merging = plain.all(Job, Job.kind == catalogue.MERGE_GROUP.name)
         return any("no node accepts its pod" in str(job.error) for job in merging)
 
     plain.run_jobs(until=waits)

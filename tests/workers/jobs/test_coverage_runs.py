@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from common.jobs import MEASURE_COVERAGE
+from common.jobs.catalogue import MEASURE_COVERAGE
 from common.models import Job, Project, Task, TaskCheck
 from common.providers.runtime import runtime
-from common.services.projects.places import place_of
+from common.services.project_settings.places import place_of
 from tests.workers.jobs.test_untested_lines import said
 from tests.workers.jobs.test_which_tests_ran import PYTEST, checks_of
 from tests.workers.platform import Platform

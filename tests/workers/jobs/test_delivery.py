@@ -13,7 +13,8 @@ from common.errors import Conflict
 from common.models import Deployment, GroupMember, HealthSpan, Project, Task, TaskGroup
 from common.providers.forge import local_forge
 from common.providers.runtime import runtime
-from common.services.delivery import deployments, task_groups
+from common.services.delivery import task_groups
+from common.services.deployment import deployments
 from common.services.tasks import tasks
 from tests.e2e.instance import wait_until
 from tests.providers.runtime_contract import until

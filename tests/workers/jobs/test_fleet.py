@@ -7,14 +7,15 @@ import functools
 import pytest
 
 from common.errors import Unauthenticated
-from common.jobs import RUN_AGENT, SWEEP_AGENTS
+from common.jobs.catalogue import RUN_AGENT, SWEEP_AGENTS
 from common.models import Job, Run, Task
-from common.sealing import unseal
-from common.services.runs import agents, runners
-from common.services.runs.assigning import NewReview, Pair, assign, assign_review
+from common.secrets.sealing import unseal
+from common.services.agent_api import agent_api
+from common.services.agents import agents
+from common.services.agents.assigning import NewReview, Pair, assign, assign_review
 from common.services.tasks import tasks
-from common.states import Role
 from common.transaction import Transaction, transactional
+from common.values.states import Role
 from tests.builders import a_user, caller_of
 from tests.web.world import at_once
 from tests.workers.jobs.agent_fleet import NAMESPACE, Fleet, change, cluster, on, plain, ring
@@ -32,7 +33,7 @@ def test_a_task_gets_a_pod_of_its_own_which_is_removed_after_its_run(on: Fleet) 
     run_id = on.claim(agent)
     on.finish(run_id)
     assert on.agent(agent.id).state == "draining"
-    assert [one.do for one in runners.beat(agent.id, [])[1]] == ["drain"]
+    assert [one.do for one in agent_api.beat(agent.id, [])[1]] == ["drain"]
     change(Run, run_id, finished_at=60)
     on.until(lambda: on.pods() == [])
     on.until(lambda: on.agent(agent.id).state == "offline")
@@ -44,13 +45,13 @@ def test_a_task_gets_a_pod_of_its_own_which_is_removed_after_its_run(on: Fleet) 
 def test_the_token_in_the_pod_is_the_agents_and_dies_with_it(plain: Fleet) -> None:
     (agent,) = plain.started(plain.task())
     token = unseal(agent.token_sealed or "")["token"]
-    assert runners.authenticate_agent(token).agent_id == agent.id
+    assert agent_api.authenticate_agent(token).agent_id == agent.id
 
     plain.finish(plain.claim(agent))
     plain.cluster.script(agent.id, "ends")
     plain.until(lambda: plain.agent(agent.id).token_sealed is None)
     with pytest.raises(Unauthenticated):
-        runners.authenticate_agent(token)
+        agent_api.authenticate_agent(token)
 
 
 @pytest.mark.slow
@@ -63,7 +64,7 @@ def test_there_are_never_more_than_the_most_and_each_takes_one_run(on: Fleet) ->
 
     first = on.platform.all(Run, Run.state_ == "ready")[0]
     (agent,) = [agent for agent in on.agents() if agent.id == first.agent_id]
-    runners.beat(agent.id, [])
+    agent_api.beat(agent.id, [])
     on.finish(on.claim(agent))
     change(Run, first.id, finished_at=60)
     on.until(lambda: len(on.platform.all(Run, Run.state_ == "ready")) == 3)

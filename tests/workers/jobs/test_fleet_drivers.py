@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from common.services.runs import runners
-from common.services.runs.agent_reports import AgentNews, Finding
+from common.services.agent_api import agent_api
+from common.services.agents.driver_reports import AgentNews, Finding
 from tests.workers.jobs.agent_fleet import Fleet, cluster, on, plain
 
 pytestmark = pytest.mark.slow
@@ -20,8 +20,8 @@ def test_a_pod_that_can_not_work_gives_its_run_back_and_is_removed(on: Fleet) ->
     for attempt in (1, 2, 3):
         on.until(lambda tries=attempt: len(on.runs(task)) == tries and on.runs(task, "ready"))  # type: ignore[misc]
         agent_id = on.runs(task)[-1].agent_id
-        runners.beat(agent_id, [], NEWS)
-        assert runners.claim_run(agent_id) is None
+        agent_api.beat(agent_id, [], NEWS)
+        assert agent_api.claim_run(agent_id) is None
 
     failed = on.platform.get(type(task), task.id)
     assert (failed.state, failed.attempts) == ("failed", 3)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from common.jobs import RUN_AGENT
+from common.jobs.catalogue import RUN_AGENT
 from common.models import Job, LogEntry, Run, Task
 from common.models.agent import Agent
-from common.services.runs import agents, runners
+from common.services.agent_api import agent_api
+from common.services.agents import agents
 from tests.workers.jobs.agent_fleet import Fleet, change, cluster, plain
 
 pytestmark = pytest.mark.slow
@@ -90,7 +91,7 @@ def test_a_cluster_that_denies_access_costs_no_run_however_long_it_does(plain: F
     plain.until(lambda: plain.pods() == [agent.id])
     plain.until(lambda: plain.platform.all(Job, Job.kind == RUN_AGENT.name, Job.waits_for.is_(None)))
     plain.platform.run_jobs(until=lambda: plain.agent(agent.id).pod_made_at is not None)
-    runners.beat(agent.id, [])
+    agent_api.beat(agent.id, [])
 
     assert len(plain.runs(task)) == 1
     assert plain.claim(agent) == plain.runs(task)[0].id

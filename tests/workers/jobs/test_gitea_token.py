@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from common import jobs
+from common.jobs import catalogue
 from common.models import Job, Question, Task
-from common.states import JobState
+from common.values.states import JobState
 from tests.workers.elsewhere import Elsewhere
 
 pytestmark = pytest.mark.slow
@@ -24,11 +24,11 @@ def _renew(plain: Elsewhere) -> None:
     plain.server.admin.token = plain.server.token
 
 
-def _waits(plain: Elsewhere, kind: jobs.Kind) -> bool:
+def _waits(plain: Elsewhere, kind: catalogue.Kind) -> bool:
     return bool(plain.all(Job, Job.kind == kind.name, Job.waits_for == "access"))
 
 
-def _waiting(plain: Elsewhere, kind: jobs.Kind, begin: Callable[[], object]) -> None:
+def _waiting(plain: Elsewhere, kind: catalogue.Kind, begin: Callable[[], object]) -> None:
     """Begin something while the token is not accepted, until a job of it waits for access."""
     _revoke(plain)
     begin()
@@ -50,8 +50,8 @@ def test_proven_work_waits_and_the_runs_user_is_removed_later(plain: Elsewhere) 
     claimed = plain.claim()
     sha = plain.push(claimed, {"greeting": "hello\n"})
 
-    _waiting(plain, jobs.VERIFY_RUN, lambda: plain.finish(claimed, sha))
-    plain.run_jobs(until=lambda: _waits(plain, jobs.CLOSE_RUN))
+    _waiting(plain, catalogue.VERIFY_RUN, lambda: plain.finish(claimed, sha))
+    plain.run_jobs(until=lambda: _waits(plain, catalogue.CLOSE_RUN))
     assert plain.get(Task, task.id).phase == "verifying"
     assert plain.all(Question) == []
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from common.models import GroupMember, Project, Task, TaskGroup
-from common.services.delivery import task_groups, trains
+from common.services.delivery import merge_train, task_groups
 from common.services.projects import projects
 from common.transaction import Transaction, transactional
 from tests.workers.elsewhere import Elsewhere
@@ -71,7 +71,7 @@ def test_a_group_waits_for_its_statuses_and_then_goes_to_staging(plain: Elsewher
     assert merging.check == (
         "running", "The repository's own CI is awaited: ci/build is missing, ci/lint is missing.",
     )  # fmt: skip
-    train = trains.read_train(merging.id, by=plain.max)
+    train = merge_train.read_train(merging.id, by=plain.max)
     assert train.step is not None
     assert train.step.step == "statuses"
 

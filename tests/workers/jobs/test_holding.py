@@ -9,7 +9,7 @@ import pytest
 from common.models import Agent, Project, Task
 from common.providers.forge import local_forge
 from common.services import sweeping
-from common.services.runs import runners
+from common.services.agent_api import agent_api
 from common.transaction import Transaction, transactional
 from tests.providers.git_tree import git
 from tests.workers.platform import Platform
@@ -30,7 +30,7 @@ def _place(platform: Platform, project: Project) -> Path:
 
 def _look(platform: Platform) -> None:
     """The agent is heard of, and the scheduler looks, as it does every few seconds."""
-    runners.beat(platform.agent_id, [])
+    agent_api.beat(platform.agent_id, [])
     sweeping.enqueue_periodic_jobs()
     platform.run_jobs()
 
@@ -45,10 +45,10 @@ def test_a_broken_repository_keeps_no_agent_and_its_project_says_why(platform: P
 
     for _ in range(4):
         _look(platform)
-        claimed = runners.claim_run(platform.agent_id)
+        claimed = agent_api.claim_run(platform.agent_id)
         if claimed is not None:
             assert claimed.task.id == other.id
-            runners.beat(platform.agent_id, [claimed.run.id])
+            agent_api.beat(platform.agent_id, [claimed.run.id])
             platform.finish(claimed, platform.push(claimed, {"index.html": "<h1>x</h1>\n"}))
             platform.run_jobs()
         _end_hold(broken.id)
@@ -65,7 +65,7 @@ def test_a_broken_repository_keeps_no_agent_and_its_project_says_why(platform: P
     head.write_text(kept)
     _end_hold(broken.id)
     _look(platform)
-    claimed = runners.claim_run(platform.agent_id)
+    claimed = agent_api.claim_run(platform.agent_id)
     assert claimed is not None
     assert claimed.task.id == waiting.id
     assert platform.get(Project, broken.id).error is None
@@ -86,6 +86,6 @@ def test_a_branch_that_can_not_be_made_is_the_tasks_own_trouble(platform: Platfo
 
     other = platform.task(project, "Two")
     _look(platform)
-    claimed = runners.claim_run(platform.agent_id)
+    claimed = agent_api.claim_run(platform.agent_id)
     assert claimed is not None
     assert claimed.task.id == other.id

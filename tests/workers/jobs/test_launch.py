@@ -34,7 +34,7 @@ def launch(repository: Repository | str, commit: str, workspace: Path, *more: st
     url = repository if isinstance(repository, str) else f"file://{repository.path}"
     for name, text in {"url": url, "username": "aiworker", "password": "clone-password"}.items():
         (source / name).write_text(text)
-    command = [sys.executable, "-P", "-m", "workers.launch", "--commit", commit, "--source", str(source)]
+    command = [sys.executable, "-P", "-m", "workers.checkouts.pod_start", "--commit", commit, "--source", str(source)]
     command += ["--workspace", str(workspace), *more]
     return subprocess.run(command, cwd=ROOT, env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT)}, text=True,
                           capture_output=True, check=False)  # fmt: skip

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from workers.jobs.lock_files import NOT_READ, ecosystem_of, packages_in
+from workers.proof.scans.lock_files import NOT_READ, ecosystem_of, packages_in
 
 DIGEST = "sha256:" + "0a" * 32
 LOCKS: dict[str, tuple[str, set[str]]] = {

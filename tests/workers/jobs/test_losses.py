@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import select
 
 from common.models import Agent, Mark, Run, Task
-from common.services import hearing, sweeping
-from common.services.runs import runners
-from common.states import Outcome
+from common.services import sweeping
+from common.services.activity import heartbeat_reception
+from common.services.agent_api import agent_api
 from common.transaction import Transaction, transactional
-from common.values.claimed_run import ClaimedRun
+from common.values.runs.claimed_run import ClaimedRun
+from common.values.states import Outcome
 from tests.workers.platform import Platform
 
 
@@ -28,7 +29,7 @@ def _age_mark(tx: Transaction, seconds: float, since_seconds: float | None = Non
 def _restart_agent(platform: Platform, claimed: ClaimedRun) -> None:
     """Its process was killed, and the next one knows nothing of the run."""
     platform.silence(Run, claimed.run.id, 21)
-    runners.beat(platform.agent_id, [])
+    agent_api.beat(platform.agent_id, [])
 
 
 @pytest.mark.slow
@@ -68,7 +69,7 @@ def test_after_a_restart_of_the_platform_agents_get_the_time_to_be_heard_of(plat
 
     assert platform.expire() == 0
     assert platform.get(Agent, platform.agent_id).state == "busy"
-    runners.beat(platform.agent_id, [claimed.run.id])
+    agent_api.beat(platform.agent_id, [claimed.run.id])
     _age_mark(0, since_seconds=61)
     assert platform.expire() == 0
 
@@ -82,14 +83,14 @@ def test_while_only_workers_run_no_agent_is_given_up(platform: Platform) -> None
     """Agents send heartbeats to web alone, which may be away while workers sweep."""
     platform.task(platform.project())
     claimed = platform.claim()
-    hearing.note_hearing()
+    heartbeat_reception.note_hearing()
     assert platform.expire() == 0
     platform.silence(Run, claimed.run.id, 300)
     platform.silence(Agent, platform.agent_id, 300)
     platform.silence_web(300)
     assert [platform.expire(), platform.expire()] == [0, 0]
 
-    hearing.note_hearing()
+    heartbeat_reception.note_hearing()
     assert platform.expire() == 0, "its next heartbeat may come within a minute"
     _age_mark(0, since_seconds=61)
     assert platform.expire() == 1
@@ -101,7 +102,7 @@ def test_a_dead_agent_loses_its_run_though_web_gives_no_sign_if_others_are_heard
     platform.silence_web(300)
     platform.silence(Run, claimed.run.id, 61)
     platform.silence(Agent, platform.agent_id, 61)
-    runners.beat(platform.agent(), [])
+    agent_api.beat(platform.agent(), [])
 
     assert platform.expire() == 1
     assert platform.get(Task, task.id).attempts == 1
@@ -113,13 +114,13 @@ def test_a_run_that_its_machine_cut_short_goes_to_another_agent(platform: Platfo
     claimed = platform.claim()
     reason = "git push found no room on the disk"
     for _ in range(2):
-        runners.finish_run(
+        agent_api.finish_run(
             claimed.run.id, outcome=Outcome.CANCELLED, commit_sha=None, summary="", reason=reason, cut_short=True
         )
     back = platform.get(Task, task.id)
     assert (back.state, back.attempts, back.losses, back.error) == ("backlog", 0, 1, reason)
 
-    runners.beat(platform.agent_id, [])
+    agent_api.beat(platform.agent_id, [])
     sweeping.enqueue_periodic_jobs()
     platform.run_jobs()
     assert len(platform.runs(task)) == 1

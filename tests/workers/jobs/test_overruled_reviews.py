@@ -7,9 +7,9 @@ import json
 import pytest
 
 from common.errors import Conflict, Forbidden
+from common.jobs.outbox import acting
 from common.models import EventRow, Project, Run, Task
-from common.outbox import acting
-from common.services.runs.overruling import overrule_review
+from common.services.review.skipped_agent_review import overrule_review
 from common.transaction import Transaction, transactional
 from tests.workers.jobs.agent_reviews import APPROVED, CHANGES, Reviewing
 from tests.workers.platform import Platform

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from common.jobs import TAKE_PICTURES
-from common.machine.bubblewrap import SandboxFinding
+from common.jobs.catalogue import TAKE_PICTURES
+from common.machine.programs.bubblewrap import SandboxFinding
 from common.models import PreviewPicture, Project, Task
 from common.providers.forge import forge, gitea_forge
-from common.services.tasks import preview_pictures
+from common.services.changes import preview_pictures
 from common.settings import settings
 from common.transaction import Transaction, transactional
 from tests.doubles.gitea import GiteaDouble, basic
@@ -21,8 +21,8 @@ from tests.png import pixel
 from tests.providers.git_tree import WorkTree, git
 from tests.workers.jobs.test_train import approved
 from tests.workers.platform import Platform
-from workers import screenshots
 from workers.jobs import pictures
+from workers.screenshots import screenshots
 
 pytestmark = pytest.mark.slow
 

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import pytest
 
-from common import jobs
-from common.envelopes import read_keys
 from common.errors import NotFound
+from common.jobs import catalogue
 from common.models import AuditSeal, EventRow, Job, LogEntry, Project
 from common.models.insertion import insert_values
 from common.providers.forge import forge
-from common.services import jobs as rows
-from common.services import purging
-from common.services.audit_checks import check_audit
+from common.secrets.envelopes import read_keys
+from common.secrets.signing import public_key
+from common.services.activity import jobs as rows
+from common.services.activity.audit_checks import check_audit
 from common.services.projects import projects
-from common.services.tasks import watching
+from common.services.tasks import forge_changes
+from common.services.upkeep import purging
 from common.settings import settings
-from common.signing import public_key
-from common.states import JobState
 from common.transaction import Transaction, transactional
+from common.values.states import JobState
 from tests.doubles.gitea import Fault
 from tests.e2e.instance import wait_until
 from tests.workers.elsewhere import Elsewhere
@@ -86,8 +86,8 @@ def test_each_call_to_the_cluster_fails_once(plain: Elsewhere, fault: str) -> No
 def test_the_rows_stay_while_another_job_of_the_project_is_at_work(plain: Elsewhere) -> None:
     """It may make anew what has been removed, so everything is removed once more after it."""
     project = busy_project(plain)
-    watching.ring_for_push(project.id)
-    (watch,) = plain.all(Job, Job.kind == jobs.WATCH_REPOSITORY.name, Job.state_ == JobState.QUEUED)
+    forge_changes.ring_for_push(project.id)
+    (watch,) = plain.all(Job, Job.kind == catalogue.WATCH_REPOSITORY.name, Job.state_ == JobState.QUEUED)
     lease = rows.claim_job(watch.id)
     assert lease is not None
     _shown, deletion = projects.delete_project(project.id, by=plain.max)

@@ -6,17 +6,17 @@ from collections.abc import Callable
 
 import pytest
 
-from common.jobs import VERIFY_RUN
+from common.jobs.catalogue import VERIFY_RUN
 from common.models import Comment, Job, Project, Question, Run, Task, TaskCheck
 from common.providers.forge import local_forge
 from common.providers.runtime import runtime
+from common.services.proof.verification import check_of_claim
 from common.services.tasks import tasks
-from common.services.tasks.verification import check_of_claim
-from common.values.claimed_run import ClaimedRun
+from common.values.runs.claimed_run import ClaimedRun
 from tests.attacks.bombs import tree_bomb
 from tests.providers.git_tree import git
 from tests.workers.platform import Platform
-from workers.jobs.proof import is_test_file
+from workers.proof.forge.forge_checks import is_test_file
 
 FILES = {
     "index.html": "<h1>first</h1>\n",

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import pytest
 
 from common.models import Task
-from common.values.test_report import TestCase, TestReport, TestResult
+from common.values.testing.test_report import TestCase, TestReport, TestResult
 from tests.workers.jobs.test_which_tests_ran import BROKEN, FILES, PYTEST, checks_of, lost_names
 from tests.workers.platform import Platform
-from workers.jobs.lost_tests import compare
-from workers.jobs.test_bodies import Bodies
+from workers.proof.lost_tests import compare
+from workers.proof.sources.test_bodies import Bodies
 
 FUNCTION = "from shop import title\n\n\ndef test_title():\n    assert title() == 'Shop'\n"
 HELPED = "from shop import title\n\n\ndef check():\n    assert title() == 'Shop'\n\n\ndef test_title():\n    check()\n"

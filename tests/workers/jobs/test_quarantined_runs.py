@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from common.models import Project
-from common.services.tasks import flaky_tests, tasks
+from common.services.proof import flaky_tests
+from common.services.tasks import tasks
 from tests.workers.jobs.test_which_tests_ran import checks_of
 from tests.workers.jobs.test_whose_fault import PYTEST
 from tests.workers.platform import Platform

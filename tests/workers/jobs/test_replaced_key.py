@@ -7,13 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from common import jobs
+from common.jobs import catalogue
 from common.models import Job, Project, Task, TaskCheck
-from common.services.projects import variables
-from common.services.runs import runners
+from common.services.agent_api import agent_api
+from common.services.project_settings import variables
 from common.settings import settings
-from common.states import JobState
 from common.transaction import Transaction, transactional
+from common.values.states import JobState
 from tests.workers.conftest import SECRET_KEY
 from tests.workers.platform import Platform
 
@@ -40,7 +40,7 @@ def set_key(monkeypatch: pytest.MonkeyPatch) -> SetKey:
     return change
 
 
-def waiting(platform: Platform, kind: jobs.Kind) -> list[Job]:
+def waiting(platform: Platform, kind: catalogue.Kind) -> list[Job]:
     return platform.all(Job, Job.kind == kind.name, Job.waits_for == "key")
 
 
@@ -58,11 +58,11 @@ def test_a_proof_waits_for_the_earlier_key_for_days_and_says_so(platform: Platfo
     platform.finish(claimed, sha)
 
     set_key(ANOTHER)
-    platform.run_jobs(until=lambda: bool(waiting(platform, jobs.VERIFY_RUN)))
-    _wait_days(waiting(platform, jobs.VERIFY_RUN)[0].id, 3)
-    platform.run_jobs(until=lambda: any(job.waits > 1 for job in waiting(platform, jobs.VERIFY_RUN)))
+    platform.run_jobs(until=lambda: bool(waiting(platform, catalogue.VERIFY_RUN)))
+    _wait_days(waiting(platform, catalogue.VERIFY_RUN)[0].id, 3)
+    platform.run_jobs(until=lambda: any(job.waits > 1 for job in waiting(platform, catalogue.VERIFY_RUN)))
 
-    (job,) = waiting(platform, jobs.VERIFY_RUN)
+    (job,) = waiting(platform, catalogue.VERIFY_RUN)
     assert (job.state, job.attempts, job.error) == (JobState.QUEUED, 0, SENTENCE)
     assert platform.get(Task, task.id).phase == "verifying"
     (check,) = platform.all(TaskCheck, TaskCheck.task_id == task.id)
@@ -83,7 +83,7 @@ def test_no_run_begins_whose_project_can_not_be_read_and_others_do(platform: Pla
     set_key(ANOTHER)
     platform.run_jobs()
 
-    assert runners.claim_run(platform.agent_id) is None
+    assert agent_api.claim_run(platform.agent_id) is None
     task = platform.get(Task, kept.id)
     assert (task.state, task.attempts, task.error) == ("backlog", 0, SENTENCE)
     assert platform.get(Project, shop.id).error == f"no task can start: {SENTENCE}"

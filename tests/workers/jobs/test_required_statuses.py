@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import requests
 
-from common.jobs import VERIFY_RUN
+from common.jobs.catalogue import VERIFY_RUN
 from common.models import Comment, Job, Project, Run, Task, TaskCheck
 from common.transaction import Transaction, transactional
-from common.values.claimed_run import ClaimedRun
+from common.values.runs.claimed_run import ClaimedRun
 from tests.doubles.gitea.model import User
 from tests.workers.elsewhere import Elsewhere
 

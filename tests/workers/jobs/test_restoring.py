@@ -9,13 +9,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from common.jobs import RESTORE_RUNTIME, Lease
+from common.jobs.catalogue import RESTORE_RUNTIME, Lease
 from common.models import Deployment, EventRow, Task, TaskGroup
 from common.providers.forge import forge
 from common.providers.runtime import runtime
-from common.services.delivery import restoring, task_groups
-from common.services.delivery.restoring import RestorePlan
-from common.services.projects.places import app_of, place_of
+from common.services.delivery import task_groups
+from common.services.deployment import restoring
+from common.services.deployment.restoring import RestorePlan
+from common.services.project_settings.places import app_of, place_of
 from tests.e2e.instance import wait_until
 from tests.providers.runtime_supervisor import RUN_WEB_APP, WEB_APP, get
 from tests.workers.elsewhere import Elsewhere

@@ -6,10 +6,10 @@ import pytest
 
 from common.models import Deployment, Project
 from common.providers.runtime import runtime
+from common.services.project_settings.places import app_of, place_of
 from common.services.projects import projects
-from common.services.projects.places import app_of, place_of
-from common.states import Role
-from common.values.app import AppState
+from common.values.delivery.app import AppState
+from common.values.states import Role
 from tests.workers.platform import Platform
 
 pytestmark = pytest.mark.slow

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from common.models import Run
-from common.sealing import unseal
+from common.secrets.sealing import unseal
 from common.services.spend.model_tokens import find_access
-from common.states import Outcome
 from common.transaction import Transaction, transactional
+from common.values.states import Outcome
 from tests.workers.jobs.agent_reviews import APPROVED, REVIEWER, Reviewing
 from tests.workers.platform import Platform
 

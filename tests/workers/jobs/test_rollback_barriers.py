@@ -6,7 +6,7 @@ import pytest
 
 from common.models import Project
 from common.providers.forge import local_forge
-from common.values.barrier import Barrier
+from common.values.delivery.rollback_barrier import Barrier
 from tests.workers.platform import Platform
 from workers.jobs.rollback_barrier import PATH, read_barrier
 

@@ -11,10 +11,11 @@ from sqlalchemy import select
 
 from common.errors import Invalid
 from common.models import Comment, EventRow, Task, TaskCheck
-from common.services.tasks import findings, tasks
+from common.services.proof import scan_findings
+from common.services.tasks import tasks
 from common.settings import settings
 from common.transaction import snapshot
-from common.values.scans import names_in
+from common.values.testing.scans import names_in
 from tests.made_secrets import LETTERS, aws_key_id, github_token, made, password, private_key
 from tests.providers.test_advisories import advisory, write
 from tests.workers.jobs.test_which_tests_ran import checks_of
@@ -106,7 +107,7 @@ def test_what_is_no_text_is_named_and_what_is_too_large_needs_a_person(platform:
     assert (check.log or "").startswith("File too large to search ")
     assert (check.log or "").endswith(": huge.txt")
 
-    findings.accept_findings(task.id, list(names_in(check.log)), by=platform.max)
+    scan_findings.accept_findings(task.id, list(names_in(check.log)), by=platform.max)
     platform.run_jobs()
     assert platform.get(Task, task.id).head_sha == sha
 
@@ -138,12 +139,12 @@ def test_a_person_lets_a_finding_go_which_costs_no_round(platform: Platform) -> 
     sha = platform.work(task, files)
     one, two = names_in(secrets_check(platform, task).log)
     with pytest.raises(Invalid):
-        findings.accept_findings(task.id, ["AWS Access Key 0000000000"], by=platform.max)
+        scan_findings.accept_findings(task.id, ["AWS Access Key 0000000000"], by=platform.max)
 
-    findings.accept_findings(task.id, [one], by=platform.max)
+    scan_findings.accept_findings(task.id, [one], by=platform.max)
     assert platform.get(Task, task.id).round == 2
     for _twice in range(2):
-        findings.accept_findings(task.id, [two], by=platform.max)
+        scan_findings.accept_findings(task.id, [two], by=platform.max)
         platform.run_jobs()
         proven = platform.get(Task, task.id)
         assert (proven.state, proven.head_sha, proven.round, proven.refusals) == ("ready_to_test", sha, 1, 0)
@@ -196,7 +197,7 @@ def test_a_new_version_with_a_known_fault_is_refused_by_its_advisory(
     assert "Not read, as of another format: Gemfile.lock." in (check.message or "")
     assert platform.get(Task, task.id).round == 2
 
-    findings.accept_findings(task.id, list(names_in(check.log)), by=platform.max)
+    scan_findings.accept_findings(task.id, list(names_in(check.log)), by=platform.max)
     platform.run_jobs()
     assert platform.get(Task, task.id).head_sha == sha
 

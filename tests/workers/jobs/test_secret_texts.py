@@ -11,7 +11,7 @@ import uuid
 import pytest
 
 from tests.made_secrets import LETTERS, aws_key_id, github_token, made, password, private_key
-from workers.jobs.secret_texts import RANDOM_VALUE, Found, find_secrets
+from workers.proof.scans.secret_texts import RANDOM_VALUE, Found, find_secrets
 
 DIGEST = made("0123456789abcdef", 64)
 LONG = made(LETTERS + "+/", 400)

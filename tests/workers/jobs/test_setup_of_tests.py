@@ -12,8 +12,8 @@ from common.providers.forge import local_forge
 from common.values.repository import Repository
 from tests.workers.jobs.test_which_tests_ran import checks_of
 from tests.workers.platform import Platform
-from workers.jobs import setup_parts
-from workers.jobs.test_setup import SetupFiles
+from workers.proof.sources import setup_parts
+from workers.proof.sources.test_setup import SetupFiles
 
 FILES = {"page.txt": "Shop\n", "Makefile": "check:\n\tgrep -q Shop page.txt\n"}
 BROKEN = {"page.txt": "Market\n"}

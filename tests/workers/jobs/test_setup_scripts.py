@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import pytest
 
-from workers.jobs.setup_scripts import Followed, follow
+from workers.proof.sources.setup_scripts import Followed, follow
 
 SHELL = "#!/usr/bin/env bash\n"
 FILES = {

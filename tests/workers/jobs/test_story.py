@@ -8,11 +8,11 @@ import pytest
 
 from common.models import Deployment, Question, Task
 from common.providers.forge import local_forge
-from common.services.delivery import deployments
-from common.services.runs import runners
+from common.services.agent_api import agent_api
+from common.services.deployment import deployments
 from common.services.tasks import tasks
-from common.states import Outcome
-from common.values.pull_request import PullState
+from common.values.delivery.pull_request import PullState
+from common.values.states import Outcome
 from tests.providers.git_tree import git
 from tests.providers.runtime_supervisor import get
 from tests.workers.platform import Platform
@@ -61,8 +61,8 @@ def test_a_question_is_answered_while_the_agent_waits_elsewhere(platform: Platfo
     task = platform.task(project)
     claimed = platform.claim()
 
-    question, is_new = runners.ask_question(claimed.run.id, "Which colour?", context=None, options=["red", "blue"])
-    same, is_new_again = runners.ask_question(claimed.run.id, "Which colour?", context=None, options=["red", "blue"])
+    question, is_new = agent_api.ask_question(claimed.run.id, "Which colour?", context=None, options=["red", "blue"])
+    same, is_new_again = agent_api.ask_question(claimed.run.id, "Which colour?", context=None, options=["red", "blue"])
     assert (is_new, is_new_again, same.id) == (True, False, question.id)
     assert platform.get(Task, task.id).state == "needs_input"
 

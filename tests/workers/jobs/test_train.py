@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from common.models import CommitVerdict, EventRow, GroupMember, Project, Task, TaskGroup
-from common.services.delivery import task_groups, trains
+from common.services.delivery import merge_train, task_groups
 from common.services.delivery.bisection import CONFIRMING_RUNS, GREEN_RUNS
 from common.services.projects import projects
 from common.services.tasks import tasks
-from common.states import TaskState
 from common.transaction import Transaction, transactional
+from common.values.states import TaskState
 from tests.providers.git_tree import git
 from tests.workers.platform import Platform
 
@@ -151,7 +151,7 @@ def test_a_culprit_is_told_what_was_run_with_it_and_without_it(platform: Platfor
 
 def _shows_every_run(platform: Platform, group: TaskGroup, first: Task, second: Task) -> None:
     """The order, who was taken out and why, and each run with its log, also after the group was rebuilt."""
-    train = trains.read_train(group.id, by=platform.max)
+    train = merge_train.read_train(group.id, by=platform.max)
     assert [(car.task.id, car.member.removed_reason) for car in train.cars] == [
         (first.id, None), (second.id, "tests_failed"),
     ]  # fmt: skip
@@ -163,7 +163,7 @@ def _shows_every_run(platform: Platform, group: TaskGroup, first: Task, second: 
     }  # fmt: skip
     assert (rebuilt.position, rebuilt.passed, rebuilt.commit_sha) == (1, True, group.tested_sha)
     assert rebuilt.attempt == search[0].attempt + 1
-    logs = {test.position: trains.read_test(group.id, test.id, by=platform.max) for test in search}
+    logs = {test.position: merge_train.read_test(group.id, test.id, by=platform.max) for test in search}
     assert (logs[2].log.strip(), logs[1].log.strip(), logs[0].log.strip()) == ("1\n1", "1", "")
     assert (bool(logs[2].reason), logs[1].reason) == (True, None)
     assert train.step is None

@@ -8,7 +8,7 @@ from common.machine.waiting import Deadline
 from common.models import TaskCheck
 from tests.workers.jobs.test_which_tests_ran import checks_of
 from tests.workers.platform import Platform
-from workers.jobs.untested_lines import added_lines
+from workers.proof.untested_lines import added_lines
 
 PAGE = "def title():\n    return 'Shop'\n\n\ndef price():\n    return 1\n"
 MORE = PAGE + "\n\ndef tax(rate):\n    if rate:\n        # Half of it.\n        return rate / 2\n    return 0\n"

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from common.jobs import WATCH_REPOSITORY, Lease
+from common.jobs.catalogue import WATCH_REPOSITORY, Lease
 from common.models import TaskGroup
 from common.providers.forge import forge
 from common.services.projects import projects
-from common.services.tasks import tasks, watching
+from common.services.tasks import forge_changes, tasks
 from common.settings import settings
 from common.transaction import Transaction, transactional
-from common.values.pull_request import PullReview
+from common.values.delivery.pull_request import PullReview
 from tests.doubles.gitea.pulls import add_review, change_pull
 from tests.workers.jobs.shop_on_gitea import PULL, Shop, prove, shop_on_gitea
 from tests.workers.platform import Platform
@@ -124,7 +124,7 @@ def test_what_an_agent_closes_is_opened_again(shop: Shop) -> None:
 def test_what_was_read_before_the_newest_proof_says_nothing_of_it(shop: Shop) -> None:
     change_pull(shop.server.as_person(shop.ada, {"state": "closed"}), shop.repo, str(PULL))
     lease = _begun_watch(shop.project.id)
-    plan = watching.begin_watch(lease)
+    plan = forge_changes.begin_watch(lease)
     assert plan is not None
     heads = {branch: forge().read_head(shop.where, branch) for branch in plan.branches}
     pull = forge().read_pull_request(shop.where, PULL)
@@ -133,7 +133,7 @@ def test_what_was_read_before_the_newest_proof_says_nothing_of_it(shop: Shop) ->
     change_pull(shop.server.as_person(shop.ada, {"state": "open"}), shop.repo, str(PULL))
     prove(shop.task_id, newest)
 
-    watching.record_heads(lease, plan, heads, {PULL: PullReview(pull)})
+    forge_changes.record_heads(lease, plan, heads, {PULL: PullReview(pull)})
 
     assert (shop.task.state, shop.task.head_sha) == ("ready_to_test", newest)
     # It is looked at again by itself.

@@ -8,7 +8,8 @@ import pytest
 
 from common.errors import Invalid
 from common.models import Comment, Task, TaskCheck
-from common.services.tasks import losses, tasks
+from common.services.proof import test_review
+from common.services.tasks import tasks
 from tests.workers.platform import Platform
 
 PYTEST = f"PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {sys.executable} -m pytest -q -p no:cacheprovider"
@@ -179,18 +180,18 @@ def test_a_person_lets_lost_tests_go_which_costs_no_round(platform: Platform) ->
     sha = platform.work(task, {"tests/test_page.py": changed("def test_", "def check_")})
     assert platform.get(Task, task.id).round == 2
     with pytest.raises(Invalid):
-        losses.accept_lost_tests(task.id, ["tests.test_page.Page::test_price"], by=platform.max)
+        test_review.accept_lost_tests(task.id, ["tests.test_page.Page::test_price"], by=platform.max)
 
-    losses.accept_lost_tests(task.id, RED[:1], by=platform.max)
+    test_review.accept_lost_tests(task.id, RED[:1], by=platform.max)
     assert platform.get(Task, task.id).round == 2
     for _twice in range(2):
-        losses.accept_lost_tests(task.id, RED[1:], by=platform.max)
+        test_review.accept_lost_tests(task.id, RED[1:], by=platform.max)
         platform.run_jobs()
 
         proven = platform.get(Task, task.id)
         assert (proven.state, proven.head_sha, proven.round, proven.refusals) == ("ready_to_test", sha, 1, 0)
     assert checks_of(platform, task)["lost_tests"].message == "0 new, none lost, 2 let go by a person."
     assert not platform.all(Comment, Comment.task_id == task.id, Comment.delivered_run_id.is_(None))
-    found = losses.read_tests(task.id, by=platform.max)
+    found = test_review.read_tests(task.id, by=platform.max)
     assert (found.commit_sha, found.problem) == (sha, None)
     assert [(test.name, test.result) for test in found.tests] == [("tests.test_other::test_other", "passed")]

@@ -9,7 +9,7 @@ import pytest
 
 from common.errors import NotFound
 from common.models import EventRow, FlakyTest, Project, Question, Task
-from common.services.tasks import flaky_tests, red_base
+from common.services.proof import flaky_tests, red_base
 from tests.workers.jobs.test_which_tests_ran import checks_of
 from tests.workers.platform import Platform
 

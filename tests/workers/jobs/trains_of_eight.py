@@ -7,8 +7,8 @@ from pathlib import Path
 
 from common.models import GroupMember, Task, TaskGroup
 from common.services.projects import projects
-from common.states import TaskState
 from common.transaction import Transaction, transactional
+from common.values.states import TaskState
 from tests.providers.git_tree import git
 from tests.workers.platform import Platform
 

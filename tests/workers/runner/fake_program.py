@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from common.machine.text import camel_case
-from common.values.claimed_run import ClaimedRun
 from common.values.json_codec import decode
+from common.values.runs.claimed_run import ClaimedRun
 from tests.workers.runner.places import sandboxes
 from tests.workers.runner.runner_platform import Platform, PlatformRun, git
-from workers.runner.attempt import Attempt
-from workers.runner.attempt_settings import AttemptSettings
-from workers.runner.drivers.findings import DriverFinding
+from workers.runner.attempt.attempt import Attempt
+from workers.runner.attempt.attempt_settings import AttemptSettings
 from workers.runner.drivers.offer import DriverOffer
 from workers.runner.drivers.program import (
     Classified,
@@ -35,6 +34,7 @@ from workers.runner.drivers.program import (
     ToolResult,
     Work,
 )
+from workers.runner.platform_client.driver_findings import DriverFinding
 from workers.sandbox.sandboxes import SandboxMode
 
 EVENTS = r"""#!/bin/sh

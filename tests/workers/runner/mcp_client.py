@@ -11,7 +11,7 @@ from mcp import ClientSession, StdioServerParameters, types
 from mcp.client.stdio import stdio_client
 
 from tests.patience import PATIENCE_SECONDS
-from workers.runner.tool_socket import ToolSocket
+from workers.runner.tools.tool_socket import ToolSocket
 
 Result = TypeVar("Result")
 

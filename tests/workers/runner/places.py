@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workers.runner.run_walls import Confinement
+from workers.runner.processes.run_confinement import Confinement
 from workers.sandbox.sandboxes import Sandboxes, SandboxMode
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from workers.runner.changed_files import ChangedFiles
+from workers.runner.transcript.changed_files import ChangedFiles
 
 
 def test_a_file_is_compared_with_the_last_commit_then_with_what_it_held(tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from common.errors import ProviderUnavailable
-from common.values.claimed_run import Clone
+from common.values.runs.claimed_run import Clone
 from tests.workers.broken_git import KILLED, BrokenGit, broken_git
 from tests.workers.runner.places import confinement
 from tests.workers.runner.runner_platform import git, head, make_repository
-from workers.runner.cancellation import Cancellation
-from workers.runner.workspace import UNFINISHED, Workspace
+from workers.runner.processes.cancellation import Cancellation
+from workers.runner.workspace.workspace import UNFINISHED, Workspace
 
 __all__ = ["broken_git"]
 

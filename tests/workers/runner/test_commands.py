@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from workers.runner import sessions
-from workers.runner.cancellation import Cancellation, Cancelled, Why
-from workers.runner.commands import TimedOut, run_command
 from workers.runner.drivers.protocol import SavedSession
+from workers.runner.processes.cancellation import Cancellation, Cancelled, Why
+from workers.runner.processes.commands import TimedOut, run_command
+from workers.runner.programs import sessions
 
 
 def run(command: str, cwd: Path, *, timeout_seconds: float | None = None) -> tuple[int, list[str]]:

@@ -9,8 +9,8 @@ import pytest
 from common.errors import ProviderUnavailable
 from tests.workers.runner.fake_program import FakeDriver, write_program
 from tests.workers.runner.runner_platform import Platform, Start, eventually
-from workers.runner.drivers.findings import DriverFinding
 from workers.runner.drivers.offer import DriverOffer
+from workers.runner.platform_client.driver_findings import DriverFinding
 
 
 class BrokenDriver(FakeDriver):

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from common.values.prompt_markers import REPOSITORY_INSTRUCTIONS, code_marker
-from workers.runner.instructions import code_around, fill, repository_instructions
+from common.values.runs.prompt_markers import REPOSITORY_INSTRUCTIONS, code_marker
+from workers.runner.programs.instructions import code_around, fill, repository_instructions
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 from tests.patience import PATIENCE_SECONDS
-from workers.runner.mcp_shim import INSTRUCTIONS, SIGN_SECONDS, TOOLS
-from workers.runner.tool_socket import Reply, Request, ToolSocket
+from workers.runner.tools.mcp_server import INSTRUCTIONS, SIGN_SECONDS, TOOLS
+from workers.runner.tools.tool_socket import Reply, Request, ToolSocket
 
 from .mcp_client import call, with_client
 

@@ -12,19 +12,19 @@ from pathlib import Path
 
 import pytest
 
-from common.machine.bubblewrap import SandboxFinding
-from common.values.claimed_run import Clone
+from common.machine.programs.bubblewrap import SandboxFinding
 from common.values.egress import Egress, Network
 from common.values.needs import Needs, ServiceKind
+from common.values.runs.claimed_run import Clone
 from tests.workers.needs.clients import MARIADB, POSTGRESQL, REDIS, attacks, mariadb, needs_installed, redis, sql
 from tests.workers.runner.places import sandboxes
 from tests.workers.runner.runner_platform import Platform, Start, ended, steps
 from workers.needs.databases import CONFINED_TEMPLATES, TEMPLATES, root_of
-from workers.runner.cancellation import Cancellation, Cancelled, Why
-from workers.runner.commands import kill_all_below, run_command
-from workers.runner.preparation import Prepared, prepare, remove_databases
-from workers.runner.run_walls import Confinement
-from workers.runner.workspace import Workspace
+from workers.runner.processes.cancellation import Cancellation, Cancelled, Why
+from workers.runner.processes.commands import kill_all_below, run_command
+from workers.runner.processes.run_confinement import Confinement
+from workers.runner.workspace.preparation import Prepared, prepare, remove_databases
+from workers.runner.workspace.workspace import Workspace
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from tests.patience import PATIENCE_SECONDS
 from tests.workers.runner.runner_platform import eventually
-from workers.runner.processes import KEPT_ERROR_BYTES, Line, Process, start
+from workers.runner.processes.processes import KEPT_ERROR_BYTES, Line, Process, start
 
 
 def begin(command: str, cwd: Path, **more: bool) -> Process:

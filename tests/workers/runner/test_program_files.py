@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.workers.runner.drivers.cli_runs import run_program
 from workers.runner.drivers.command import CommandDriver
 from workers.runner.drivers.program import Work
-from workers.runner.program_files import program_files
+from workers.runner.programs.program_files import program_files
 
 
 class Installed:

@@ -12,10 +12,10 @@ import pytest
 
 from tests.workers.runner.fake_program import FakeDriver, attempt, without_place, write_program
 from tests.workers.runner.runner_platform import Platform, PlatformRun, ended, eventually, git, head
-from workers.runner.attempt import Attempt
-from workers.runner.attempt_settings import AttemptSettings
-from workers.runner.cancellation import Why
-from workers.runner.program_turn import Patience
+from workers.runner.attempt.attempt import Attempt
+from workers.runner.attempt.attempt_settings import AttemptSettings
+from workers.runner.processes.cancellation import Why
+from workers.runner.programs.program_turn import Patience
 from workers.sandbox.sandboxes import SandboxMode
 
 

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 
 from common.machine.text import camel_case
-from common.values.claimed_run import ClaimedRun
 from common.values.json_codec import decode
+from common.values.runs.claimed_run import ClaimedRun
 from tests.doubles.cli_dialects import DIALECTS
 from tests.doubles.model_server import ModelServer, Scene
 from tests.doubles.model_wire import Step
 from tests.workers.runner.drivers.cli_runs import APIS, INSTALLED, MODELS, git, repository, usable_program
 from tests.workers.runner.places import sandboxes
 from tests.workers.runner.runner_platform import Platform
-from workers.runner.attempt import Attempt
-from workers.runner.attempt_settings import AttemptSettings
+from workers.runner.attempt.attempt import Attempt
+from workers.runner.attempt.attempt_settings import AttemptSettings
 from workers.runner.drivers.offer import DriverOffer
 from workers.runner.drivers.programs import PROGRAM_DRIVERS
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from common.machine.certificates import bundle, certificate_variables
-from common.values.claimed_run import ClaimedTask, Clone
-from common.values.prompt_markers import Suggestion, suggestion_marker
+from common.values.runs.claimed_run import ClaimedTask, Clone
+from common.values.runs.prompt_markers import Suggestion, suggestion_marker
 from tests.workers.runner.places import confinement
 from tests.workers.runner.runner_platform import make_repository
-from workers.runner.cancellation import Cancellation
 from workers.runner.drivers import driver_named
 from workers.runner.drivers.protocol import DriverOutcome, OutcomeKind, SavedSession, Session
-from workers.runner.instructions import fill
-from workers.runner.workspace import Workspace
+from workers.runner.processes.cancellation import Cancellation
+from workers.runner.programs.instructions import fill
+from workers.runner.workspace.workspace import Workspace
 
 
 @dataclass

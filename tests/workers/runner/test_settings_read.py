@@ -9,8 +9,8 @@ import pytest
 from common.errors import Misconfigured
 from workers.runner.__main__ import _parser, _settings
 from workers.runner.loop import RunnerSettings
+from workers.sandbox.limits import Bounds
 from workers.sandbox.sandboxes import SandboxMode
-from workers.sandbox.walls import Bounds
 
 
 def read(tmp_path: Path) -> RunnerSettings:

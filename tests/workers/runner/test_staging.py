@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from common.errors import CutShort, ProviderRefused
-from common.values.claimed_run import Clone
+from common.values.runs.claimed_run import Clone
 from tests.workers.broken_git import BrokenGit, broken_git
 from tests.workers.runner.places import confinement
 from tests.workers.runner.runner_platform import git, head, make_repository
-from workers.runner.cancellation import Cancellation
-from workers.runner.checkpoints import Checkpoints
-from workers.runner.staging import LeftOutLog
-from workers.runner.workspace import Workspace
+from workers.runner.attempt.checkpoints import Checkpoints
+from workers.runner.processes.cancellation import Cancellation
+from workers.runner.workspace.staging import LeftOutLog
+from workers.runner.workspace.workspace import Workspace
 
 __all__ = ["broken_git"]
 

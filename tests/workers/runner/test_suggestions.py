@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from common.services.runs.suggestions import with_suggestions
-from common.values.claimed_run import FeedbackComment
-from common.values.prompt_markers import Suggestion, suggestion_marker
+from common.services.conversation.suggestions import with_suggestions
+from common.values.runs.claimed_run import FeedbackComment
+from common.values.runs.prompt_markers import Suggestion, suggestion_marker
 from tests.providers.git_tree import git
-from workers.runner.instructions import fill
-from workers.runner.suggestions import patches_of
+from workers.runner.programs.instructions import fill
+from workers.runner.workspace.suggestions import patches_of
 
 LINES = "".join(f"line {number}\n" for number in range(1, 13))
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from tests.patience import PATIENCE_SECONDS
-from workers.runner import tool_socket
-from workers.runner.tool_socket import Reply, Request, ToolSocket
+from workers.runner.tools import tool_socket
+from workers.runner.tools.tool_socket import Reply, Request, ToolSocket
 
 
 class Echo:

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from common.errors import ProviderRefused
-from workers.runner.client import Json, fit
 from workers.runner.drivers.program import End, Event, Note, Plan, SessionStarted, Text, Thinking, ToolCall, ToolResult
-from workers.runner.edit_diffs import diff_of
-from workers.runner.reports import LONGEST_ENTRY, RunLog
-from workers.runner.transcript import Transcript
+from workers.runner.platform_client.client import Json, fit
+from workers.runner.transcript.edit_diffs import diff_of
+from workers.runner.transcript.reports import LONGEST_ENTRY, RunLog
+from workers.runner.transcript.transcript import Transcript
 
 
 class Receiver:

@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.values.claimed_run import Clone
+from common.values.runs.claimed_run import Clone
 from tests.attacks.bombs import tree_bomb
 from tests.workers.broken_git import broken_git
 from tests.workers.runner.places import confinement
 from tests.workers.runner.runner_platform import git, make_repository
-from workers.runner.cancellation import Cancellation
-from workers.runner.commands import run_command
-from workers.runner.workspace import Workspace
+from workers.runner.processes.cancellation import Cancellation
+from workers.runner.processes.commands import run_command
+from workers.runner.workspace.workspace import Workspace
 
 __all__ = ["broken_git"]
 

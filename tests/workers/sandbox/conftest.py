@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from common.machine.bubblewrap import SandboxFinding
+from common.machine.programs.bubblewrap import SandboxFinding
 from tests.patience import PATIENCE_SECONDS
-from workers.sandbox.enclosed import Enclosed, Refusal
+from workers.sandbox.confined_command import Enclosed, Refusal
+from workers.sandbox.limits import Bounds, Walls
 from workers.sandbox.sandboxes import Sandboxes
-from workers.sandbox.walls import Bounds, Walls
 
 SECONDS = PATIENCE_SECONDS
 

@@ -11,7 +11,7 @@ from tests.conftest import leave_out
 from tests.workers.sandbox.conftest import Starter
 from workers.sandbox import confinement
 from workers.sandbox.control_groups import Group, make_group
-from workers.sandbox.walls import Bounds
+from workers.sandbox.limits import Bounds
 
 HOG = """
 import time

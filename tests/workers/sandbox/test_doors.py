@@ -8,7 +8,7 @@ import pytest
 
 from tests.workers.sandbox.conftest import SECONDS, Starter
 from tests.workers.sandbox.places import Place, web_server
-from workers.sandbox.walls import Door, Reach
+from workers.sandbox.limits import Door, Reach
 
 GET = "curl --silent --show-error --max-time 30 --path-as-is --noproxy '*' --write-out '%{http_code} ' \"$@\""
 

@@ -9,9 +9,9 @@ import pytest
 
 from tests.workers.sandbox.conftest import Ended, Starter
 from tests.workers.sandbox.places import Place, web_server
-from workers.sandbox.egress_rules import is_public, own_addresses, rules, split_host
-from workers.sandbox.registries import own_registries
-from workers.sandbox.walls import Door, Reach
+from workers.sandbox.limits import Door, Reach
+from workers.sandbox.network.egress_rules import is_public, own_addresses, rules, split_host
+from workers.sandbox.network.registries import own_registries
 
 FETCH = "curl --silent --show-error --max-time 30 --write-out '%{http_code}' \"$@\""
 

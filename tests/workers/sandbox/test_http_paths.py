@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from workers.sandbox.http_door import is_open
+from workers.sandbox.network.path_filter import is_open
 
 PATHS = ("/gateway/", "/git/")
 

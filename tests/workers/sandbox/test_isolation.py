@@ -13,12 +13,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from common.machine.bubblewrap import SandboxFinding
+from common.machine.programs.bubblewrap import SandboxFinding
 from tests.workers.sandbox.conftest import SECONDS, Starter
 from workers.sandbox import sandboxes
+from workers.sandbox.limits import Walls
 from workers.sandbox.sandboxes import SandboxMissing, SandboxMode
 from workers.sandbox.system_folders import toolchains
-from workers.sandbox.walls import Walls
 
 
 def test_what_reaches_past_namespaces_is_refused(either_starter: Starter) -> None:
@@ -50,7 +50,7 @@ def test_a_sandbox_may_have_a_sandbox_inside(starter: Starter) -> None:
 def test_everything_ends_with_the_starter(confining: SandboxFinding, tmp_path: Path) -> None:
     code = (
         "import subprocess, sys, time; from pathlib import Path; from workers.sandbox.sandboxes import Sandboxes;"
-        "from workers.sandbox.walls import Walls; home = Path(sys.argv[1]);"
+        "from workers.sandbox.limits import Walls; home = Path(sys.argv[1]);"
         "c = ['sh', '-c', 'echo ready; sleep 1000'];"
         "e = Sandboxes(home / 's').enclose(c, cwd=home, environ={}, walls=Walls(home));"
         "p = subprocess.Popen(e.argv, cwd=e.cwd, env=e.environ, pass_fds=e.pass_fds); e.begin(p.pid); time.sleep(1000)"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from common.machine.bubblewrap import SandboxFinding
+from common.machine.programs.bubblewrap import SandboxFinding
 from tests.conftest import leave_out
 from tests.workers.sandbox.conftest import SECONDS
 from tests.workers.sandbox.places import web_server
@@ -26,7 +26,7 @@ import json, os, pathlib, subprocess, sys
 folder, port = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 sys.path[:0] = [str(folder / "sources"), sys.argv[3]]
 from workers.sandbox.sandboxes import Sandboxes
-from workers.sandbox.walls import Bounds, Door, Reach, Walls
+from workers.sandbox.limits import Bounds, Door, Reach, Walls
 
 for name in ("home", "work"):
     (folder / name).mkdir(exist_ok=True)

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from common.machine.bubblewrap import SandboxFinding
+from common.machine.programs.bubblewrap import SandboxFinding
 from tests.conftest import leave_out
 from tests.workers.sandbox.conftest import SECONDS, Starter
 from tests.workers.sandbox.places import web_server
-from workers.sandbox.egress_rules import own_addresses
-from workers.sandbox.outbound import unreachable
-from workers.sandbox.walls import Reach
+from workers.sandbox.limits import Reach
+from workers.sandbox.network.egress_rules import own_addresses
+from workers.sandbox.network.outbound import unreachable
 
 TRY = (
     "import socket, sys\nfor a in sys.argv[1:]:\n"

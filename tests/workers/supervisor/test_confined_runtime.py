@@ -14,12 +14,12 @@ from pathlib import Path
 import psutil
 import pytest
 
-from common.machine.bubblewrap import SandboxFinding
-from common.values.app import App, AppPhase, Space
-from common.values.check import CheckPhase
+from common.machine.programs.bubblewrap import SandboxFinding
+from common.values.delivery.app import App, AppPhase, Space
 from common.values.egress import Egress, Network
 from common.values.needs import Needs
 from common.values.repository import Source
+from common.values.testing.check import CheckPhase
 from tests.providers.runtime_contract import (
     ChecksContract,
     MakeVersion,

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from common.values.coverage import Coverage, FileCoverage
-from workers.supervisor.coverage_files import MOST_LINES, OWN_TOOL, CoverageFiles
-from workers.supervisor.measuring import Measuring
+from common.values.testing.coverage import Coverage, FileCoverage
+from workers.reports.coverage_files import MOST_LINES, OWN_TOOL, CoverageFiles
+from workers.reports.coverage_measuring import Measuring
 
 LINES = '<line number="1" hits="1"/><line number="2" hits="3"/><line number="4" hits="0"/>'
 PAGE = FileCoverage("src/page.py", "1-2", "4")

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.masking import Mask
-from workers.supervisor.logs import WAITED_BYTES, Masked, Tail
+from common.secrets.masking import Mask
+from workers.supervisor.units.logs import WAITED_BYTES, Masked, Tail
 
 SECRET = "canary-wörd-41c"
 OUTPUT = f"begin {SECRET} end\r\n\x1b[31mcanary-\x1b[0mwörd-41c\nlast line {SECRET}".encode()

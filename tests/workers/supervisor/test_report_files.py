@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from common.values.test_report import TestReport
-from workers.supervisor.report_files import Reports
+from common.values.testing.test_report import TestReport
+from workers.reports.report_files import Reports
 
 RECORDED = Path(__file__).parent / "recorded_reports"
 ONE = '<testsuite name="s"><testcase classname="page" name="test_title" time="0.25"/></testsuite>'

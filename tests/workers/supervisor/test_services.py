@@ -12,9 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from common.values.app import App, AppPhase, Space
-from common.values.check import Check, CheckPhase
+from common.values.delivery.app import App, AppPhase, Space
 from common.values.needs import Needs, ServiceKind, ServiceNeed
+from common.values.testing.check import Check, CheckPhase
 from tests.processes import lives, words
 from tests.providers.runtime_contract import check_of, finished, settled, until
 from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, Supervisor, supervised
@@ -169,7 +169,7 @@ def test_databases_of_a_killed_supervisor_are_gone_after_its_restart(supervisor:
     children = psutil.Process(supervisor.process.pid).children()
     psutil.Process(supervisor.process.pid).suspend()
     for child in children:
-        if "workers.supervisor.guard" in words(child):
+        if "workers.supervisor.units.orphan_guard" in words(child):
             os.kill(child.pid, signal.SIGKILL)
     supervisor.kill()
     supervisor.start_again()

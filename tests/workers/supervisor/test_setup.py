@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from common.providers.runtime import ProcessRuntime
-from common.values.app import App, AppPhase, Space
-from common.values.check import CheckEnd, CheckPhase, FileText, Overlay
+from common.values.delivery.app import App, AppPhase, Space
 from common.values.needs import Needs
+from common.values.testing.check import CheckEnd, CheckPhase, FileText, Overlay
 from common.values.variable_set import Variables
 from tests.providers.runtime_contract import check_of, finished, settled
 from tests.providers.runtime_supervisor import Repository, get, supervised

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from workers.supervisor.unit_records import Record, kill_recorded, started_at, write
+from workers.supervisor.units.records import Record, kill_recorded, started_at, write
 
 MARK = "0123456789abcdef-0123456789abcdef"
 

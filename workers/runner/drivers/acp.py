@@ -1,4 +1,4 @@
-"""CLIs that speak the Agent Client Protocol, through our client for it, `workers/runner/acp_client.py`.
+"""CLIs that speak the Agent Client Protocol, through our client for it, `workers/runner/acp/client.py`.
 
 The client prints one event a line, so that this driver is as pure as the others. The command is the user's
 (AIWORKER_AGENT_ACP_COMMAND); drivers for known CLIs build on `acp_command` and `AcpReader`.
@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import TypedDict
 
 import workers
-from workers.runner.drivers.findings import DriverFinding
 from workers.runner.drivers.json_lines import mapping, number, parsed, text
 from workers.runner.drivers.program import (
     Classified,
@@ -33,12 +32,13 @@ from workers.runner.drivers.program import (
 )
 from workers.runner.drivers.refusals import classify_exit
 from workers.runner.drivers.templates import check_template, model_variables, template_of
+from workers.runner.platform_client.driver_findings import DriverFinding
 
 SETTING = "AIWORKER_AGENT_ACP_COMMAND"
 _CHECKOUT = Path(workers.__file__).resolve().parents[1]
 # The path is set from within: the workspace must not bring modules of its own, nor see ours.
 _START = (
-    f"import sys; sys.path.insert(0, {str(_CHECKOUT)!r}); from workers.runner.acp_client import main; sys.exit(main())"
+    f"import sys; sys.path.insert(0, {str(_CHECKOUT)!r}); from workers.runner.acp.client import main; sys.exit(main())"
 )
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from uuid import uuid4
 
 from workers.runner.drivers import question_hook
-from workers.runner.drivers.findings import DriverFinding
 from workers.runner.drivers.json_lines import Json, content_text, mapping, mappings, parsed, text
 from workers.runner.drivers.program import (
     Classified,
@@ -36,6 +35,7 @@ from workers.runner.drivers.program import (
 )
 from workers.runner.drivers.refusals import classify_exit
 from workers.runner.drivers.versions import check_program
+from workers.runner.platform_client.driver_findings import DriverFinding
 
 TOOL_SECONDS = 3600
 TOOLS = (

@@ -10,7 +10,6 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 
-from workers.runner.drivers.findings import DriverFinding
 from workers.runner.drivers.json_lines import Json, content_text, mapping, mappings, number, parsed, text
 from workers.runner.drivers.program import (
     Classified,
@@ -30,6 +29,7 @@ from workers.runner.drivers.program import (
 )
 from workers.runner.drivers.refusals import classify_exit
 from workers.runner.drivers.versions import check_program
+from workers.runner.platform_client.driver_findings import DriverFinding
 
 TOOL_SECONDS = 3600
 _MOST_OPEN_CALLS = 1000

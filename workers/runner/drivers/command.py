@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from workers.runner.drivers.findings import DriverFinding
 from workers.runner.drivers.program import Classified, Command, Ending, Event, Exit, Reader, Text, Work
 from workers.runner.drivers.refusals import classify_exit
 from workers.runner.drivers.templates import check_template, model_variables, template_of
+from workers.runner.platform_client.driver_findings import DriverFinding
 
 SETTING = "AIWORKER_AGENT_COMMAND"
 PROMPT_FILE = "prompt.md"

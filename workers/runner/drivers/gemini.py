@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from workers.runner.drivers.findings import DriverFinding
 from workers.runner.drivers.json_lines import mapping, parsed, text
 from workers.runner.drivers.program import (
     Classified,
@@ -28,6 +27,7 @@ from workers.runner.drivers.program import (
 )
 from workers.runner.drivers.refusals import classify_exit
 from workers.runner.drivers.versions import check_program
+from workers.runner.platform_client.driver_findings import DriverFinding
 
 TOOL_SECONDS = 3600
 PROJECT = "aiworker"

@@ -9,7 +9,7 @@ import sqlite3
 from pathlib import Path
 
 from workers.runner.drivers.json_lines import parsed
-from workers.runner.workspace_files import list_inside, read_inside
+from workers.runner.workspace.files import list_inside, read_inside
 
 LONGEST_SESSION_BYTES = 32 * 2**20
 """A session is read into memory, several times over. A longer one is not continued in another workspace."""

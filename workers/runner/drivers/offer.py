@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from common.errors import ProviderUnavailable
-from workers.runner.client import DriverReport
 from workers.runner.drivers import AUTO, DRIVERS, known_names
-from workers.runner.drivers.findings import DriverFinding
 from workers.runner.drivers.program import ProgramDriver
 from workers.runner.drivers.programs import PROGRAM_DRIVERS
+from workers.runner.platform_client.client import DriverReport
+from workers.runner.platform_client.driver_findings import DriverFinding
 
 logger = logging.getLogger("workers.runner")
 

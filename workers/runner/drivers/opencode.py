@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 
 from workers.runner.drivers.acp import AcpReader, acp_command
-from workers.runner.drivers.findings import DriverFinding
 from workers.runner.drivers.program import Command, ModelAccess, Work
 from workers.runner.drivers.versions import check_program
+from workers.runner.platform_client.driver_findings import DriverFinding
 
 TOOL_SECONDS = 3600
 DEFAULT_MODELS = {"openai": "gpt-5.5", "anthropic": "claude-sonnet-4-5"}

@@ -13,7 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from workers.runner.drivers.findings import DriverFinding
+from workers.runner.platform_client.driver_findings import DriverFinding
 
 # What a program says and does
 

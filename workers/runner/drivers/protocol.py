@@ -13,9 +13,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
-from common.values.claimed_run import ClaimedTask, Feedback
-from workers.runner.cancellation import Cancellation
-from workers.runner.run_walls import Place
+from common.values.runs.claimed_run import ClaimedTask, Feedback
+from workers.runner.processes.cancellation import Cancellation
+from workers.runner.processes.run_confinement import Place
 
 
 @dataclass(frozen=True)

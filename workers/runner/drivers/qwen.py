@@ -11,10 +11,10 @@ from __future__ import annotations
 import json
 
 from workers.runner.drivers.acp import AcpReader, acp_command
-from workers.runner.drivers.findings import DriverFinding
 from workers.runner.drivers.moved_sessions import qwen_chats, qwen_files
 from workers.runner.drivers.program import Command, Work
 from workers.runner.drivers.versions import check_program
+from workers.runner.platform_client.driver_findings import DriverFinding
 
 TOOL_SECONDS = 3600
 DEFAULT_MODEL = "qwen3-coder-plus"

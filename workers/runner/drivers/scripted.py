@@ -18,7 +18,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from common.errors import ProviderRefused
-from workers.runner.commands import run_command
 from workers.runner.drivers.protocol import DriverOutcome, OutcomeKind, Session
 from workers.runner.drivers.steps import (
     Append,
@@ -36,7 +35,8 @@ from workers.runner.drivers.steps import (
     Write,
     steps_for_round,
 )
-from workers.runner.suggestions import patches_of
+from workers.runner.processes.commands import run_command
+from workers.runner.workspace.suggestions import patches_of
 
 _PLACE_FILE = "scripted.json"
 _LAST_LINES = 10

@@ -8,8 +8,8 @@ import shutil
 
 from common.errors import Misconfigured
 from common.settings.environment import Environment
-from workers.runner.drivers.findings import DriverFinding
 from workers.runner.drivers.program import ModelAccess
+from workers.runner.platform_client.driver_findings import DriverFinding
 
 
 def template_of(setting: str) -> tuple[str, ...]:

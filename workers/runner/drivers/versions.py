@@ -7,8 +7,8 @@ from pathlib import Path
 
 from common.errors import Misconfigured
 from common.settings.environment import Environment
-from common.values.drivers import find_driver, known_driver
-from workers.runner.drivers.findings import DriverFinding
+from common.values.runs.drivers import find_driver, known_driver
+from workers.runner.platform_client.driver_findings import DriverFinding
 
 
 def drivers_folder() -> Path | None:

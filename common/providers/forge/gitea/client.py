@@ -17,8 +17,8 @@ import requests
 
 from common.errors import AccessDenied, ProviderRefused, ProviderUnavailable
 from common.machine.waiting import Deadline
-from common.providers.forge.gitea.doubted_answers import Interrupted, ask_with_retries, retries_for
-from common.trust import tls_words, trusting_session
+from common.network.trust import tls_words, trusting_session
+from common.providers.forge.gitea.retried_errors import Interrupted, ask_with_retries, retries_for
 
 TIMEOUT = (3.0, 10.0)
 """Seconds to connect, and between two chunks of a response."""

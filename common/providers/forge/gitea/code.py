@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.names import RECEIPTS_REF, is_platform_branch
 from common.providers.forge import changes, history, merges, notes
 from common.providers.forge.diffs import read_diff
 from common.providers.forge.forge_protocol import Blob, Change, Commits, Diff, Listing, MergeConflict, Merged
 from common.providers.forge.gitea.mirror import Mirror
 from common.providers.forge.gitea.protection import Protection
+from common.values.names import RECEIPTS_REF, is_platform_branch
 
 
 class Code:

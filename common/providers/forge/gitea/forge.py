@@ -16,7 +16,6 @@ from urllib.parse import urlsplit
 import structlog
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.names import is_platform_branch
 from common.providers.forge import git, history
 from common.providers.forge.forge_protocol import (
     Blob,
@@ -37,9 +36,10 @@ from common.providers.forge.gitea.mirror import Mirror
 from common.providers.forge.gitea.protection import Protection
 from common.providers.forge.gitea.pull_requests import Pulls
 from common.providers.forge.gitea.repository_setup import Account, Found
-from common.providers.forge.pulls import STATUS_STATES
-from common.values.commit_status import CommitStatus
-from common.values.pull_request import PullComment, PullPicture, PullRequest
+from common.providers.forge.local.pull_requests import STATUS_STATES
+from common.values.delivery.commit_status import CommitStatus
+from common.values.delivery.pull_request import PullComment, PullPicture, PullRequest
+from common.values.names import is_platform_branch
 from common.values.repository import Credential, Repository, Source
 
 _KEPT_SECONDS = 600.0

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from common.errors import ProviderRefused
-from common.machine.git_environment import basic_authorization
+from common.machine.git.environment import basic_authorization
 from common.providers.forge.forge_protocol import Importable, Offer
 from common.providers.forge.gitea.client import Client, Json, at
 from common.providers.forge.gitea.repository_setup import MOVED, Account, is_of_project

@@ -15,12 +15,12 @@ from pathlib import Path
 import structlog
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.machine.git_environment import basic_authorization
-from common.machine.git_locks import forget_locks, forget_unfinished
+from common.machine.git.environment import basic_authorization
+from common.machine.git.leftover_locks import forget_locks, forget_unfinished
 from common.machine.locks import locked
-from common.names import SHA_PATTERN
 from common.providers.forge import git, history
-from common.providers.forge.gitea.doubted_answers import ask_with_retries
+from common.providers.forge.gitea.retried_errors import ask_with_retries
+from common.values.names import SHA_PATTERN
 
 log = structlog.get_logger()
 

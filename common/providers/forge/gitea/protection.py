@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from urllib.parse import quote
 
-from common.names import RELEASE_PREFIX, STAGING_BRANCH, TAG_PREFIX, is_platform_branch
 from common.providers.forge.gitea.client import Client, Json
 from common.providers.forge.gitea.features import Features
 from common.providers.forge.gitea.repository_setup import Account, Found
+from common.values.names import RELEASE_PREFIX, STAGING_BRANCH, TAG_PREFIX, is_platform_branch
 
 _RELEASES = f"{RELEASE_PREFIX}**"
 _RELEASE_TAGS = f"{TAG_PREFIX}**"

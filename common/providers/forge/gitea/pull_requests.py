@@ -14,7 +14,7 @@ from common.providers.forge.gitea.client import Client, Json, Upload, at
 from common.providers.forge.gitea.features import Features
 from common.providers.forge.gitea.repository_setup import Account, Found
 from common.providers.forge.gitea.run_users import PREFIX
-from common.values.pull_request import PullComment, PullPicture, PullRequest, PullState
+from common.values.delivery.pull_request import PullComment, PullPicture, PullRequest, PullState
 
 _MARK = re.compile(r"<!-- aiworker:([\w./:-]+) -->\s*$")
 _MERGED_KEY = "merged-by:"

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.machine.files import make_anew, remove_tree
-from common.names import OWNER_PATTERN
-from common.providers.forge import repositories as building
 from common.providers.forge.gitea.client import Client, Json, at
 from common.providers.forge.gitea.mirror import Mirror
-from common.providers.forge.records import exclusive
+from common.providers.forge.local import repositories as building
+from common.providers.forge.local.records import exclusive
+from common.values.names import OWNER_PATTERN
 from common.values.repository import Repository
 
 _MARK = re.compile(r"\(AiWorker project ([^\s,()]+)(, being made)?\)$")

@@ -16,14 +16,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from common.errors import AccessDenied, ProviderRefused, ProviderUnavailable
-from common.findings import Finding
-from common.machine.addresses import addresses_of, is_own_address
-from common.names import OWNER_PATTERN
+from common.network.addresses import addresses_of, is_own_address
 from common.providers.forge.gitea.client import Client, at
 from common.providers.forge.gitea.features import OLDEST, Features, parse_version, read_features, read_version
 from common.providers.forge.gitea.mirror import Mirror
 from common.providers.forge.gitea.repository_setup import MOVED
 from common.settings import ForgeSettings
+from common.values.finding import Finding
+from common.values.names import OWNER_PATTERN
 
 PART = "forge"
 TIMEOUT_SECONDS = (2.0, 5.0)

@@ -18,7 +18,7 @@ from common.machine.text import without_controls
 from common.providers.forge.gitea.client import PAGE, Client, Json, at
 from common.providers.forge.gitea.repository_setup import Account, Found
 from common.providers.forge.gitea.run_users import PREFIX
-from common.values.commit_status import CommitStatus, StatusState
+from common.values.delivery.commit_status import CommitStatus, StatusState
 
 MOST_STATUSES = 1000
 MOST_JOB_PAGES = 4

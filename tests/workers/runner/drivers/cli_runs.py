@@ -33,9 +33,9 @@ from workers.runner.drivers.program import (
     Work,
 )
 from workers.runner.drivers.programs import PROGRAM_DRIVERS
-from workers.runner.program_files import program_files
-from workers.runner.run_walls import Confinement, Place
-from workers.sandbox.walls import Walls
+from workers.runner.processes.run_confinement import Confinement, Place
+from workers.runner.programs.program_files import program_files
+from workers.sandbox.limits import Walls
 
 ROOT = Path(__file__).parents[4]
 INSTALLED = ROOT / ".venv" / "drivers"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from common.values.drivers import KNOWN_DRIVERS, known_driver
+from common.values.runs.drivers import KNOWN_DRIVERS, known_driver
 from workers.runner.drivers.program import ModelAccess, ToolServer, Work
 from workers.runner.drivers.programs import PROGRAM_DRIVERS
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from workers.runner import sessions
 from workers.runner.drivers.program import Command, Work
 from workers.runner.drivers.qwen import QwenDriver
-from workers.runner.program_turn import lay_out
+from workers.runner.programs import sessions
+from workers.runner.programs.program_turn import lay_out
 
 
 def _begin(home: Path, workspace: Path) -> Command:

@@ -9,7 +9,7 @@ import pytest
 
 from workers.runner.drivers.program import End, Ending, Exit
 from workers.runner.drivers.refusals import classify_exit, retry_at
-from workers.runner.program_run import is_passing
+from workers.runner.programs.program_run import is_passing
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 

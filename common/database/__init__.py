@@ -1,0 +1,1 @@
+"""The database: engines and connections, transactions, and statements that are compiled once."""

@@ -1,0 +1,1 @@
+"""The durable events: what they are, and the feed that tells every process."""

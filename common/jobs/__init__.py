@@ -1,0 +1,1 @@
+"""The jobs: what kinds there are, the queue in the database, and the messages that wake workers."""

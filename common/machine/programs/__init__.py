@@ -1,0 +1,1 @@
+"""Finds programs on this machine."""

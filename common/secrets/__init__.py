@@ -1,0 +1,1 @@
+"""Secrets and signatures: stored encrypted, kept out of texts, and statements that others can check."""

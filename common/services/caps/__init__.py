@@ -1,0 +1,1 @@
+"""Caps of spending: what they are, what was spent, and what becomes of a task that reaches one."""

@@ -1,0 +1,1 @@
+"""What people and agents tell each other about a task."""

@@ -1,0 +1,1 @@
+"""Versions of a project in its environments: deployed, watched, rolled back, and signed for."""

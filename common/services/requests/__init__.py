@@ -1,0 +1,1 @@
+"""What services share in answering a request: access, pages of lists, and repeated requests."""

@@ -1,0 +1,1 @@
+"""What the operator sees of a process: logs, traces and error reports."""

@@ -1,0 +1,1 @@
+"""Values of repositories, apps and deployments."""

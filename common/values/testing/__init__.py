@@ -1,0 +1,1 @@
+"""Values of checks, tests and their results."""

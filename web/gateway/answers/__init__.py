@@ -1,0 +1,1 @@
+"""Providers' answers: passed on as they arrive, and read for what they used."""

@@ -1,0 +1,1 @@
+"""What the gateway reads, checks and changes of a request."""

@@ -1,0 +1,98 @@
+"""Replies with an ETag: a client that still has the present version gets a 304 without a body, and nothing is read.
+
+The version is read with the caller (common/services/people/project_roles.py), before the rows. So a reply may be newer
+than its ETag, which costs one more request, and is never older, which would be shown too long.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+
+from flask import Response, request
+
+from web import VERSION
+from web.http.auth import again, who
+from web.http.replies import tag_of, unchanged
+from web.http.reply_cache import is_repeatable
+
+MOST_BYTES = 4 * 2**20
+"""Bytes of replies, and of the requests for them, that a process keeps."""
+_OWN_BYTES = 500
+"""About what an entry takes beside them."""
+
+
+_Key = tuple[str, bytes, str]
+
+
+class _Kept:
+    """The replies of this process to the same request, as long as the version is the same. The oldest go first."""
+
+    def __init__(self) -> None:
+        self._replies: OrderedDict[_Key, tuple[str, bytes]] = OrderedDict()
+        self._bytes = 0
+
+    def find(self, key: _Key, tag: str) -> bytes | None:
+        kept = self._replies.get(key)
+        return kept[1] if kept is not None and kept[0] == tag else None
+
+    def put(self, key: _Key, tag: str, content: bytes) -> None:
+        self._drop(key)
+        self._replies[key] = tag, content
+        self._bytes += _size(key, content)
+        while self._bytes > MOST_BYTES:
+            self._drop(next(iter(self._replies)))
+
+    def _drop(self, key: _Key) -> None:
+        kept = self._replies.pop(key, None)
+        if kept is not None:
+            self._bytes -= _size(key, kept[1])
+
+
+def _size(key: _Key, content: bytes) -> int:
+    return _OWN_BYTES + len(content) + sum(map(len, key))
+
+
+_kept = _Kept()
+
+
+def tagged(content: bytes, look: Callable[[], object], seen: object) -> Response:
+    """The content with an ETag that is made from it: a client that has it already gets a 304 without a body.
+
+    For replies that depend on more than one version tells of, such as the time that a run has taken until now. look,
+    seen: as of `is_repeatable`; seen is None if the reply depends on more than `look` returns.
+    """
+    content = _exact(content)
+    tag = tag_of(content)
+    reply = unchanged(tag) or Response(content, headers={"ETag": f'W/"{tag}"'}, content_type="application/json")
+    if seen is not None:
+        is_repeatable(reply.data, look, seen)
+    return reply
+
+
+def _exact(content: bytes) -> bytes:
+    """The same in memory of its own size: orjson leaves it in up to twice as much, and at least in 4 KiB."""
+    return bytes(memoryview(content))
+
+
+def versioned(write: Callable[[], bytes], *, of_user: str = "") -> Response:
+    """The reply to this request, which depends on its path, its query and the version in the caller's standing alone.
+
+    Without a version, its ETag is made from its content. of_user: the id of the user if the reply depends on who asks.
+    The view has checked that it may be seen: a kept reply is sent to everybody who asks for the same.
+    """
+    standing = who().standing
+    if standing is None or (version := standing.version) is None:
+        return Response(write(), content_type="application/json")
+    current = request._get_current_object()  # type: ignore[attr-defined]
+    tag = f"{VERSION}-{version}-{of_user}"
+    reply = unchanged(tag)
+    if reply is None:
+        key = current.path, current.query_string, of_user
+        content = _kept.find(key, tag)
+        if content is None:
+            content = _exact(write())
+            _kept.put(key, tag, content)
+        reply = Response(content, headers={"ETag": f'W/"{tag}"'}, content_type="application/json")
+    is_repeatable(reply.data, *again())
+    return reply

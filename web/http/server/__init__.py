@@ -1,0 +1,1 @@
+"""What is done for every request, beside its view: ids, counts, traces, limits of time."""

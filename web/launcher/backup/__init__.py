@@ -1,0 +1,1 @@
+"""Backups: made while the platform runs, restored into an empty place."""

@@ -1,0 +1,1 @@
+"""The web page: its files, bundled for browsers, and the documents of docs/."""

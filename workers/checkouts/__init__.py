@@ -1,0 +1,1 @@
+"""Checkouts of commits, on this machine and in pods."""

@@ -1,0 +1,1 @@
+"""How workers run jobs: leases, limits of time, and the periodic tasks."""

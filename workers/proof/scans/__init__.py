@@ -1,0 +1,1 @@
+"""Scans of what a commit adds: secrets, and dependencies with known faults."""

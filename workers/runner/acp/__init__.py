@@ -1,0 +1,1 @@
+"""Our client of the Agent Client Protocol."""

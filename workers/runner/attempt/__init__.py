@@ -1,0 +1,1 @@
+"""One run from claim to report: what is done in which order, and what the platform is told."""

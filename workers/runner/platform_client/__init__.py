@@ -1,0 +1,1 @@
+"""The platform as a runner sees it: its client, and what it tells of itself."""

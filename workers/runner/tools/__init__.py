@@ -1,0 +1,1 @@
+"""The platform's tools for a run's agent."""

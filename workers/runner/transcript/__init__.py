@@ -1,0 +1,1 @@
+"""The transcript of a run, as the runner writes it."""

@@ -1,0 +1,1 @@
+"""Screenshots of pages that nobody trusts."""

@@ -1,0 +1,1 @@
+"""Connections to apps: ports, access, health, and static files."""

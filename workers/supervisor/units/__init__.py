@@ -1,0 +1,1 @@
+"""The programs that the supervisor runs: started, bounded, logged and ended."""
