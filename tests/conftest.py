@@ -38,7 +38,7 @@ QUICK_ON_BOTH_DATABASES = (
     "tests/common/",
     "tests/web/api/test_long_lists.py",
     "tests/web/test_query_plans.py",
-    "tests/workers/test_leases.py",
+    "tests/workers/execution/test_leases.py",
 )
 """How the ids of tests begin that are about the database: they run on MariaDB in `make test`, too."""
 

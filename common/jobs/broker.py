@@ -61,8 +61,8 @@ def _place(rung: tuple[str, str]) -> tuple[str, bool]:
 def message(kind: str, queue: str, job_id: str, *, before_commit: bool = False) -> str:
     """What Celery's `apply_async` would put on the queue, byte for byte but for its ids, in a small part of the time.
 
-    It relies on Celery's message protocol 2, and on how kombu lays a message down in Redis: tests/common/test_broker.py
-    compares the two.
+    It relies on Celery's message protocol 2, and on how kombu lays a message down in Redis:
+    tests/common/jobs/test_broker.py compares the two.
     """
     arguments = f'["{job_id}", true]' if before_commit else f'["{job_id}"]'
     body = f'[{arguments}, {{}}, {{"callbacks": null, "errbacks": null, "chain": null, "chord": null}}]'

@@ -24,7 +24,7 @@ def checks_words() -> set[str]:
     found: set[str] = {*CHECKS, *words(StatusCode), NO_REVIEW, OVERRULED, CHANGES_REQUESTED}
     found |= {BASE_IS_RED, NO_DEFAULT_BRANCH, UNTESTED}
     found |= {"conflict", "dependency", "flaky", "quarantined", "removed", "takes_back", "tests_failed"}
-    for path in [*ROOT.glob("workers/jobs/*.py"), *ROOT.glob("common/services/**/*.py")]:
+    for path in [*ROOT.glob("workers/**/*.py"), *ROOT.glob("common/services/**/*.py")]:
         for call in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(call, ast.Call) and ast.unparse(call.func) in {"CheckResult", "_failed", "_passed", "Words"}:
                 given = [*call.args, *(one.value for one in call.keywords)]

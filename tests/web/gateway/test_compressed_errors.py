@@ -6,8 +6,8 @@ import gzip
 
 import pytest
 
-from tests.web.gateway.answers import FORMATS
 from tests.web.gateway.conftest import KEY, RunningAgent
+from tests.web.gateway.provider_answers import FORMATS
 from tests.web.gateway.upstream import Script
 from web.gateway.answers.known_limits import book
 

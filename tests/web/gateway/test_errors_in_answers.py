@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.web.gateway.answers import FORMATS
 from tests.web.gateway.conftest import KEY, RunningAgent
+from tests.web.gateway.provider_answers import FORMATS
 from tests.web.gateway.upstream import Script, events
 
 SSE = "text/event-stream"

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from common.models.run import Run
-from tests.web.gateway.answers import FORMATS
 from tests.web.gateway.conftest import RunningAgent
+from tests.web.gateway.provider_answers import FORMATS
 from tests.web.gateway.test_fallbacks import run_of, says, with_fallback
 from tests.web.gateway.upstream import Script, Upstream
 from tests.web.world import put

@@ -13,8 +13,8 @@ from werkzeug.test import TestResponse
 from common.models.run import Run
 from common.services.spend.provider_limits import mark_limited
 from common.settings import settings
-from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import RunningAgent
+from tests.web.gateway.provider_answers import FORMATS, Format
 from tests.web.gateway.upstream import Script, Upstream
 from tests.web.made import a_live_run, end
 from tests.web.world import get, put

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tests.web.gateway.answers import FORMATS
 from tests.web.gateway.conftest import RunningAgent
+from tests.web.gateway.provider_answers import FORMATS
 from tests.web.gateway.upstream import Script
 
 SONNET = FORMATS["anthropic"]

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.web.gateway.answers import FORMATS
 from tests.web.gateway.conftest import RunningAgent
+from tests.web.gateway.provider_answers import FORMATS
 from web.gateway.model_apis import error_message
 
 

@@ -10,8 +10,8 @@ from common.services.agent_api.agent_api import save_usage
 from common.values.runs.model_provider import TokenCount
 from common.values.states import Role
 from tests import builders
-from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import KEY, RunningAgent
+from tests.web.gateway.provider_answers import FORMATS, Format
 from tests.web.gateway.upstream import Script
 
 SSE = "text/event-stream; charset=utf-8"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from common.models.spend import ModelCall
-from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import RunningAgent
+from tests.web.gateway.provider_answers import FORMATS, Format
 from tests.web.gateway.upstream import Script, events
 
 SSE = "text/event-stream"

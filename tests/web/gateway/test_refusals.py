@@ -11,8 +11,8 @@ import pytest
 from common.secrets.sealing import digest
 from common.services.spend.model_tokens import new_model_token
 from tests.ports import refusing_port
-from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import KEY, LateBody, RunningAgent
+from tests.web.gateway.provider_answers import FORMATS, Format
 from tests.web.gateway.upstream import Script
 from tests.web.made import end
 from web.gateway import token_cache

@@ -8,9 +8,9 @@ from common.jobs.catalogue import MEASURE_COVERAGE
 from common.models import Job, Project, Task, TaskCheck
 from common.providers.runtime import runtime
 from common.services.project_settings.places import place_of
-from tests.workers.jobs.test_untested_lines import said
 from tests.workers.jobs.test_which_tests_ran import PYTEST, checks_of
 from tests.workers.platform import Platform
+from tests.workers.proof.test_untested_lines import said
 
 PAGE = "def title():\n    return 'Shop'\n"
 MORE = PAGE + "\n\ndef tax(rate):\n    if rate:\n        return rate / 2\n    return 0\n"

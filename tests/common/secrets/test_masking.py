@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from common.secrets.masking import IN_KEY, KNOWN_FORMATS, MARGIN, MASK, Mask, is_same_when_masked
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SECRET = "p$ss wörd/+&=canary-41c"
 JWT = "eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.dozjgNryP4J3jVmNHl0w5N_XgL0n3I9PlFUP0THsR8U"
 KEYS = [

@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import KEY, RunningAgent
+from tests.web.gateway.provider_answers import FORMATS, Format
 from tests.web.gateway.test_fallbacks import answers, run_of, says
 from tests.web.gateway.upstream import Script, Upstream, events
 from web.gateway.answers.known_limits import book

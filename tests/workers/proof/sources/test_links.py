@@ -9,9 +9,9 @@ import pytest
 from common.settings import settings
 from tests.providers.git_tree import git
 from tests.providers.test_advisories import advisory, write
-from tests.workers.jobs.test_scans import leaks, places_in, secrets_check
 from tests.workers.jobs.test_which_tests_ran import BROKEN, FILES, HOLLOW_PAGE, PYTEST, RED, checks_of, lost_names
 from tests.workers.platform import Platform
+from tests.workers.proof.scans.test_checks import leaks, places_in, secrets_check
 
 pytestmark = pytest.mark.slow
 

@@ -13,10 +13,9 @@ from mcp import ClientSession, StdioServerParameters
 from mcp.client.stdio import stdio_client
 
 from tests.patience import PATIENCE_SECONDS
+from tests.workers.runner.mcp_client import call, with_client
 from workers.runner.tools.mcp_server import INSTRUCTIONS, SIGN_SECONDS, TOOLS
 from workers.runner.tools.tool_socket import Reply, Request, ToolSocket
-
-from .mcp_client import call, with_client
 
 
 class DeskOfTest:

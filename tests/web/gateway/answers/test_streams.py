@@ -21,8 +21,8 @@ from common.models.spend import ModelCall
 from tests.e2e.instance import wait_until
 from tests.patience import PATIENCE_SECONDS
 from tests.servers import ROOT
-from tests.web.gateway.answers import FORMATS, Format
 from tests.web.gateway.conftest import RunningAgent
+from tests.web.gateway.provider_answers import FORMATS, Format
 from tests.web.gateway.upstream import Script
 from tests.web.world import all_of
 

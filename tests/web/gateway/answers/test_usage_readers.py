@@ -7,7 +7,7 @@ import json
 import pytest
 
 from common.values.runs.model_provider import TokenCount
-from tests.web.gateway.answers import FORMATS
+from tests.web.gateway.provider_answers import FORMATS
 from web.gateway.answers.usage_readers import BlindReader, DocumentReader, EventReader, fitting_reader, reader_for
 
 SSE = "text/event-stream"
