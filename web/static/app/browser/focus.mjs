@@ -18,7 +18,7 @@ const ROWS = "li,tr,.card-slot";
 const isShown = (element) => element.isConnected && element.checkVisibility();
 
 // What had the focus last: on the page, and in each dialog.
-const places = new WeakMap();
+const lastFocused = new WeakMap();
 const layer = (element) => element.closest("dialog") ?? document.body;
 const top = () => [...document.querySelectorAll("dialog[open]")].at(-1) ?? document.body;
 
@@ -45,7 +45,7 @@ function nextTo({ around, row, beside }) {
 }
 
 // A row or a heading has the focus for as long as it keeps it, and is read out as a whole.
-function land(element) {
+function focusElement(element) {
   const inner = element.matches(".card-slot") ? element.querySelector(".card") : element;
   if (inner.tabIndex < 0) {
     inner.setAttribute("tabindex", "-1");
@@ -56,13 +56,13 @@ function land(element) {
   if (element.matches(ROWS)) inner.scrollIntoView({ block: "nearest" });
 }
 
-function mend() {
-  const place = places.get(top());
+function restoreFocus() {
+  const place = lastFocused.get(top());
   if (!place || place.element.isConnected || document.activeElement !== document.body) return;
   const found = nextTo(place);
   if (!found) return;
-  places.delete(top());
-  land(found);
+  lastFocused.delete(top());
+  focusElement(found);
 }
 
 // Keeps the focus on the page when the button that was pressed, or the row that it was in, goes away.
@@ -75,13 +75,13 @@ export function restoreLostFocus() {
     requestAnimationFrame(() =>
       setTimeout(() => {
         waits = false;
-        mend();
+        restoreFocus();
       }),
     );
   };
-  addEventListener("focusin", ({ target }) => places.set(layer(target), placeOf(target)));
+  addEventListener("focusin", ({ target }) => lastFocused.set(layer(target), placeOf(target)));
   // Who points or scrolls elsewhere leaves it on purpose.
   for (const name of ["pointerdown", "wheel"])
-    addEventListener(name, () => places.delete(top()), { capture: true, passive: true });
+    addEventListener(name, () => lastFocused.delete(top()), { capture: true, passive: true });
   new MutationObserver(soon).observe(document.getElementById("app"), { childList: true, subtree: true });
 }

@@ -15,7 +15,7 @@ class ApiError extends Error {
   }
 }
 
-function sentence(status, body, headers) {
+function errorMessage(status, body, headers) {
   const details = body?.details;
   const again = headers.get("Retry-After");
   if (status === 400 && details?.field) {
@@ -63,7 +63,7 @@ async function send(method, path, { body, raw, asBlob, query, key, token, keepal
   } catch {
     throw new ApiError(0, t("The server can't be reached. Check that it is running and try again."));
   }
-  if (reply.ok) for (const one of unsure.values()) one.heardAt ??= Date.now();
+  if (reply.ok) for (const one of unsureActions.values()) one.heardAt ??= Date.now();
   if (reply.ok && asBlob) return reply.blob();
   const text = await reply.text();
   let json = null;
@@ -76,7 +76,7 @@ async function send(method, path, { body, raw, asBlob, query, key, token, keepal
   if (reply.status === 403) refusedCalls.value += 1;
   const again = reply.headers.get("Retry-After");
   if (json) await loadServerTexts();
-  const message = sentence(reply.status, json, reply.headers);
+  const message = errorMessage(reply.status, json, reply.headers);
   throw new ApiError(reply.status, message, json?.details?.field ?? null, again === null ? null : Number(again));
 }
 
@@ -87,16 +87,16 @@ export function retryLater({ status, retryAfter }, act) {
 
 // Refreshing rotates the token, so two tabs must not do it at once: the second would show a used one.
 // Where there are no locks, what takes their place is loaded at once: a server that was renewed has other files.
-const noTurns = { oneTabAtATime: (act) => act() };
-const turns = navigator.locks ? null : import("./tab-lock.mjs").catch(() => noTurns);
-const alone = (act) =>
-  navigator.locks?.request("aiworker-refresh", act) ?? turns.then(({ oneTabAtATime }) => oneTabAtATime(act));
+const noTabLock = { oneTabAtATime: (act) => act() };
+const tabLock = navigator.locks ? null : import("./tab-lock.mjs").catch(() => noTabLock);
+const oneTabOnly = (act) =>
+  navigator.locks?.request("aiworker-refresh", act) ?? tabLock.then(({ oneTabAtATime }) => oneTabAtATime(act));
 let refreshing = null;
 const sessionEnded = () => new ApiError(401, t("Your session has ended. Please sign in again."));
 
 // Replaces the access token `stale`. Throws ApiError 401, signed out, when the session is over.
 export function refresh(stale) {
-  refreshing ??= alone(async () => {
+  refreshing ??= oneTabOnly(async () => {
     const kept = rereadTokens();
     if (!kept) throw sessionEnded();
     if (kept.accessToken !== stale) return;
@@ -122,7 +122,7 @@ export async function replaceLogin(path, body) {
   const held = currentTokens();
   if (!held) throw sessionEnded();
   if (held.expiresAt < Date.now() + 10_000) await refresh(held.accessToken);
-  const replaced = alone(async () =>
+  const replaced = oneTabOnly(async () =>
     storeTokens(await send("POST", path, { body, token: rereadTokens()?.accessToken })),
   );
   refreshing = replaced
@@ -158,12 +158,12 @@ const LONGEST_WAIT_SECONDS = 10;
 // What may have taken effect though no answer said so, as act → {key, heardAt}: sent again by hand it is still the same
 // act. A quarter of an hour after the server answers again people have seen what became of it, and it is a new one.
 // heardAt: when the server first answered after that, null: not yet.
-const unsure = new Map();
-const SAME_ACT_MS = 15 * 60_000;
+const unsureActions = new Map();
+const SAME_ACTION_MS = 15 * 60_000;
 
 function keyOf(act) {
-  const { key, heardAt } = unsure.get(act) ?? {};
-  return key && (heardAt === null || Date.now() < heardAt + SAME_ACT_MS) ? key : newKey();
+  const { key, heardAt } = unsureActions.get(act) ?? {};
+  return key && (heardAt === null || Date.now() < heardAt + SAME_ACTION_MS) ? key : newKey();
 }
 
 // The server's own word that it can't tell yet what became of the first request with this key.
@@ -175,7 +175,7 @@ const isUnsure = (error) =>
   error.status === 0 || error.status >= 500 || [401, 429].includes(error.status) || isUnderWay(error);
 
 // What is sent again by itself, as another answer is likely.
-const isPassing = (error) => error.status === 0 || error.status === 503 || isUnderWay(error);
+const isTemporary = (error) => error.status === 0 || error.status === 503 || isUnderWay(error);
 
 async function post(path, body = {}, { keepalive } = {}) {
   if (KEYLESS.test(path)) return call("POST", path, { body });
@@ -184,12 +184,12 @@ async function post(path, body = {}, { keepalive } = {}) {
   for (let left = TRIES - 1; ; left -= 1) {
     try {
       const reply = await call("POST", path, { body, key, keepalive });
-      unsure.delete(act);
+      unsureActions.delete(act);
       return reply;
     } catch (error) {
-      if (isUnsure(error)) unsure.set(act, { key, heardAt: null });
-      else unsure.delete(act);
-      if (!left || !isPassing(error)) throw error;
+      if (isUnsure(error)) unsureActions.set(act, { key, heardAt: null });
+      else unsureActions.delete(act);
+      if (!left || !isTemporary(error)) throw error;
       const seconds = Math.min(error.retryAfter ?? 0.8, LONGEST_WAIT_SECONDS);
       await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
     }

@@ -53,7 +53,7 @@ export const useProjectFeed = (projectId) =>
 export const useTaskLogs = (taskId) => useEffect(() => (taskId ? followTask(taskId) : undefined), [taskId]);
 
 // What was asked for waits this long for the answer to what was asked for before: a link that froze gives none.
-const PATIENCE_MS = 10_000;
+const LONGEST_WAIT_MS = 10_000;
 
 // Runs `act` (async, throws nothing) once those are over that were asked for before. One that waits already is not run
 // twice: events may come faster than answers, and each answer is shown. It is given `isNews`, for when it has its
@@ -70,7 +70,7 @@ export function inOrder() {
   };
   return (act) => {
     if (!waiting.has(act)) {
-      const patience = new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
+      const patience = new Promise((resolve) => setTimeout(resolve, LONGEST_WAIT_MS));
       last = Promise.race([last, patience]).then(() => begin(act));
       waiting.set(act, last);
     }

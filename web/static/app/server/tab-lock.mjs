@@ -3,28 +3,28 @@ import { readJson } from "../browser/storage.mjs";
 
 const KEY = "aiworker.turn";
 // Within this time, what one tab keeps is seen by all.
-const SEEN_MS = 250;
+const VISIBLE_TO_ALL_MS = 250;
 // From then on others may take the turn: it was asked for, or held, by a tab that has been closed.
-const ASKED_MS = 2000;
-const HELD_MS = 30_000;
+const REQUEST_MS = 2000;
+const HOLD_MS = 30_000;
 
-const me = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16)).join("");
+const thisTab = Array.from(crypto.getRandomValues(new Uint8Array(8)), (byte) => byte.toString(16)).join("");
 
-const kept = () => readJson(localStorage, KEY);
-const take = (ms) => localStorage.setItem(KEY, JSON.stringify({ by: me, until: Date.now() + ms }));
+const currentHolder = () => readJson(localStorage, KEY);
+const takeLock = (ms) => localStorage.setItem(KEY, JSON.stringify({ by: thisTab, until: Date.now() + ms }));
 
 // Does what `act` promises while no other tab does what it asked for here. Of tabs that ask at the same moment, the one
 // has the turn that was written last.
 export async function oneTabAtATime(act) {
   do {
-    if (!(kept()?.until > Date.now())) take(ASKED_MS);
-    await new Promise((resolve) => setTimeout(resolve, SEEN_MS));
+    if (!(currentHolder()?.until > Date.now())) takeLock(REQUEST_MS);
+    await new Promise((resolve) => setTimeout(resolve, VISIBLE_TO_ALL_MS));
     // Also if its time is over: a hidden tab may sleep for a minute.
-  } while (kept()?.by !== me);
-  take(HELD_MS);
+  } while (currentHolder()?.by !== thisTab);
+  takeLock(HOLD_MS);
   try {
     return await act();
   } finally {
-    if (kept()?.by === me) localStorage.removeItem(KEY);
+    if (currentHolder()?.by === thisTab) localStorage.removeItem(KEY);
   }
 }

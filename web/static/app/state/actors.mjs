@@ -6,7 +6,7 @@ import { mark, t } from "../words/language.mjs";
 import { shortId } from "../words/words.mjs";
 
 const names = signal(new Map());
-const looked = new Set(); // ids for which the agents were read
+const lookedUpIds = new Set(); // ids for which the agents were read
 let isReading = false;
 
 async function read() {
@@ -16,7 +16,7 @@ async function read() {
     names.value = new Map(agents.map(({ id, podName }) => [id, podName]));
   } catch {
     // The ids are shown; who shows one the next time asks again.
-    looked.clear();
+    lookedUpIds.clear();
   } finally {
     isReading = false;
   }
@@ -27,8 +27,8 @@ export const isAgent = (actor) => /^agent-[0-9a-f]{12}$/.test(actor);
 // The agent's name, or its id: until the agents are read, and for one that was removed.
 export function agentName(id) {
   const name = names.value.get(id);
-  if (name || looked.has(id)) return name || id;
-  looked.add(id);
+  if (name || lookedUpIds.has(id)) return name || id;
+  lookedUpIds.add(id);
   if (!isReading) read();
   return id;
 }
@@ -46,6 +46,6 @@ export function actorName(actor) {
 }
 
 onSignedOut(() => {
-  looked.clear();
+  lookedUpIds.clear();
   names.value = new Map();
 });

@@ -39,15 +39,15 @@ function remaining(columns, all) {
 const RECOUNT_MS = 1000;
 
 // filter: what GET /board and GET /tasks take alike, such as {q, label}; {} for all.
-let shown = { projectId: null, filter: {} };
-const isFiltered = () => Object.values(shown.filter).some(Boolean);
+let board = { projectId: null, filter: {} };
+const isFiltered = () => Object.values(board.filter).some(Boolean);
 const isShown = (projectId, filter) =>
-  projectId === shown.projectId && JSON.stringify(filter) === JSON.stringify(shown.filter);
-let asked = 0;
+  projectId === board.projectId && JSON.stringify(filter) === JSON.stringify(board.filter);
+let loadNumber = 0;
 let loading = false;
 // Called when no pages of the board are on their way any more.
-const awaiting = [];
-let dirty = new Set();
+const afterLoading = [];
+let changedIds = new Set();
 let timer = 0;
 let recounting = 0;
 let countedAt = -RECOUNT_MS;
@@ -72,10 +72,10 @@ const byTask = (some) => new Map(some.map(({ taskId, ...card }) => [taskId, card
 // Reads the first page of each state. Read again, the columns keep their length as far as one page may reach.
 // Repeating it is safe: the last call wins.
 export async function loadBoard(projectId, filter) {
-  const mine = ++asked;
+  const mine = ++loadNumber;
   if (!isShown(projectId, filter)) tasks.value = null;
-  shown = { projectId, filter };
-  dirty = new Set();
+  board = { projectId, filter };
+  changedIds = new Set();
   // What was heard before is in what is read now. It may have been of another project.
   clearTimeout(timer);
   timer = 0;
@@ -86,7 +86,7 @@ export async function loadBoard(projectId, filter) {
     const limit = Math.min(MOST, longest);
     const { columns, cards: said } = await api.get("/board", { projectId, ...filter, limit });
     await pointerUp();
-    if (mine !== asked) return;
+    if (mine !== loadNumber) return;
     const unread = columns.filter(({ nextCursor }) => nextCursor);
     batch(() => {
       const all = new Map(columns.flatMap((column) => column.tasks).map((task) => [task.id, task]));
@@ -97,16 +97,16 @@ export async function loadBoard(projectId, filter) {
       tasksError.value = null;
     });
   } catch (error) {
-    if (mine !== asked) return;
+    if (mine !== loadNumber) return;
     // Told once, not with every try.
     if (tasks.value && !tasksError.value) toastError(error);
     tasksError.value = error;
-    retryLater(error, () => mine === asked && loadBoard(projectId, filter));
+    retryLater(error, () => mine === loadNumber && loadBoard(projectId, filter));
   } finally {
-    if (mine === asked) {
+    if (mine === loadNumber) {
       loading = false;
-      for (const go of awaiting.splice(0)) go();
-      if (dirty.size && tasks.value) readDirty(() => loadBoard(projectId, filter));
+      for (const go of afterLoading.splice(0)) go();
+      if (changedIds.size && tasks.value) readDirty(() => loadBoard(projectId, filter));
     }
   }
 }
@@ -114,18 +114,18 @@ export async function loadBoard(projectId, filter) {
 // Reads again how many tasks the columns have and what the cards say, such as what agents do now: nothing is heard of
 // that.
 export async function loadCards() {
-  const mine = asked;
-  const { projectId, filter } = shown;
+  const mine = loadNumber;
+  const { projectId, filter } = board;
   if (loading || !tasks.value) return;
   const read = ++reads;
   const before = changes;
   const { columns, cards: said } = await api.get("/board", { projectId, ...filter, limit: PAGE });
   await pointerUp();
-  if (mine !== asked) return;
+  if (mine !== loadNumber) return;
   const fresh = said.filter(({ taskId }) => !isOvertaken(taskId, read));
   cardDetails.value = new Map([...cardDetails.value, ...byTask(fresh)]);
   // What was counted may be older than what is here by now.
-  if (before !== changes || dirty.size) return recountSoon();
+  if (before !== changes || changedIds.size) return recountSoon();
   unloadedCounts.value = remaining(
     columns.filter(({ state }) => cursors.value[state]),
     tasks.value,
@@ -171,15 +171,15 @@ function cardOf(task, before) {
 
 // Reads one more page of the state; if the whole board is read meanwhile, which would replace it, once that is here.
 export async function loadMore(state) {
-  const { projectId, filter } = shown;
+  const { projectId, filter } = board;
   let mine, reply;
   do {
-    if (loading) await new Promise((resolve) => awaiting.push(resolve));
+    if (loading) await new Promise((resolve) => afterLoading.push(resolve));
     const cursor = cursors.value[state];
     if (!isShown(projectId, filter) || !cursor) return;
-    mine = asked;
+    mine = loadNumber;
     reply = await api.get("/tasks", { projectId, state, ...filter, limit: PAGE, cursor });
-  } while (mine !== asked);
+  } while (mine !== loadNumber);
   const before = tasks.value.size;
   put(reply.tasks);
   const { [state]: more, ...others } = unloadedCounts.value;
@@ -192,9 +192,9 @@ export async function loadMore(state) {
 // Takes a task as a reply gave it. With a search or a filter only one that is here: what else they let through is the
 // server's to say.
 export function storeTask(task) {
-  if (task.projectId !== shown.projectId) return;
+  if (task.projectId !== board.projectId) return;
   // The pages on their way may be older than this: it is read again when they are here, or they would undo it.
-  if (loading) dirty.add(task.id);
+  if (loading) changedIds.add(task.id);
   if (!tasks.value) return;
   if (!isFiltered() || tasks.value.has(task.id)) keep([task]);
 }
@@ -203,13 +203,13 @@ export function storeTask(task) {
 // the whole board.
 export function applyTaskEvent(message, again) {
   const id = message.data?.taskId;
-  if (!id || message.projectId !== shown.projectId) return;
+  if (!id || message.projectId !== board.projectId) return;
   // The pages on their way may be older than this: it is read when they are here, or they would undo it.
-  if (loading) return void dirty.add(id);
+  if (loading) return void changedIds.add(id);
   if (!tasks.value) return;
   const known = tasks.value.get(id);
   if (message.event === "task:status_changed" && known && !isPointerDown()) put([{ id, state: message.data.newState }]);
-  dirty.add(id);
+  changedIds.add(id);
   timer ||= setTimeout(() => {
     timer = 0;
     readDirty(again);
@@ -219,11 +219,11 @@ export function applyTaskEvent(message, again) {
 // isRepeat: whether what could not be read was told already.
 async function readDirty(again, isRepeat) {
   if (loading) return;
-  const ids = [...dirty];
-  dirty = new Set();
+  const ids = [...changedIds];
+  changedIds = new Set();
   // What a search or a filter lets through is the server's to say.
   if (ids.length > 12 || isFiltered()) return again();
-  const mine = asked;
+  const mine = loadNumber;
   const read = ++reads;
   const missed = [];
   let fault = null;
@@ -235,12 +235,12 @@ async function readDirty(again, isRepeat) {
     });
   const replies = await Promise.all(ids.map(readOne));
   await pointerUp();
-  if (mine !== asked) return;
+  if (mine !== loadNumber) return;
   if (fault) {
     if (!isRepeat) toastError(fault);
     retryLater(fault, () => {
-      if (mine !== asked) return;
-      for (const id of missed) dirty.add(id);
+      if (mine !== loadNumber) return;
+      for (const id of missed) changedIds.add(id);
       readDirty(again, true);
     });
   }

@@ -9,11 +9,11 @@ import { mark, t } from "../words/language.mjs";
 import { loadServerTexts, questionText, serverText } from "../words/server-texts.mjs";
 import { shortened } from "../words/words.mjs";
 
-const WANTED = "aiworker.notifications";
+const NOTIFICATIONS_KEY = "aiworker.notifications";
 // Projects that this page does not follow are looked after this often; a project's own events are heard at once.
-const AGAIN_MS = 30_000;
+const RELOAD_MS = 30_000;
 // However many events there are, this often at most.
-const SOON_MS = 1000;
+const LOAD_DELAY_MS = 1000;
 const MOST_TEXT = 120;
 const CHANGES = [
   "task:created",
@@ -42,7 +42,7 @@ export const KINDS = {
   parked: mark("At a cap of spending"),
   files: mark("Waiting for their files"),
 };
-const ASKED = {
+const NOTIFICATION_TITLES = {
   failing: mark("A live version fails"),
   question: mark("A question"),
   release: mark("A release waits"),
@@ -71,48 +71,48 @@ export const itemLink = ({ projectId, taskId, taskGroupId, deploymentId }) => {
 };
 
 // How often somebody has signed out.
-let visits = 0;
+let signOuts = 0;
 let timer = 0;
 const turn = inOrder();
 
 async function readItems(isNews) {
   if (!user.value) return;
-  const mine = visits;
+  const mine = signOuts;
   try {
     const fresh = await api.get("/inbox");
-    if (mine !== visits || !isNews()) return;
+    if (mine !== signOuts || !isNews()) return;
     const known = inbox.value && new Set(inbox.value.items.map(itemKey));
     inbox.value = fresh;
     inboxError.value = null;
     if (known) for (const item of fresh.items) if (!known.has(itemKey(item))) notify(item);
   } catch (error) {
-    if (mine !== visits || !isNews()) return;
+    if (mine !== signOuts || !isNews()) return;
     inboxError.value = error;
-    retryLater(error, soon);
+    retryLater(error, loadSoon);
   }
 }
 export const loadInbox = () => turn(readItems);
 
-const soon = () => {
+const loadSoon = () => {
   timer ||= setTimeout(() => {
     timer = 0;
     loadInbox();
-  }, SOON_MS);
+  }, LOAD_DELAY_MS);
 };
 
-listen(({ event }) => (event === "connected" || event === "resync" || CHANGES.includes(event)) && soon());
-setInterval(loadInbox, AGAIN_MS);
+listen(({ event }) => (event === "connected" || event === "resync" || CHANGES.includes(event)) && loadSoon());
+setInterval(loadInbox, RELOAD_MS);
 effect(() => {
-  if (user.value) soon();
+  if (user.value) loadSoon();
 });
 onSignedOut(() => {
-  visits += 1;
+  signOuts += 1;
   inbox.value = null;
 });
 
 // Notifications of the browser, only after somebody asked for them here.
 const offered = "Notification" in window;
-const read = () => offered && Notification.permission === "granted" && localStorage.getItem(WANTED) === "1";
+const read = () => offered && Notification.permission === "granted" && localStorage.getItem(NOTIFICATIONS_KEY) === "1";
 
 // "on", "off", "denied" (only the browser's own settings can change that), "missing".
 export const notifications = signal(read() ? "on" : "off");
@@ -120,7 +120,7 @@ if (!offered) notifications.value = "missing";
 else if (Notification.permission === "denied") notifications.value = "denied";
 
 export async function setNotifications(yes) {
-  localStorage.setItem(WANTED, yes ? "1" : "0");
+  localStorage.setItem(NOTIFICATIONS_KEY, yes ? "1" : "0");
   if (yes && Notification.permission === "default") await Notification.requestPermission();
   notifications.value = Notification.permission === "denied" ? "denied" : read() ? "on" : "off";
 }
@@ -130,7 +130,7 @@ export const itemDetail = ({ kind, detail, askedBy }) =>
   kind === "question" ? questionText(detail, askedBy) : serverText(detail);
 
 // A notification; null where the browser lets no page show one by itself, as on Android.
-function begun(title, options) {
+function openNotification(title, options) {
   try {
     return new Notification(title, options);
   } catch {
@@ -144,7 +144,10 @@ async function notify(item) {
   if (notifications.value !== "on" || document.hasFocus()) return;
   await loadServerTexts();
   const body = shortened([item.title, itemDetail(item)].filter(Boolean).join("\n"), MOST_TEXT);
-  const shown = begun(`${t(ASKED[item.kind])} · ${item.projectName}`, { body, tag: itemKey(item) });
+  const shown = openNotification(`${t(NOTIFICATION_TITLES[item.kind])} · ${item.projectName}`, {
+    body,
+    tag: itemKey(item),
+  });
   if (!shown) return;
   shown.onclick = () => {
     window.focus();

@@ -1,4 +1,4 @@
-// Generated from common/states.py by `python -m tests.web.page_states`; not to be edited.
+// Generated from common/values/states.py by `python -m tests.web.page_states`; not to be edited.
 
 // Roles and priorities from the lowest to the highest; states in the order of their usual course.
 export const ROLES = ["viewer", "member", "maintainer", "admin"];

@@ -2,23 +2,23 @@
 // and the click be lost.
 
 // Resolved when the pointer is up again; null when none is down.
-let up = null;
+let untilUp = null;
 
-export const isPointerDown = () => up !== null;
+export const isPointerDown = () => untilUp !== null;
 
 // Awaited before cards move.
-export const pointerUp = () => up;
+export const pointerUp = () => untilUp;
 
 // For the board's pointerdown.
 export function holdCards(event) {
-  if (!event.isPrimary || event.button !== 0 || up) return;
-  up = new Promise((resolve) => {
+  if (!event.isPrimary || event.button !== 0 || untilUp) return;
+  untilUp = new Promise((resolve) => {
     const stop = new AbortController();
     const end = () => {
       stop.abort();
       // After the click, which follows.
       setTimeout(() => {
-        up = null;
+        untilUp = null;
         resolve();
       });
     };
