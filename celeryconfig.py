@@ -1,6 +1,6 @@
-"""Celery is the doorbell: the database row is the queue. Every setting here says why it is not the default.
+"""Celery only wakes workers: the database row is the queue. Every setting here says why it is not the default.
 
-Measured reasons are in docs/decisions/0002-celery-is-a-doorbell.md.
+Measured reasons are in docs/decisions/0002-celery-only-wakes-workers.md.
 """
 
 from __future__ import annotations
