@@ -1,7 +1,7 @@
 // Modal dialogs: any content, and a question that has to be confirmed.
 import { useId, useLayoutEffect, useRef } from "preact/hooks";
 import { openDialogs } from "../browser/toasts.mjs";
-import { TextField } from "../forms/fields.mjs";
+import { FieldForm, TextField } from "../forms/fields.mjs";
 import { FormError, useForm } from "../forms/form.mjs";
 import { t } from "../words/language.mjs";
 import { classNames, Icon } from "./controls.mjs";
@@ -70,14 +70,13 @@ export function Confirm({
     close();
   });
   return html`<${Dialog} title=${title} close=${close}>
-    <form onSubmit=${submit}>
+    <${FieldForm} of=${form} onSubmit=${submit}>
       <div class="prose">${children}</div>
       ${
         typed &&
         html`<${TextField}
           label=${t("Type “{typed}” to confirm", { typed })}
           name="word"
-          form=${form}
           testid="confirm-word"
         />`
       }
@@ -92,6 +91,6 @@ export function Confirm({
           ${verb}
         </button>
       </footer>
-    </form>
+    <//>
   <//>`;
 }

@@ -34,7 +34,7 @@ const Options = ({ id, of }) =>
   </datalist>`;
 
 // The two fields of a form whose draft has `driver` and `model`. usual: what an empty field means.
-export function DriverFields({ form, usual }) {
+export function DriverFields({ usual }) {
   const drivers = useDrivers();
   const { value } = useRead(drivers && hasRole("member") ? "/model-providers" : null);
   const models = useMemo(() => modelsOf(providersOf(value)), [value]);
@@ -42,7 +42,6 @@ export function DriverFields({ form, usual }) {
     <${TextField}
       label=${t("Driver")}
       name="driver"
-      form=${form}
       testid="driver"
       list="known-drivers"
       placeholder="claude"
@@ -52,7 +51,6 @@ export function DriverFields({ form, usual }) {
     <${TextField}
       label=${t("Model")}
       name="model"
-      form=${form}
       testid="model"
       list="known-models"
       hint=${t("Empty: {usual}, else the driver's own choice.", { usual })}

@@ -1,8 +1,20 @@
 // The fields of a form, each with its label, a hint, and what is wrong with it.
-import { useId } from "preact/hooks";
+import { createContext } from "preact";
+import { useContext, useId } from "preact/hooks";
 import { classNames } from "../components/controls.mjs";
 import { html } from "../components/html.mjs";
 import { fieldError } from "./form.mjs";
+
+const FormContext = createContext(null);
+
+// A form. of: what useForm returned, or the like of useSharedForm; the fields within are its own, however deep.
+export const FieldForm = ({ of, children, ...rest }) =>
+  html`<${FormContext.Provider} value=${of}><form ...${rest}>${children}</form><//>`;
+
+function useFormAround(own) {
+  const around = useContext(FormContext);
+  return own ?? around;
+}
 
 // One labelled control: `control` is a function of the id that ties it to its label, and of the attributes that tie it
 // to its hint and to what is wrong.
@@ -21,8 +33,9 @@ export function Field({ label, hint, control, error }) {
   </div>`;
 }
 
-// Text in a form's draft: draft is {name: value}, change(name, value).
-export function TextField({ label, hint, name, form, testid, rows, type = "text", ...rest }) {
+// Text in a form's draft. own: where it belongs to another form than the one around it.
+export function TextField({ label, hint, name, form: own, testid, rows, type = "text", ...rest }) {
+  const form = useFormAround(own);
   const shared = (id, said) => ({
     id,
     name,
@@ -43,7 +56,8 @@ export function TextField({ label, hint, name, form, testid, rows, type = "text"
   />`;
 }
 
-export function SelectField({ label, hint, name, form, options, testid, ...rest }) {
+export function SelectField({ label, hint, name, form: own, options, testid, ...rest }) {
+  const form = useFormAround(own);
   return html`<${Field}
     label=${label}
     hint=${hint}
@@ -63,7 +77,8 @@ export function SelectField({ label, hint, name, form, options, testid, ...rest 
   />`;
 }
 
-export function CheckField({ label, hint, name, form }) {
+export function CheckField({ label, hint, name, form: own }) {
+  const form = useFormAround(own);
   return html`<label class="check">
     <input
       type="checkbox"

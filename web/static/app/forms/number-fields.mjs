@@ -17,7 +17,7 @@ export const amountsOf = (names, prefix, draft) =>
   );
 
 // layout: the class that lays them out. shownEmpty: what the field of a name shows where nothing is filled in.
-export const AmountFields = ({ names, form, prefix, legend, hint, layout, shownEmpty, testid }) => html`
+export const AmountFields = ({ names, prefix, legend, hint, layout, shownEmpty, testid }) => html`
   <fieldset class="caps">
     <legend>${legend}</legend>
     ${hint && html`<small>${hint}</small>`}
@@ -32,7 +32,6 @@ export const AmountFields = ({ names, form, prefix, legend, hint, layout, shownE
             min="0"
             step=${step}
             inputmode="decimal"
-            form=${form}
             placeholder=${shownEmpty(name)}
             testid=${testid && `${testid}-${name}`}
           />`,

@@ -26,10 +26,9 @@ export const limitTexts = (limits) =>
   NAMES.filter(([name]) => limits?.[name] !== undefined).map(([name]) => SAID[name](limits[name]));
 
 // usual: the project's limits, which count for those that are empty.
-export const LimitFields = ({ form, usual }) =>
+export const LimitFields = ({ usual }) =>
   html`<${AmountFields}
     names=${NAMES}
-    form=${form}
     prefix="limits"
     legend=${t("Limits of each run")}
     hint=${t("A run that exceeds one fails. Empty: the project's.")}

@@ -4,7 +4,7 @@ import { toastSuccess } from "../../browser/toasts.mjs";
 import { AddButton, CopyText, Empty, Listing, Page, Time } from "../../components/controls.mjs";
 import { Confirm, Dialog } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
-import { SelectField, TextField } from "../../forms/fields.mjs";
+import { FieldForm, SelectField, TextField } from "../../forms/fields.mjs";
 import { FormEnd, useForm } from "../../forms/form.mjs";
 import { api, replaceLogin } from "../../server/api.mjs";
 import { useInterval, usePages } from "../../server/loading.mjs";
@@ -128,13 +128,12 @@ function Password({ done }) {
   return html`<section>
     <h2>${t("Password")}</h2>
     <p class="muted">${t("A new password ends your other sessions and every token of yours.")}</p>
-    <form onSubmit=${change} data-testid="password-form">
+    <${FieldForm} of=${form} onSubmit=${change} data-testid="password-form">
       <div class="pair">
         <${TextField}
           label=${t("Present password")}
           name="current"
           type="password"
-          form=${form}
           required
           autocomplete="current-password"
           testid="password-current"
@@ -143,14 +142,13 @@ function Password({ done }) {
           label=${t("New password")}
           name="new"
           type="password"
-          form=${form}
           required
           autocomplete="new-password"
           testid="password-new"
         />
       </div>
       <${FormEnd} form=${form} kind="" testid="password-change">${t("Change password")}<//>
-    </form>
+    <//>
   </section>`;
 }
 
@@ -163,21 +161,20 @@ function NewToken({ close, done }) {
   });
   const options = ROLES.slice(0, ROLES.indexOf(user.value.role) + 1).map((one) => [one, labelOf(one)]);
   return html`<${Dialog} title=${t("New API token")} close=${close}>
-    <form onSubmit=${create}>
+    <${FieldForm} of=${form} onSubmit=${create}>
       <${TextField}
         label=${t("Name")}
         name="name"
-        form=${form}
         required
         maxlength="100"
         placeholder=${t("Nightly script")}
         testid="token-name"
       />
       <div class="pair">
-        <${SelectField} label=${t("Role")} name="role" form=${form} options=${options} />
-        <${TextField} label=${t("Expires")} name="expires" type="date" form=${form} hint=${t("Empty: in a year.")} />
+        <${SelectField} label=${t("Role")} name="role" options=${options} />
+        <${TextField} label=${t("Expires")} name="expires" type="date" hint=${t("Empty: in a year.")} />
       </div>
       <${FormEnd} form=${form} cancel=${close} testid="token-create">${t("Create token")}<//>
-    </form>
+    <//>
   <//>`;
 }

@@ -7,7 +7,7 @@ import { AddButton, Button, Empty, Listing, Page, Time } from "../../components/
 import { Confirm, Dialog } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
 import { lazy } from "../../components/lazy.mjs";
-import { CheckField, SelectField, TextField } from "../../forms/fields.mjs";
+import { CheckField, FieldForm, SelectField, TextField } from "../../forms/fields.mjs";
 import { FormEnd, RestoredDraftNotice } from "../../forms/form.mjs";
 import { useSharedForm } from "../../forms/shared-form.mjs";
 import { api } from "../../server/api.mjs";
@@ -142,14 +142,13 @@ function UserForm({ of = NOBODY, close, reload }) {
     close();
   };
   return html`<${Dialog} title=${isNew ? t("New user") : t("Edit {username}", of)} close=${close}>
-    <form onSubmit=${save}>
+    <${FieldForm} of=${fields} onSubmit=${save}>
       <${RestoredDraftNotice} form=${form} />
       ${
         isNew &&
         html`<${TextField}
           label=${t("Username")}
           name="username"
-          form=${fields}
           testid="user-username"
           required
           autocapitalize="none"
@@ -159,13 +158,12 @@ function UserForm({ of = NOBODY, close, reload }) {
         label=${isNew ? t("Password") : t("New password")}
         name="password"
         type="password"
-        form=${fields}
         testid="user-password"
         required=${isNew}
         autocomplete="new-password"
         hint=${isNew ? null : t("Empty: it stays.")}
       />
-      <${SelectField} label=${t("Role")} name="role" form=${fields} options=${roleOptions()} testid="user-role" />
+      <${SelectField} label=${t("Role")} name="role" options=${roleOptions()} testid="user-role" />
       ${
         !isNew &&
         of.id !== user.value.id &&
@@ -173,11 +171,10 @@ function UserForm({ of = NOBODY, close, reload }) {
           label=${t("Active")}
           hint=${t("Without it nobody can sign in as this user; their sessions end at once.")}
           name="isActive"
-          form=${fields}
         />`
       }
       <${FormEnd} form=${form} cancel=${cancel} testid="user-save">${t("Save")}<//>
-    </form>
+    <//>
   <//>`;
 }
 

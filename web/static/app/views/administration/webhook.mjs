@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { toastSuccess } from "../../browser/toasts.mjs";
 import { Button, Listing, LoadError, Time } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
-import { CheckField, TextField } from "../../forms/fields.mjs";
+import { CheckField, FieldForm, TextField } from "../../forms/fields.mjs";
 import { FormEnd } from "../../forms/form.mjs";
 import { useSharedForm } from "../../forms/shared-form.mjs";
 import { api } from "../../server/api.mjs";
@@ -89,25 +89,23 @@ function Form({ webhook, saved }) {
     toastSuccess(t("Saved."));
     await saved();
   });
-  return html`<form class="sheet" onSubmit=${save}>
+  return html`<${FieldForm} of=${fields} class="sheet" onSubmit=${save}>
     <${TextField}
       label=${t("Address")}
       name="url"
       type="url"
-      form=${fields}
       testid="webhook-url"
       hint=${t("https://… of an incoming webhook of your chat. Empty: none. Whoever reads it is told of all projects.")}
     />
-    ${webhook.url && html`<${CheckField} label=${t("Switched on")} name="enabled" form=${fields} />`}
+    ${webhook.url && html`<${CheckField} label=${t("Switched on")} name="enabled" />`}
     <fieldset class="caps">
       <legend>${t("What it tells of")}</legend>
       ${kinds().map(
-        ([kind, label, hint]) =>
-          html`<${CheckField} key=${kind} label=${label} hint=${hint} name=${kind} form=${fields} />`,
+        ([kind, label, hint]) => html`<${CheckField} key=${kind} label=${label} hint=${hint} name=${kind} />`,
       )}
     </fieldset>
     <${FormEnd} form=${form} testid="webhook-save">${t("Save webhook")}<//>
-  </form>`;
+  <//>`;
 }
 
 function Signing({ changed }) {

@@ -11,7 +11,7 @@ import { ChooseFiles, fileSize, uploadAttachments } from "../../forms/choose-fil
 import { DependsOn, isCancelled, useOtherTasks } from "../../forms/depends-on.mjs";
 import { DriverFields, hasDrivers } from "../../forms/driver-fields.mjs";
 import { StepsExample } from "../../forms/example-steps.mjs";
-import { CheckField, SelectField, TextField } from "../../forms/fields.mjs";
+import { CheckField, FieldForm, SelectField, TextField } from "../../forms/fields.mjs";
 import { fieldError, FormError, useForm } from "../../forms/form.mjs";
 import { LimitFields, limitsDraft, limitsOf } from "../../forms/run-limits.mjs";
 import { CapFields, capsDraft, capsOf } from "../../forms/spending-caps.mjs";
@@ -98,11 +98,10 @@ export function NewTask({ close }) {
   const open = useRef(false);
   open.current ||= others.some(isCancelled);
   return html`<${Dialog} title=${t("New task")} close=${leave} wide>
-    <form onSubmit=${create}>
+    <${FieldForm} of=${form} onSubmit=${create}>
       <${TextField}
         label=${t("Title")}
         name="title"
-        form=${form}
         testid="task-title"
         readonly=${busy}
         required
@@ -112,7 +111,6 @@ export function NewTask({ close }) {
       <${TextField}
         label=${t("Description")}
         name="description"
-        form=${form}
         testid="task-description"
         readonly=${busy}
         ...${busy ? {} : pictures}
@@ -124,7 +122,6 @@ export function NewTask({ close }) {
         <${SelectField}
           label=${t("Priority")}
           name="priority"
-          form=${form}
           testid="task-priority"
           disabled=${busy}
           options=${BY_URGENCY.map((one) => [one, labelOf(one)])}
@@ -132,7 +129,6 @@ export function NewTask({ close }) {
         <${TextField}
           label=${t("Labels")}
           name="labels"
-          form=${form}
           testid="task-labels"
           readonly=${busy}
           placeholder="ui, bug"
@@ -145,11 +141,10 @@ export function NewTask({ close }) {
         ${
           asksMore &&
           html`<fieldset class="bare" disabled=${busy}>
-            <${DriverFields} form=${form} usual=${t("the project's")} />
+            <${DriverFields} usual=${t("the project's")} />
             <${TextField}
               label=${t("Required capabilities")}
               name="requiredCapabilities"
-              form=${form}
               placeholder="python, node"
               hint=${t("Only an agent that has all of them takes it.")}
             />
@@ -159,13 +154,11 @@ export function NewTask({ close }) {
                 "Its Makefile, runner options or test scripts count in its proof, instead of the default branch's.",
               )}
               name="mayChangeTestSetup"
-              form=${form}
             />
-            <${LimitFields} form=${form} usual=${project.value.limits} />
+            <${LimitFields} usual=${project.value.limits} />
             ${
               project.value.caps &&
               html`<${CapFields}
-                form=${form}
                 prefix="caps"
                 legend=${t("Caps of this task")}
                 hint=${t(
@@ -191,7 +184,7 @@ export function NewTask({ close }) {
         </button>
         <button class="button primary" data-testid="task-create" disabled=${busy}>${t("Create task")}</button>
       </footer>
-    </form>
+    <//>
   <//>`;
 }
 

@@ -4,7 +4,7 @@ import { toastSuccess } from "../../browser/toasts.mjs";
 import { Loading } from "../../components/controls.mjs";
 import { Dialog } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
-import { SelectField, TextField } from "../../forms/fields.mjs";
+import { FieldForm, SelectField, TextField } from "../../forms/fields.mjs";
 import { FormError, useForm } from "../../forms/form.mjs";
 import { api } from "../../server/api.mjs";
 import { storeTask } from "../../state/board-tasks.mjs";
@@ -56,11 +56,10 @@ function Form({ projectId, close }) {
     );
   };
   return html`<${Dialog} title=${t("New tasks")} close=${close} wide>
-    <form onSubmit=${create}>
+    <${FieldForm} of=${form} onSubmit=${create}>
       <${TextField}
         label=${t("One task on each line")}
         name="titles"
-        form=${form}
         testid="tasks-titles"
         readonly=${form.busy}
         rows="8"
@@ -71,14 +70,12 @@ function Form({ projectId, close }) {
         <${SelectField}
           label=${t("Priority of all")}
           name="priority"
-          form=${form}
           disabled=${form.busy}
           options=${BY_URGENCY.map((one) => [one, labelOf(one)])}
         />
         <${TextField}
           label=${t("Labels of all")}
           name="labels"
-          form=${form}
           testid="tasks-labels"
           readonly=${form.busy}
           placeholder="ui, bug"
@@ -92,6 +89,6 @@ function Form({ projectId, close }) {
           ${titles.length > 1 ? t("Create {count} tasks", { count: titles.length }) : t("Create task")}
         </button>
       </footer>
-    </form>
+    <//>
   <//>`;
 }

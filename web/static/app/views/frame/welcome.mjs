@@ -3,7 +3,7 @@ import { go, to } from "../../browser/routes.mjs";
 import { Button, CopyText, Empty, Page } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
 import { lazy, NoPlaceholder } from "../../components/lazy.mjs";
-import { TextField } from "../../forms/fields.mjs";
+import { FieldForm, TextField } from "../../forms/fields.mjs";
 import { FormError, useForm } from "../../forms/form.mjs";
 import { api } from "../../server/api.mjs";
 import { hasPlatformRole, hasRole } from "../../server/session.mjs";
@@ -68,13 +68,12 @@ function Import() {
     shown((await api.post("/projects", { name: nameOf(importUrl), importUrl: importUrl.trim() })).project),
   );
   const choose = ({ url }) => form.change("importUrl", url);
-  return html`<form class="way" onSubmit=${submit} data-testid="way-import">
+  return html`<${FieldForm} of=${form} class="way" onSubmit=${submit} data-testid="way-import">
     <h2>${t("Import")}</h2>
     <${TextField}
       label=${t("Address of a git repository")}
       name="importUrl"
       type="url"
-      form=${form}
       testid="import-url"
       required
       placeholder="https://…"
@@ -86,7 +85,7 @@ function Import() {
       <p class="secret"><${CopyText} text="aiworker project import ." testid="import-line" /></p>
     </div>
     <footer><button class="button" data-testid="import-create" disabled=${form.busy}>${t("Import")}</button></footer>
-  </form>`;
+  <//>`;
 }
 
 function Blank() {
@@ -94,13 +93,12 @@ function Blank() {
   const submit = form.submit(async ({ name }) =>
     shown((await api.post("/projects", { name: name.trim(), starter: "page" })).project),
   );
-  return html`<form class="way" onSubmit=${submit} data-testid="way-blank">
+  return html`<${FieldForm} of=${form} class="way" onSubmit=${submit} data-testid="way-blank">
     <h2>${t("Start blank")}</h2>
     <p>${t("A page, its server and its test: there is something to run and to test from the first task on.")}</p>
     <${TextField}
       label=${t("Name")}
       name="name"
-      form=${form}
       testid="blank-name"
       required
       maxlength="100"
@@ -111,5 +109,5 @@ function Blank() {
       <a href="#/projects/new">${t("More settings")}</a>
       <button class="button" data-testid="blank-create" disabled=${form.busy}>${t("Create")}</button>
     </footer>
-  </form>`;
+  <//>`;
 }

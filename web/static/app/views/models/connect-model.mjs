@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { Button } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
 import { providersOf, useAllDrivers } from "../../forms/driver-fields.mjs";
-import { SelectField, TextField } from "../../forms/fields.mjs";
+import { FieldForm, SelectField, TextField } from "../../forms/fields.mjs";
 import { FormError, useForm } from "../../forms/form.mjs";
 import { api } from "../../server/api.mjs";
 import { useRead } from "../../server/loading.mjs";
@@ -130,14 +130,13 @@ function Key({ providers, reload }) {
       await reload();
     }
   });
-  return html`<form onSubmit=${submit} autocomplete="off" data-testid="connect-key">
+  return html`<${FieldForm} of=${form} onSubmit=${submit} autocomplete="off" data-testid="connect-key">
     <div class="pair">
-      <${SelectField} label=${t("Provider")} name="api" form=${form} testid="connect-api" options=${tPairs(APIS)} />
+      <${SelectField} label=${t("Provider")} name="api" testid="connect-api" options=${tPairs(APIS)} />
       <${TextField}
         label=${t("API key")}
         name="key"
         type="password"
-        form=${form}
         testid="connect-secret"
         required
         autocomplete="new-password"
@@ -151,5 +150,5 @@ function Key({ providers, reload }) {
         ${given ? t("Replace key") : t("Add key")}
       </button>
     </footer>
-  </form>`;
+  <//>`;
 }

@@ -2,7 +2,7 @@
 import { toastSuccess } from "../../browser/toasts.mjs";
 import { Dialog } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
-import { CheckField, SelectField, TextField } from "../../forms/fields.mjs";
+import { CheckField, FieldForm, SelectField, TextField } from "../../forms/fields.mjs";
 import { FormEnd, RestoredDraftNotice } from "../../forms/form.mjs";
 import { useSharedForm } from "../../forms/shared-form.mjs";
 import { api } from "../../server/api.mjs";
@@ -88,7 +88,6 @@ function FallbackFields({ form, others }) {
     <${SelectField}
       label=${t("Fallback")}
       name="fallback"
-      form=${form}
       testid="provider-fallback"
       options=${[["", t("None: the task is parked")], ...names.map((name) => [name, name])]}
       hint=${t("Takes the calls while this one is at a limit.")}
@@ -98,7 +97,6 @@ function FallbackFields({ form, others }) {
       html`<${TextField}
         label=${t("Fallback model")}
         name="fallbackModel"
-        form=${form}
         testid="provider-fallback-model"
         hint=${t("Asked for there. Empty: the same model.")}
         spellcheck=${false}
@@ -139,13 +137,12 @@ export function ProviderForm({ of, others = [], close, saved }) {
   const { draft } = form;
   const title = of.id ? t("Edit {name}", { name: of.name }) : t("Add a model provider");
   return html`<${Dialog} title=${title} close=${close} wide>
-    <form onSubmit=${save} autocomplete="off">
+    <${FieldForm} of=${fields} onSubmit=${save} autocomplete="off">
       <${RestoredDraftNotice} form=${form} />
       <div class="pair">
         <${TextField}
           label=${t("Name")}
           name="name"
-          form=${fields}
           testid="provider-name"
           required
           maxlength="40"
@@ -153,12 +150,11 @@ export function ProviderForm({ of, others = [], close, saved }) {
           autocapitalize="none"
           hint=${t("Lower-case letters, digits and hyphens.")}
         />
-        <${SelectField} label="API" name="api" form=${fields} testid="provider-api" options=${tPairs(APIS)} />
+        <${SelectField} label="API" name="api" testid="provider-api" options=${tPairs(APIS)} />
       </div>
       <${TextField}
         label=${t("Base URL")}
         name="baseUrl"
-        form=${fields}
         testid="provider-base-url"
         placeholder=${usualAddress(draft.api)}
         hint=${t("Empty: the provider's own. A local model server has another.")}
@@ -168,7 +164,6 @@ export function ProviderForm({ of, others = [], close, saved }) {
         <${SelectField}
           label=${t("Login")}
           name="login"
-          form=${fields}
           testid="provider-login"
           options=${tPairs(LOGINS)}
         />
@@ -178,7 +173,6 @@ export function ProviderForm({ of, others = [], close, saved }) {
             label=${draft.login === "subscription" ? t("Subscription token") : t("API key")}
             name="key"
             type="password"
-            form=${fields}
             testid="provider-key"
             autocomplete="new-password"
             required=${!of.hasKey}
@@ -189,7 +183,6 @@ export function ProviderForm({ of, others = [], close, saved }) {
       <${TextField}
         label=${t("Models")}
         name="models"
-        form=${fields}
         testid="provider-models"
         rows="3"
         placeholder="claude-sonnet-4-5"
@@ -199,7 +192,6 @@ export function ProviderForm({ of, others = [], close, saved }) {
       <${TextField}
         label=${t("Prices")}
         name="prices"
-        form=${fields}
         testid="provider-prices"
         rows="2"
         placeholder="claude-sonnet-4-5 3 15 0.3"
@@ -214,10 +206,9 @@ export function ProviderForm({ of, others = [], close, saved }) {
         label=${t("Enabled")}
         hint=${t("Without it no run uses this provider.")}
         name="enabled"
-        form=${fields}
       />
       <${FormEnd} form=${form} cancel=${cancel} testid="provider-save">${t("Save")}<//>
-    </form>
+    <//>
   <//>`;
 }
 

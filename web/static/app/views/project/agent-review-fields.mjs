@@ -39,13 +39,11 @@ export const AgentReviewFields = ({ form }) => html`
       hint=${t("After the proof, of exactly the proven commit. A verdict is an opinion: it never replaces the proof.")}
       name="agentReview.mode"
       testid="project-agent-review"
-      form=${form}
       options=${tPairs(MODES)}
     />
     <${TextField}
       label=${t("The reviewer's driver")}
       name="agentReview.driver"
-      form=${form}
       testid="project-review-driver"
       list="known-drivers"
       hint=${t("Best another one than that which does the work.")}
@@ -54,7 +52,6 @@ export const AgentReviewFields = ({ form }) => html`
     <${TextField}
       label=${t("The reviewer's model")}
       name="agentReview.model"
-      form=${form}
       list="known-models"
       hint=${t("Empty: the driver's own choice.")}
       spellcheck=${false}
@@ -66,11 +63,10 @@ export const AgentReviewFields = ({ form }) => html`
       <${Limit}
         label=${t("Most cost a review")}
         name="agentReview.maxCostUsd"
-        form=${form}
         hint=${t("US dollars")}
       />
-      <${Limit} label=${t("Most tokens a review")} name="agentReview.maxTokens" form=${form} step="1" />
-      <${Limit} label=${t("Most minutes a review")} name="agentReview.maxMinutes" form=${form} />
+      <${Limit} label=${t("Most tokens a review")} name="agentReview.maxTokens" step="1" />
+      <${Limit} label=${t("Most minutes a review")} name="agentReview.maxMinutes" />
     </div>`
   }
 `;

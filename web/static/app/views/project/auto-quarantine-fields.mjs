@@ -22,7 +22,7 @@ export function autoQuarantine(draft) {
   };
 }
 
-export const AutoQuarantineFields = ({ form }) => html`
+export const AutoQuarantineFields = () => html`
   <div class="triple">
     <${TextField}
       label=${t("Quarantine by itself after")}
@@ -31,7 +31,6 @@ export const AutoQuarantineFields = ({ form }) => html`
       )}
       name="autoQuarantine.commits"
       testid="project-auto-quarantine"
-      form=${form}
       type="number"
       min="2"
       max="50"
@@ -41,7 +40,6 @@ export const AutoQuarantineFields = ({ form }) => html`
       hint=${t("Days")}
       name="autoQuarantine.days"
       testid="project-auto-quarantine-days"
-      form=${form}
       type="number"
       min="1"
       max="90"
@@ -52,7 +50,6 @@ export const AutoQuarantineFields = ({ form }) => html`
       hint=${t("User name of a maintainer. Without that person the rule stops.")}
       name="autoQuarantine.owner"
       testid="project-auto-quarantine-owner"
-      form=${form}
       spellcheck=${false}
     />
   </div>

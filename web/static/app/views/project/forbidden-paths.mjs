@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { LoadError, Loading } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
-import { TextField } from "../../forms/fields.mjs";
+import { FieldForm, TextField } from "../../forms/fields.mjs";
 import { FormError, useForm } from "../../forms/form.mjs";
 import { api } from "../../server/api.mjs";
 import { useRead } from "../../server/loading.mjs";
@@ -43,16 +43,15 @@ export function ForbiddenPathsToday({ id, patterns }) {
         { file: html`<code>.gitignore</code>` },
       )}
     </p>
-    <form class="inline" onSubmit=${attempt}>
+    <${FieldForm} of=${form} class="inline" onSubmit=${attempt}>
       <${TextField}
         label=${t("Try a pattern")}
         name="pattern"
-        form=${form}
         testid="forbidden-try"
         spellcheck=${false}
       />
       <button class="button" disabled=${form.busy || !form.draft.pattern.trim()}>${t("Look")}</button>
-    </form>
+    <//>
     <${FormError} form=${form} />
     ${
       error && !value

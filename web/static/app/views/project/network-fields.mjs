@@ -29,7 +29,6 @@ export function NetworkFields({ form }) {
     <${SelectField}
       label=${t("Network of agents, tests and previews")}
       name="egress"
-      form=${form}
       testid="project-egress"
       options=${tPairs(EGRESS)}
       hint=${t(sentences.get(egress))}
@@ -39,7 +38,6 @@ export function NetworkFields({ form }) {
       html`<${TextField}
         label=${t("Further hosts")}
         name="egressHosts"
-        form=${form}
         testid="project-egress-hosts"
         rows="2"
         placeholder="packages.example.com"

@@ -3,7 +3,7 @@ import { go, to } from "../../browser/routes.mjs";
 import { Empty, Page } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
 import { lazy, NoPlaceholder } from "../../components/lazy.mjs";
-import { SelectField, TextField } from "../../forms/fields.mjs";
+import { FieldForm, SelectField, TextField } from "../../forms/fields.mjs";
 import { FormError, RestoredDraftNotice, useForm } from "../../forms/form.mjs";
 import { api } from "../../server/api.mjs";
 import { hasPlatformRole, hasRole, user } from "../../server/session.mjs";
@@ -44,25 +44,23 @@ function Form() {
     <a href="#/welcome">${t("Try the sample, or import from this machine")}</a>
   `;
   return html`<${Page} title=${t("New project")} lead=${lead}>
-    <form class="sheet" onSubmit=${create}>
+    <${FieldForm} of=${form} class="sheet" onSubmit=${create}>
       <${RestoredDraftNotice} form=${form} />
       <${TextField}
         label=${t("Name")}
         name="name"
-        form=${form}
         testid="project-name"
         required
         maxlength="100"
         placeholder=${t("Web shop")}
       />
-      <${TextField} label=${t("Description")} name="description" form=${form} testid="project-description" rows="2" />
+      <${TextField} label=${t("Description")} name="description" testid="project-description" rows="2" />
       ${hasRole("admin") && html`<${ForgeRepositories} chosen=${form.draft.importUrl} onChoose=${choose} />`}
       <div class="pair">
         <${TextField}
           label=${t("Import from")}
           name="importUrl"
           type="url"
-          form=${form}
           testid="project-import-url"
           placeholder=${t("Address of a git repository")}
           hint=${t("Starts from its branches. Empty: a new repository.")}
@@ -70,7 +68,6 @@ function Form() {
         <${TextField}
           label=${t("Default branch")}
           name="defaultBranch"
-          form=${form}
           testid="project-default-branch"
           placeholder="main"
         />
@@ -80,7 +77,6 @@ function Form() {
         html`<${SelectField}
           label=${t("Start with")}
           name="starter"
-          form=${form}
           testid="project-starter"
           options=${[
             ["page", t("A page, its server and its test, in Python")],
@@ -98,6 +94,6 @@ function Form() {
           ${t("Create project")}
         </button>
       </footer>
-    </form>
+    <//>
   <//>`;
 }

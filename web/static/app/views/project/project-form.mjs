@@ -165,7 +165,6 @@ export const RunFields = ({ form }) => html`
   <${TextField}
     label=${t("Setup command")}
     name="setupCommand"
-    form=${form}
     testid="project-setup-command"
     placeholder="npm ci"
     hint=${t("Makes a clone ready: run before agents, tests and versions start.")}
@@ -174,7 +173,6 @@ export const RunFields = ({ form }) => html`
     <${TextField}
       label=${t("Start command")}
       name="startCommand"
-      form=${form}
       testid="project-start-command"
       placeholder="python3 -m http.server $PORT"
       hint=${t("Runs a version; PORT says where to listen.")}
@@ -182,7 +180,6 @@ export const RunFields = ({ form }) => html`
     <${TextField}
       label=${t("Test command")}
       name="testCommand"
-      form=${form}
       testid="project-test-command"
       placeholder="python3 -m unittest"
       hint=${
@@ -191,7 +188,7 @@ export const RunFields = ({ form }) => html`
           : t("Run by the platform on every commit an agent finishes.")
       }
     />
-    <${TestReportField} form=${form} />
+    <${TestReportField} />
   </div>
   <div class="triple">
     ${ENVIRONMENTS.map(
@@ -200,7 +197,6 @@ export const RunFields = ({ form }) => html`
           key=${place}
           label=${t("Healthy for, {place}", { place: labelOf(place).toLowerCase() })}
           name=${`healthSeconds.${place}`}
-          form=${form}
           testid=${`project-health-${place}`}
           placeholder=${`${USUAL_HEALTH_SECONDS[place]}`}
           hint=${t("Seconds")}
@@ -215,7 +211,6 @@ export const MoreFields = ({ form, secrets = [], isUnreadable = false }) => html
     <${TextField}
       label=${t("Environment variables")}
       name="envVars"
-      form=${form}
       rows="4"
       placeholder="NAME=value"
       hint=${
@@ -228,7 +223,6 @@ export const MoreFields = ({ form, secrets = [], isUnreadable = false }) => html
     <${TextField}
       label=${t("Secret variables")}
       name="secretEnvVars"
-      form=${form}
       rows="4"
       placeholder="NAME=value"
       spellcheck=${false}
@@ -244,7 +238,6 @@ export const MoreFields = ({ form, secrets = [], isUnreadable = false }) => html
     <${TextField}
       label=${t("Services")}
       name="services"
-      form=${form}
       placeholder="postgresql:16, redis"
       hint=${t("Each run, test and preview gets its own: postgresql, mariadb, redis.")}
       spellcheck=${false}
@@ -252,7 +245,6 @@ export const MoreFields = ({ form, secrets = [], isUnreadable = false }) => html
     <${TextField}
       label=${t("Cached folders")}
       name="cachePaths"
-      form=${form}
       rows="2"
       placeholder="node_modules"
       hint=${t("One a line: what the setup command fills. Kept until a lock file changes.")}
@@ -263,7 +255,6 @@ export const MoreFields = ({ form, secrets = [], isUnreadable = false }) => html
     <${TextField}
       label=${t("Secrets in checks")}
       name="secretsInChecks"
-      form=${form}
       placeholder="NAME, NAME"
       hint=${t("Secret variables that the tests of unreviewed work get. Staging and production get all.")}
       spellcheck=${false}
@@ -271,7 +262,6 @@ export const MoreFields = ({ form, secrets = [], isUnreadable = false }) => html
     <${TextField}
       label=${t("Secrets in previews")}
       name="secretsInPreviews"
-      form=${form}
       placeholder="NAME, NAME"
       hint=${t("Secret variables that previews of unreviewed work get.")}
       spellcheck=${false}
@@ -281,44 +271,40 @@ export const MoreFields = ({ form, secrets = [], isUnreadable = false }) => html
     <${TextField}
       label=${t("Health path")}
       name="healthPath"
-      form=${form}
       placeholder="/"
       hint=${t("A healthy version answers below 400.")}
     />
     <${TextField}
       label=${t("Health text")}
       name="healthContains"
-      form=${form}
       hint=${t("What its answer has to contain. Empty: anything.")}
     />
   </div>
   <div class="pair">
-    <${Count} label=${t("Port")} name="port" form=${form} />
-    <${Count} label=${t("Replicas")} name="replicas" form=${form} placeholder="1" />
+    <${Count} label=${t("Port")} name="port" />
+    <${Count} label=${t("Replicas")} name="replicas" placeholder="1" />
   </div>
   <div class="triple">
-    <${TextField} label=${t("Image")} name="dockerImage" form=${form} placeholder="node:20-alpine" />
-    <${TextField} label=${t("CPU limit")} name="cpuLimit" form=${form} placeholder="1000m" />
-    <${TextField} label=${t("Memory limit")} name="memoryLimit" form=${form} placeholder="1Gi" />
+    <${TextField} label=${t("Image")} name="dockerImage" placeholder="node:20-alpine" />
+    <${TextField} label=${t("CPU limit")} name="cpuLimit" placeholder="1000m" />
+    <${TextField} label=${t("Memory limit")} name="memoryLimit" placeholder="1Gi" />
   </div>
   <div class="pair">
     <${Count}
       label=${t("Tasks at once")}
       name="maxParallelTasks"
-      form=${form}
       hint=${t("Empty: as many as there are agents.")}
     />
-    <${Count} label=${t("Previews live for")} name="previewTtlHours" form=${form} placeholder="72" hint=${t("Hours")} />
+    <${Count} label=${t("Previews live for")} name="previewTtlHours" placeholder="72" hint=${t("Hours")} />
   </div>
   <div class="triple">
     <${Amount}
       label=${t("Most cost a task")}
       name="limits.maxCostUsd"
-      form=${form}
       hint=${t("US dollars")}
     />
-    <${Count} label=${t("Most tokens a task")} name="limits.maxTokens" form=${form} />
-    <${Amount} label=${t("Most minutes a task")} name="limits.maxMinutes" form=${form} />
+    <${Count} label=${t("Most tokens a task")} name="limits.maxTokens" />
+    <${Amount} label=${t("Most minutes a task")} name="limits.maxMinutes" />
   </div>
   ${
     form.draft.hasCaps &&
@@ -326,7 +312,6 @@ export const MoreFields = ({ form, secrets = [], isUnreadable = false }) => html
       ([set, legend, hint]) =>
         html`<${CapFields}
           key=${set}
-          form=${form}
           prefix=${`caps.${set}`}
           legend=${t(legend)}
           hint=${t(hint)}
@@ -335,19 +320,17 @@ export const MoreFields = ({ form, secrets = [], isUnreadable = false }) => html
     )
   }
   <${NetworkFields} form=${form} />
-  <${DriverFields} form=${form} usual=${t("the platform's")} />
+  <${DriverFields} usual=${t("the platform's")} />
   <${TextField}
     label=${t("Instructions for the agents")}
     name="agentInstructions"
-    form=${form}
     rows="4"
     hint=${t("Given with every task of this project.")}
   />
-  <${QuestionFields} form=${form} />
+  <${QuestionFields} />
   <${TextField}
     label=${t("Forbidden paths")}
     name="forbiddenPaths"
-    form=${form}
     rows="3"
     hint=${t("One a line, as in .gitignore. Work that touches them is refused.")}
     spellcheck=${false}
@@ -356,7 +339,6 @@ export const MoreFields = ({ form, secrets = [], isUnreadable = false }) => html
     label=${t("Restricted")}
     hint=${t("Only its members and admins see it.")}
     name="restricted"
-    form=${form}
   />
   <${CheckField}
     label=${t("Separate approver")}
@@ -365,23 +347,21 @@ export const MoreFields = ({ form, secrets = [], isUnreadable = false }) => html
         "Only an admin switches this off, for later proofs.",
     )}
     name="separateApprover"
-    form=${form}
   />
   <${CheckField}
     label=${t("Direct pushes")}
     hint=${t("Maintainers may push to the default branch, past proof and approval; never by force.")}
     name="allowDirectPush"
-    form=${form}
   />
-  <${TestPolicies} form=${form} />
-  <${CoverageField} form=${form} />
+  <${TestPolicies} />
+  <${CoverageField} />
   <div class="pair">
-    <${TestSetupField} form=${form} />
-    <${GroupTestRunsField} form=${form} />
-    <${QuarantineField} form=${form} />
+    <${TestSetupField} />
+    <${GroupTestRunsField} />
+    <${QuarantineField} />
   </div>
-  <${AutoQuarantineFields} form=${form} />
-  <${StatusesField} form=${form} />
-  <${ScanPolicies} form=${form} />
+  <${AutoQuarantineFields} />
+  <${StatusesField} />
+  <${ScanPolicies} />
   <${AgentReviewFields} form=${form} />
 `;

@@ -6,7 +6,7 @@ import { Avatar } from "../../components/avatar.mjs";
 import { Badge, Button, CloneAddress, Empty, LoadError, Loading, Page, Time } from "../../components/controls.mjs";
 import { Confirm } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
-import { SelectField, TextField } from "../../forms/fields.mjs";
+import { FieldForm, SelectField, TextField } from "../../forms/fields.mjs";
 import { FormEnd, FormError, RestoredDraftNotice, useForm } from "../../forms/form.mjs";
 import { useSharedForm } from "../../forms/shared-form.mjs";
 import { api } from "../../server/api.mjs";
@@ -136,14 +136,14 @@ function Form({ of, saved }) {
   const secrets = Array.isArray(of.secretEnvVars) ? of.secretEnvVars : Object.keys(of.secretEnvVars || {});
   return html`<section>
     <h2>${t("Settings")}</h2>
-    <form class="sheet" onSubmit=${save}>
+    <${FieldForm} of=${fields} class="sheet" onSubmit=${save}>
       <${RestoredDraftNotice} form=${form} />
-      <${TextField} label=${t("Name")} name="name" form=${fields} required maxlength="100" />
-      <${TextField} label=${t("Description")} name="description" form=${fields} rows="2" />
+      <${TextField} label=${t("Name")} name="name" required maxlength="100" />
+      <${TextField} label=${t("Description")} name="description" rows="2" />
       <${RunFields} form=${fields} />
       <${MoreFields} form=${fields} secrets=${secrets} isUnreadable=${of.envVars === null} />
       <${FormEnd} form=${form} testid="project-save">${t("Save")}<//>
-    </form>
+    <//>
   </section>`;
 }
 
@@ -212,21 +212,20 @@ function Members({ id, restricted }) {
                   </li>`,
               )}
             </ul>
-            <form class="inline" onSubmit=${add}>
+            <${FieldForm} of=${form} class="inline" onSubmit=${add}>
               ${
                 hasRole("admin")
                   ? html`<${SelectField}
                     label=${t("User")}
                     name="userId"
-                    form=${form}
                     required
                     options=${[["", t("Choose…")], ...others.map((one) => [one.id, one.username])]}
                   />`
-                  : html`<${TextField} label=${t("User id")} name="userId" form=${form} required />`
+                  : html`<${TextField} label=${t("User id")} name="userId" required />`
               }
-              <${SelectField} label=${t("Role")} name="role" form=${form} options=${memberRoles()} />
+              <${SelectField} label=${t("Role")} name="role" options=${memberRoles()} />
               <button class="button" disabled=${form.busy || !form.draft.userId}>${t("Add")}</button>
-            </form>
+            <//>
             <${FormError} form=${form} />
           `
     }

@@ -5,7 +5,7 @@ import { toastSuccess } from "../../browser/toasts.mjs";
 import { Button, Empty, LoadError, Loading, Page, Time } from "../../components/controls.mjs";
 import { Dialog } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
-import { TextField } from "../../forms/fields.mjs";
+import { FieldForm, TextField } from "../../forms/fields.mjs";
 import { FormEnd, useForm } from "../../forms/form.mjs";
 import { api } from "../../server/api.mjs";
 import { useLiveEvents, useRead } from "../../server/loading.mjs";
@@ -235,7 +235,7 @@ function Quarantine({ test, close, reload }) {
     await reload();
   });
   return html`<${Dialog} title=${t("Quarantine a test")} close=${close}>
-    <form onSubmit=${save}>
+    <${FieldForm} of=${form} onSubmit=${save}>
       <p>
         ${t(
           "Until the quarantine ends, failures of this test count for nothing, in proofs and in groups. Each says so.",
@@ -245,7 +245,6 @@ function Quarantine({ test, close, reload }) {
       <${TextField}
         label=${t("Days")}
         name="days"
-        form=${form}
         type="number"
         min="1"
         max="90"
@@ -254,12 +253,11 @@ function Quarantine({ test, close, reload }) {
       <${TextField}
         label=${t("Reason")}
         name="reason"
-        form=${form}
         required
         maxlength="500"
         testid="quarantine-reason"
       />
       <${FormEnd} form=${form} cancel=${close} testid="quarantine-save">${t("Quarantine")}<//>
-    </form>
+    <//>
   <//>`;
 }

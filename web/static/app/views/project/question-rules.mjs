@@ -29,7 +29,7 @@ export function questionRules(draft) {
   return rules;
 }
 
-export const QuestionFields = ({ form }) => html`
+export const QuestionFields = () => html`
   <div class="pair">
     <${TextField}
       label=${t("Remind after")}
@@ -37,13 +37,11 @@ export const QuestionFields = ({ form }) => html`
       type="number"
       min="1"
       step="any"
-      form=${form}
       hint=${t("Minutes without an answer to a question. Empty: never.")}
     />
     <${TextField}
       label=${t("Then ask")}
       name="questionRules.escalateTo"
-      form=${form}
       hint=${t("User name of the person who is asked, too. Empty: nobody.")}
     />
   </div>
@@ -54,13 +52,11 @@ export const QuestionFields = ({ form }) => html`
       type="number"
       min="1"
       step="any"
-      form=${form}
       hint=${t("Minutes. Empty: questions wait as long as it takes.")}
     />
     <${SelectField}
       label=${t("At the deadline")}
       name="questionRules.onDeadline"
-      form=${form}
       options=${tPairs(AT_DEADLINE)}
     />
   </div>

@@ -12,14 +12,13 @@ export const SCAN_POLICIES = [
   { name: "dependencyScan", value: "warn" },
 ];
 
-export function ScanPolicies({ form }) {
+export function ScanPolicies() {
   return html`<div class="pair">
     <${SelectField}
       label=${t("Secrets in the lines that a task adds")}
       hint=${t("Keys and passwords by their form, and the values of this project's secret variables.")}
       name="secretScan"
       testid="project-secret-scan"
-      form=${form}
       options=${tPairs(OPTIONS)}
     />
     <${SelectField}
@@ -27,7 +26,6 @@ export function ScanPolicies({ form }) {
       hint=${t("Versions in lock files that the advisories of the platform's operator name.")}
       name="dependencyScan"
       testid="project-dependency-scan"
-      form=${form}
       options=${tPairs(OPTIONS)}
     />
   </div>`;

@@ -21,7 +21,7 @@ export function SecretRemoval({ form, secrets }) {
   const chosen = removed(draft);
   const choose = (name, is) =>
     change("removedSecrets", [...chosen.filter((one) => one !== name), ...(is ? [name] : [])].join(" "));
-  return html`<${CheckField} label=${t("Remove all secret variables")} name="dropsSecrets" form=${form} />
+  return html`<${CheckField} label=${t("Remove all secret variables")} name="dropsSecrets" />
     ${
       secrets.length > 1 &&
       !draft.dropsSecrets &&

@@ -20,7 +20,7 @@ export const POLICIES = [
 ];
 const optionsOf = (wanted) => tPairs(POLICIES.find(({ name }) => name === wanted).options);
 
-export function TestPolicies({ form }) {
+export function TestPolicies() {
   return html`<div class="pair">
     <${SelectField}
       label=${t("Tests that do not run any more")}
@@ -29,7 +29,6 @@ export function TestPolicies({ form }) {
       )}
       name="testsLost"
       testid="project-tests-lost"
-      form=${form}
       options=${optionsOf("testsLost")}
     />
     <${SelectField}
@@ -39,13 +38,12 @@ export function TestPolicies({ form }) {
       )}`}
       name="testsFirst"
       testid="project-tests-first"
-      form=${form}
       options=${optionsOf("testsFirst")}
     />
   </div>`;
 }
 
-export function CoverageField({ form }) {
+export function CoverageField() {
   return html`<${SelectField}
     label=${t("Added lines that no test touches")}
     hint=${t(
@@ -53,12 +51,11 @@ export function CoverageField({ form }) {
     )}
     name="coverage"
     testid="project-coverage"
-    form=${form}
     options=${optionsOf("coverage")}
   />`;
 }
 
-export function TestSetupField({ form }) {
+export function TestSetupField() {
   return html`<${TextField}
     label=${t("Files that define how tests run")}
     hint=${t(
@@ -67,13 +64,12 @@ export function TestSetupField({ form }) {
     )}
     name="testSetup"
     testid="project-test-setup"
-    form=${form}
     rows="3"
     spellcheck=${false}
   />`;
 }
 
-export function GroupTestRunsField({ form }) {
+export function GroupTestRunsField() {
   return html`<${TextField}
     label=${t("Green runs before a group lands")}
     hint=${t(
@@ -82,7 +78,6 @@ export function GroupTestRunsField({ form }) {
     )}
     name="groupTestRuns"
     testid="project-group-test-runs"
-    form=${form}
     type="number"
     min="0"
     max="10"
@@ -90,13 +85,12 @@ export function GroupTestRunsField({ form }) {
   />`;
 }
 
-export function QuarantineField({ form }) {
+export function QuarantineField() {
   return html`<${TextField}
     label=${t("Tests in quarantine at once")}
     hint=${t("Flaky tests whose failures a maintainer may let count for nothing.")}
     name="mostQuarantined"
     testid="project-most-quarantined"
-    form=${form}
     type="number"
     min="0"
     max="100"
@@ -104,7 +98,7 @@ export function QuarantineField({ form }) {
   />`;
 }
 
-export function TestReportField({ form }) {
+export function TestReportField() {
   return html`<${TextField}
     label=${t("Test report")}
     hint=${t(
@@ -112,18 +106,16 @@ export function TestReportField({ form }) {
     )}
     name="testReport"
     testid="project-test-report"
-    form=${form}
     spellcheck=${false}
   />`;
 }
 
-export function StatusesField({ form }) {
+export function StatusesField() {
   return html`<${TextField}
     label=${t("Required statuses")}
     hint=${t("One a line: what the repository's own CI has to say of each commit, such as ci/build. Needs Gitea.")}
     name="requiredStatuses"
     testid="project-required-statuses"
-    form=${form}
     rows="2"
     spellcheck=${false}
   />`;

@@ -4,7 +4,7 @@ import { go, to } from "../../browser/routes.mjs";
 import { Badge, Empty, Icon, Listing, LoadError, Loading, Page, Time } from "../../components/controls.mjs";
 import { Dialog } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
-import { CheckField, Field, SelectField, TextField } from "../../forms/fields.mjs";
+import { CheckField, Field, FieldForm, SelectField, TextField } from "../../forms/fields.mjs";
 import { FormError, RestoredDraftNotice, useForm } from "../../forms/form.mjs";
 import { api } from "../../server/api.mjs";
 import { useLiveEvents, usePages, useRead } from "../../server/loading.mjs";
@@ -110,7 +110,7 @@ export function NewGroup({ projectId, close }) {
       <${LoadError} error=${unread.error} again=${unread.reload} />
     <//>`;
   return html`<${Dialog} title=${t("New group")} close=${close} wide>
-    <form onSubmit=${create}>
+    <${FieldForm} of=${form} onSubmit=${create}>
       <${RestoredDraftNotice} form=${form} />
       <${Field}
         label=${t("Approved tasks")}
@@ -142,7 +142,6 @@ export function NewGroup({ projectId, close }) {
         <${TextField}
           label=${t("Name")}
           name="name"
-          form=${form}
           testid="group-name"
           placeholder=${t("Sprint 12")}
           hint=${t("Names the release branch.")}
@@ -150,7 +149,6 @@ export function NewGroup({ projectId, close }) {
         <${SelectField}
           label=${t("Take it to")}
           name="targetBranch"
-          form=${form}
           testid="group-target"
           options=${[
             ["staging", t("Staging: I say when")],
@@ -159,13 +157,12 @@ export function NewGroup({ projectId, close }) {
           hint=${t("Production is always a person's call.")}
         />
       </div>
-      <${TextField} label=${t("Notes")} name="notes" form=${form} testid="group-notes" rows="3" />
+      <${TextField} label=${t("Notes")} name="notes" testid="group-notes" rows="3" />
       ${
         (form.fault?.field === "acceptRolledBack" || form.draft.acceptRolledBack) &&
         html`<${CheckField}
           label=${t("Deliver what was rolled back all the same")}
           name="acceptRolledBack"
-          form=${form}
         />`
       }
       <${FormError} form=${form} />
@@ -179,6 +176,6 @@ export function NewGroup({ projectId, close }) {
           ${t("Create group of {count}", { count: chosen.length })}
         </button>
       </footer>
-    </form>
+    <//>
   <//>`;
 }

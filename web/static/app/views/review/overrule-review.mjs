@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { toastSuccess } from "../../browser/toasts.mjs";
 import { Dialog } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
-import { TextField } from "../../forms/fields.mjs";
+import { FieldForm, TextField } from "../../forms/fields.mjs";
 import { FormError, useForm } from "../../forms/form.mjs";
 import { api } from "../../server/api.mjs";
 import { hasRole } from "../../server/session.mjs";
@@ -50,12 +50,11 @@ function Ask({ task, reload, close }) {
     }
   });
   return html`<${Dialog} title=${t("Go on without this review?")} close=${close}>
-    <form onSubmit=${submit}>
+    <${FieldForm} of=${form} onSubmit=${submit}>
       <p class="muted">${t("For this commit alone: what is pushed later is reviewed again.")}</p>
       <${TextField}
         label=${t("Why")}
         name="reason"
-        form=${form}
         required
         maxlength="500"
         hint=${t("It is in the task's timeline and in the receipt.")}
@@ -72,6 +71,6 @@ function Ask({ task, reload, close }) {
           ${t("Go on without it")}
         </button>
       </footer>
-    </form>
+    <//>
   <//>`;
 }

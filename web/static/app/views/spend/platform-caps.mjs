@@ -2,6 +2,7 @@
 import { toastSuccess } from "../../browser/toasts.mjs";
 import { LoadError } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
+import { FieldForm } from "../../forms/fields.mjs";
 import { FormEnd } from "../../forms/form.mjs";
 import { useSharedForm } from "../../forms/shared-form.mjs";
 import { CapBars, CapFields, capsDraft, capSetChanges } from "../../forms/spending-caps.mjs";
@@ -55,12 +56,11 @@ function Form({ caps, uses, saved }) {
       )}
     </p>
     <${CapBars} uses=${uses} testid="platform-cap-uses" />
-    <form class="sheet" onSubmit=${save}>
+    <${FieldForm} of=${fields} class="sheet" onSubmit=${save}>
       ${SETS.map(
         ([name, legend, hint]) =>
           html`<${CapFields}
             key=${name}
-            form=${fields}
             prefix=${name}
             legend=${t(legend)}
             hint=${t(hint)}
@@ -68,6 +68,6 @@ function Form({ caps, uses, saved }) {
           />`,
       )}
       <${FormEnd} form=${form} testid="caps-save">${t("Save caps")}<//>
-    </form>
+    <//>
   </section>`;
 }

@@ -6,7 +6,7 @@ import { lazy } from "../../components/lazy.mjs";
 import { Markdown } from "../../components/markdown.mjs";
 import { usePastedPictures } from "../../components/pasted-pictures.mjs";
 import { ResolveButton, ResolvedBy } from "../../diff/resolve-comment.mjs";
-import { TextField } from "../../forms/fields.mjs";
+import { FieldForm, TextField } from "../../forms/fields.mjs";
 import { FormEnd, useForm } from "../../forms/form.mjs";
 import { api } from "../../server/api.mjs";
 import { useEventHistory } from "../../server/event-history.mjs";
@@ -73,11 +73,10 @@ export function CommentForm({ task, reload }) {
     form.reset();
     await reload();
   });
-  return html`<form onSubmit=${submit}>
+  return html`<${FieldForm} of=${form} onSubmit=${submit}>
     <${TextField}
       label=${t("Add a comment")}
       name="body"
-      form=${form}
       rows="2"
       testid="comment-body"
       ...${pictures}
@@ -86,7 +85,7 @@ export function CommentForm({ task, reload }) {
       hint=${t("The agent is given it with its next run.")}
     />
     <${FormEnd} form=${form} kind="" testid="comment-submit">${t("Comment")}<//>
-  </form>`;
+  <//>`;
 }
 
 // A resolved one is folded.

@@ -6,7 +6,7 @@ import { CopyText } from "../../components/controls.mjs";
 import { Confirm } from "../../components/dialogs.mjs";
 import { html } from "../../components/html.mjs";
 import { usePastedPictures } from "../../components/pasted-pictures.mjs";
-import { TextField } from "../../forms/fields.mjs";
+import { FieldForm, TextField } from "../../forms/fields.mjs";
 import { FormError, useForm } from "../../forms/form.mjs";
 import { api } from "../../server/api.mjs";
 import { hasRole, user } from "../../server/session.mjs";
@@ -56,12 +56,11 @@ function Message({ task, reload, isOver, thrown }) {
     thrown();
   };
   const empty = !form.draft.text.trim();
-  return html`<form class="steering" onSubmit=${isOver ? comment : send(false)} data-testid="steering">
+  return html`<${FieldForm} of=${form} class="steering" onSubmit=${isOver ? comment : send(false)} data-testid="steering">
     ${isOver && html`<p class="banner ask">${t("Not sent: no agent is at work on this any more")}</p>`}
     <${TextField}
       label=${t("Write to the agent")}
       name="text"
-      form=${form}
       rows="2"
       testid="message-text"
       ...${pictures}
@@ -102,7 +101,7 @@ function Message({ task, reload, isOver, thrown }) {
           `
       }
     </footer>
-  </form>`;
+  <//>`;
 }
 
 export function TakeOver({ task, reload }) {
@@ -180,7 +179,7 @@ function HandBack({ task, reload, isOver, thrown }) {
     form.reset();
     thrown();
   };
-  return html`<form class="callout busy" onSubmit=${isOver ? comment : handBack} data-testid="task-held">
+  return html`<${FieldForm} of=${form} class="callout busy" onSubmit=${isOver ? comment : handBack} data-testid="task-held">
     ${
       isOver
         ? html`<p class="callout-head">${t("Not sent: the task was handed back meanwhile")}</p>`
@@ -192,7 +191,6 @@ function HandBack({ task, reload, isOver, thrown }) {
         <${TextField}
           label=${t("Note for the agent")}
           name="note"
-          form=${form}
           rows="2"
           testid="hand-back-note"
           maxlength="10000"
@@ -227,7 +225,7 @@ function HandBack({ task, reload, isOver, thrown }) {
         </footer>
       `
     }
-  </form>`;
+  <//>`;
 }
 
 function Hold({ task }) {

@@ -6,7 +6,7 @@ import { usePastedPictures } from "../../components/pasted-pictures.mjs";
 import { DependsOn, useOtherTasks } from "../../forms/depends-on.mjs";
 import { DriverFields } from "../../forms/driver-fields.mjs";
 import { StepsExample } from "../../forms/example-steps.mjs";
-import { SelectField, TextField } from "../../forms/fields.mjs";
+import { FieldForm, SelectField, TextField } from "../../forms/fields.mjs";
 import { fieldError, FormEnd, RestoredDraftNotice } from "../../forms/form.mjs";
 import { hasLimits, LimitFields, limitsDraft, limitsOf } from "../../forms/run-limits.mjs";
 import { useSharedForm } from "../../forms/shared-form.mjs";
@@ -94,7 +94,7 @@ function Wishes({ task, form }) {
     <summary>${t("More")}</summary>
     ${
       isOpen &&
-      html`<${DriverFields} form=${form} usual=${t("the project's")} />
+      html`<${DriverFields} usual=${t("the project's")} />
         <${TextField}
           label=${t("Required capabilities")}
           name="requiredCapabilities"
@@ -102,7 +102,7 @@ function Wishes({ task, form }) {
           placeholder="python, node"
           hint=${t("Only an agent that has all of them takes it.")}
         />
-        <${LimitFields} form=${form} usual=${project.value?.limits} />
+        <${LimitFields} usual=${project.value?.limits} />
         <small>${t("A run that is at work goes on as it began: these count from the next one on.")}</small>
         <${DependsOn}
           others=${others}
@@ -149,13 +149,12 @@ export function EditTask({ task, reload, close }) {
     close();
   });
   return html`<${Dialog} title=${t("Edit task")} close=${close} wide>
-    <form onSubmit=${save}>
+    <${FieldForm} of=${fields} onSubmit=${save}>
       <${RestoredDraftNotice} form=${form} />
-      <${TextField} label=${t("Title")} name="title" form=${fields} required maxlength="200" />
+      <${TextField} label=${t("Title")} name="title" required maxlength="200" />
       <${TextField}
         label=${t("Description")}
         name="description"
-        form=${fields}
         rows="9"
         hint=${html`<${StepsExample} form=${fields} busy=${form.busy} />`}
         ...${pictures}
@@ -163,7 +162,6 @@ export function EditTask({ task, reload, close }) {
       <${TextField}
         label=${t("Notes")}
         name="notes"
-        form=${fields}
         rows="3"
         hint=${t("For the people who look after it.")}
       />
@@ -171,15 +169,13 @@ export function EditTask({ task, reload, close }) {
         <${SelectField}
           label=${t("Priority")}
           name="priority"
-          form=${fields}
           options=${BY_URGENCY.map((one) => [one, labelOf(one)])}
         />
-        <${TextField} label=${t("Labels")} name="labels" form=${fields} />
+        <${TextField} label=${t("Labels")} name="labels" />
       </div>
       ${
         task.caps &&
         html`<${CapFields}
-          form=${fields}
           prefix="caps"
           legend=${t("Caps of this task")}
           hint=${t("Over all its runs. Empty: the project's.")}
@@ -188,6 +184,6 @@ export function EditTask({ task, reload, close }) {
       }
       <${Wishes} task=${task} form=${fields} />
       <${FormEnd} form=${form} cancel=${cancel}>${t("Save")}<//>
-    </form>
+    <//>
   <//>`;
 }

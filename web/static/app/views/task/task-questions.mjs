@@ -6,7 +6,7 @@ import { Button, Time } from "../../components/controls.mjs";
 import { html } from "../../components/html.mjs";
 import { Markdown } from "../../components/markdown.mjs";
 import { usePastedPictures } from "../../components/pasted-pictures.mjs";
-import { TextField } from "../../forms/fields.mjs";
+import { FieldForm, TextField } from "../../forms/fields.mjs";
 import { FormEnd, FormError, useForm } from "../../forms/form.mjs";
 import { api } from "../../server/api.mjs";
 import { hasRole } from "../../server/session.mjs";
@@ -76,14 +76,13 @@ function Unsent({ question, task, reload }) {
     discard();
     await reload();
   });
-  return html`<form class="callout ask" onSubmit=${submit} data-testid="answer-unsent">
+  return html`<${FieldForm} of=${form} class="callout ask" onSubmit=${submit} data-testid="answer-unsent">
     <p class="callout-head">${t("Not sent: the question is over")}</p>
     <div class="asked"><${Markdown} text=${wordsOf(question)} /></div>
     <${Answered} question=${question} />
     <${TextField}
       label=${t("Your answer")}
       name="response"
-      form=${form}
       rows="2"
       ...${pictures}
       required
@@ -96,7 +95,7 @@ function Unsent({ question, task, reload }) {
         ${t("Add a comment")}
       </button>
     </footer>
-  </form>`;
+  <//>`;
 }
 
 function Question({ question, task, reload }) {
@@ -127,13 +126,12 @@ function Question({ question, task, reload }) {
     }
   });
   const blocking = isBlocking(question);
-  return html`<form
+  return html`<${FieldForm} of=${form}
     class="callout ask"
     onSubmit=${submit}
     data-testid="question"
     data-question-id=${question.id}
-    data-blocking=${blocking}
-  >
+    data-blocking=${blocking}>
     <p class="callout-head">
       ${blocking ? t("Your answer is needed") : t("A question")} <${Time} at=${question.askedAt} />
     </p>
@@ -162,7 +160,6 @@ function Question({ question, task, reload }) {
           <${TextField}
             label=${question.options?.length ? t("Or another answer") : t("Your answer")}
             name="response"
-            form=${form}
             rows="2"
             testid="question-answer"
             ...${pictures}
@@ -172,7 +169,7 @@ function Question({ question, task, reload }) {
         `
         : html`<p class="muted">${t("A member of the project can answer this.")}</p>`
     }
-  </form>`;
+  <//>`;
 }
 
 // What happens while nobody answers.
