@@ -30,7 +30,12 @@ export function Toasts({ dialog }) {
                 : link && html`<a href=${link.href} onClick=${() => dismissToast(id)}>${link.text}</a>`
             }
           </span>
-          <button type="button" class="button ghost square" aria-label=${t("Dismiss")} onClick=${() => dismissToast(id)}>
+          <button
+            type="button"
+            class="button ghost square"
+            aria-label=${t("Dismiss")}
+            onClick=${() => dismissToast(id)}
+          >
             <${Icon} name="close" />
           </button>
         </div>`,

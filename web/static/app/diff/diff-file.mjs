@@ -283,7 +283,11 @@ export function DiffFile({ file, index, head, mode, review, may, notes, viewed, 
   kept.current = drawn;
   const path = file.oldPath && file.oldPath !== file.path ? `${file.oldPath} → ${file.path}` : file.path;
   const count = notes.pending.length + notes.waiting.length + notes.said.length;
-  return html`<section class=${classNames("diff-file", isFolded && "folded")} data-path=${file.path} data-index=${index}>
+  return html`<section
+    class=${classNames("diff-file", isFolded && "folded")}
+    data-path=${file.path}
+    data-index=${index}
+  >
     <header class="diff-head">
       <button
         type="button"

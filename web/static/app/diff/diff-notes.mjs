@@ -179,7 +179,9 @@ export function LineComments({ of, before, review }) {
   const linesOf = (place) => (place.side === "old" ? [] : before(place));
   const rewritten = new Set(of.editors.map(({ id }) => id).filter(Boolean));
   return html`<div class="note">
-    ${of.said.map((one) => html`<${LineComment} key=${one.id} comment=${one} before=${linesOf(one)} review=${review} />`)}
+    ${of.said.map(
+      (one) => html`<${LineComment} key=${one.id} comment=${one} before=${linesOf(one)} review=${review} />`,
+    )}
     ${of.pending
       .filter(({ id }) => !rewritten.has(id))
       .map((one) => html`<${Pending} key=${one.id} comment=${one} before=${linesOf(one)} review=${review} />`)}

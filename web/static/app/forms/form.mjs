@@ -110,7 +110,7 @@ export const RestoredDraftNotice = ({ form }) =>
 export const FormError = ({ form }) =>
   form.fault ? html`<p class="fault" role="alert">${form.fault.message}</p>` : null;
 
-// The end of a form: what is wrong with it, and its buttons. cancel: closes the form; without it there is no such button.
+// The end of a form: what is wrong with it, and its buttons. cancel: closes the form; none without it.
 export const FormEnd = ({ form, cancel, kind = "primary", testid, disabled, children }) => html`
   <${FormError} form=${form} />
   <footer>

@@ -66,7 +66,11 @@ export function CapBars({ uses, testid }) {
   return html`<ul class="cap-bars" data-testid=${testid}>
     ${uses.map((use) => {
       const how = tone(use);
-      return html`<li key=${`${use.scope} ${use.period} ${use.cap}`} class=${classNames("cap-bar", how)} data-tone=${how}>
+      return html`<li
+        key=${`${use.scope} ${use.period} ${use.cap}`}
+        class=${classNames("cap-bar", how)}
+        data-tone=${how}
+      >
         <span>${capOwnerText(use)}</span>
         <progress
           max=${use.limit}

@@ -178,7 +178,13 @@ export class TranscriptEntry extends Component {
     const { entry } = row;
     const kind = entry.kind || "log";
     return html`<li
-      class=${classNames("entry", kind, LEVELS[entry.level], (entry.callId || entry.details) && "told", isFound && "found")}
+      class=${classNames(
+        "entry",
+        kind,
+        LEVELS[entry.level],
+        (entry.callId || entry.details) && "told",
+        isFound && "found",
+      )}
       data-seq=${entry.seq}
       data-kind=${kind}
       data-testid="transcript-entry"

@@ -22,7 +22,9 @@ export function LogIn() {
       <img src="/static/icon.svg" alt="" width="40" height="40" />
       <h1>AiWorker</h1>
       <p class="muted" data-testid="login-lead">
-        ${sessionExpired.value ? t("Your session has ended. Please sign in again.") : t("Sign in to see your projects.")}
+        ${
+          sessionExpired.value ? t("Your session has ended. Please sign in again.") : t("Sign in to see your projects.")
+        }
       </p>
       <${TextField}
         label=${t("Username")}

@@ -155,7 +155,9 @@ export function SelectionBar() {
           : t("Cancel {count}…", { count: cancellable.length || "" })
       }
     </button>
-    <button type="button" class="button ghost" data-testid="selection-clear" onClick=${clearSelection}>${t("Clear")}</button>
+    <button type="button" class="button ghost" data-testid="selection-clear" onClick=${clearSelection}>
+      ${t("Clear")}
+    </button>
     ${
       cancelling &&
       html`<${Confirm}

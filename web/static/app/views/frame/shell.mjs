@@ -267,7 +267,9 @@ function Sidebar({ leave }) {
     <div class="nav-group">
       <${Link} href="#/inbox" icon="inbox" on=${view === "inbox"}>
         ${t("Needs you")}
-        ${inboxCount.value > 0 && html`<span class="nav-count" data-testid="inbox-count">${inboxCountText.value}</span>`}
+        ${
+          inboxCount.value > 0 && html`<span class="nav-count" data-testid="inbox-count">${inboxCountText.value}</span>`
+        }
       <//>
     </div>
     ${

@@ -70,7 +70,9 @@ export function MergeTrain({ group, train, removable, remove }) {
           html`<li key=${one.taskId} class="row out" data-testid="train-out" data-task-id=${one.taskId}>
             <span class="car">–</span>
             <${Car} one=${one} projectId=${group.projectId} />
-            <span class=${`chip ${one.removedReason === "removed" ? "" : "bad"}`}>${takenOutReason(one.removedReason)}</span>
+            <span class=${`chip ${one.removedReason === "removed" ? "" : "bad"}`}>
+              ${takenOutReason(one.removedReason)}
+            </span>
           </li>`,
       )}
     </ol>

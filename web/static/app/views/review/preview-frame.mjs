@@ -7,8 +7,8 @@ import { api } from "../../server/api.mjs";
 import { project } from "../../state/projects.mjs";
 import { t } from "../../words/language.mjs";
 
-// allow-same-origin leaves the preview the origin that it has, which is never the page's (`hasOtherOrigin`): its own cookies
-// and storage work. Without allow-top-navigation and allow-popups it stays within its frame.
+// allow-same-origin leaves the preview the origin that it has, which is never the page's (`hasOtherOrigin`): its own
+// cookies and storage work. Without allow-top-navigation and allow-popups it stays within its frame.
 const SANDBOX = "allow-scripts allow-forms allow-same-origin";
 
 const canFrame = (href) =>

@@ -7,6 +7,7 @@ import { html } from "../../components/html.mjs";
 import { usePastedPictures } from "../../components/pasted-pictures.mjs";
 import { TextField } from "../../forms/fields.mjs";
 import { FormError, RestoredDraftNotice, useForm } from "../../forms/form.mjs";
+import { sendAsComment, UnsentTextButtons } from "../../forms/unsent-text.mjs";
 import { api } from "../../server/api.mjs";
 import { hasRole, user } from "../../server/session.mjs";
 import { project } from "../../state/projects.mjs";
@@ -101,11 +102,7 @@ function Rejection({ task, answer, isOver, reload }) {
     toastSuccess(t("Sent back to the agent."));
     await reload();
   });
-  const comment = form.submit(async ({ reason }) => {
-    await api.post(`/tasks/${task.id}/comments`, { body: reason.trim() });
-    form.reset();
-    await reload();
-  });
+  const comment = sendAsComment(form, "reason", task, reload);
   const discard = () => {
     form.reset();
     thrown();
@@ -140,14 +137,7 @@ function Rejection({ task, answer, isOver, reload }) {
     <footer>
       ${
         isOver
-          ? html`
-            <button type="button" class="button" data-testid="reject-discard" onClick=${discard}>
-              ${t("Discard")}
-            </button>
-            <button class="button primary" data-testid="reject-comment" disabled=${form.busy}>
-              ${t("Add a comment")}
-            </button>
-          `
+          ? html`<${UnsentTextButtons} form=${form} discard=${discard} testid="reject" />`
           : html`
             <button type="button" class="button" onClick=${leave}>${t("Not now")}</button>
             <button class="button danger" data-testid="reject-submit" disabled=${form.busy}>

@@ -8,6 +8,7 @@ import { html } from "../../components/html.mjs";
 import { usePastedPictures } from "../../components/pasted-pictures.mjs";
 import { FieldForm, TextField } from "../../forms/fields.mjs";
 import { FormError, useForm } from "../../forms/form.mjs";
+import { sendAsComment, UnsentTextButtons } from "../../forms/unsent-text.mjs";
 import { api } from "../../server/api.mjs";
 import { hasRole, user } from "../../server/session.mjs";
 import { actorName } from "../../state/actors.mjs";
@@ -46,17 +47,18 @@ function Message({ task, reload, isOver, thrown }) {
         await reload();
       }
     });
-  const comment = form.submit(async ({ text }) => {
-    await api.post(`/tasks/${task.id}/comments`, { body: text.trim() });
-    form.reset();
-    await reload();
-  });
+  const comment = sendAsComment(form, "text", task, reload);
   const discard = () => {
     form.reset();
     thrown();
   };
   const empty = !form.draft.text.trim();
-  return html`<${FieldForm} of=${form} class="steering" onSubmit=${isOver ? comment : send(false)} data-testid="steering">
+  return html`<${FieldForm}
+    of=${form}
+    class="steering"
+    onSubmit=${isOver ? comment : send(false)}
+    data-testid="steering"
+  >
     ${isOver && html`<p class="banner ask">${t("Not sent: no agent is at work on this any more")}</p>`}
     <${TextField}
       label=${t("Write to the agent")}
@@ -77,14 +79,7 @@ function Message({ task, reload, isOver, thrown }) {
     <footer>
       ${
         isOver
-          ? html`
-            <button type="button" class="button" data-testid="message-discard" disabled=${form.busy} onClick=${discard}>
-              ${t("Discard")}
-            </button>
-            <button class="button primary" data-testid="message-comment" disabled=${form.busy || empty}>
-              ${t("Add a comment")}
-            </button>
-          `
+          ? html`<${UnsentTextButtons} form=${form} discard=${discard} disabled=${empty} testid="message" />`
           : html`
             <button
               type="button"
@@ -170,16 +165,17 @@ function HandBack({ task, reload, isOver, thrown }) {
       await reload();
     }
   });
-  const comment = form.submit(async ({ note }) => {
-    await api.post(`/tasks/${task.id}/comments`, { body: note.trim() });
-    form.reset();
-    await reload();
-  });
+  const comment = sendAsComment(form, "note", task, reload);
   const discard = () => {
     form.reset();
     thrown();
   };
-  return html`<${FieldForm} of=${form} class="callout busy" onSubmit=${isOver ? comment : handBack} data-testid="task-held">
+  return html`<${FieldForm}
+    of=${form}
+    class="callout busy"
+    onSubmit=${isOver ? comment : handBack}
+    data-testid="task-held"
+  >
     ${
       isOver
         ? html`<p class="callout-head">${t("Not sent: the task was handed back meanwhile")}</p>`
@@ -204,20 +200,7 @@ function HandBack({ task, reload, isOver, thrown }) {
         <footer>
           ${
             isOver
-              ? html`
-                <button
-                  type="button"
-                  class="button"
-                  data-testid="note-discard"
-                  disabled=${form.busy}
-                  onClick=${discard}
-                >
-                  ${t("Discard")}
-                </button>
-                <button class="button primary" data-testid="note-comment" disabled=${form.busy}>
-                  ${t("Add a comment")}
-                </button>
-              `
+              ? html`<${UnsentTextButtons} form=${form} discard=${discard} testid="note" />`
               : html`<button class="button primary" data-testid="task-hand-back" disabled=${form.busy}>
                 ${t("Hand back")}
               </button>`

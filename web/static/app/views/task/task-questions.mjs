@@ -8,6 +8,7 @@ import { Markdown } from "../../components/markdown.mjs";
 import { usePastedPictures } from "../../components/pasted-pictures.mjs";
 import { FieldForm, TextField } from "../../forms/fields.mjs";
 import { FormEnd, FormError, useForm } from "../../forms/form.mjs";
+import { UnsentTextButtons } from "../../forms/unsent-text.mjs";
 import { api } from "../../server/api.mjs";
 import { hasRole } from "../../server/session.mjs";
 import { actorName } from "../../state/actors.mjs";
@@ -90,10 +91,7 @@ function Unsent({ question, task, reload }) {
     />
     <${FormError} form=${form} />
     <footer>
-      <button type="button" class="button" data-testid="answer-discard" onClick=${discard}>${t("Discard")}</button>
-      <button class="button primary" data-testid="answer-comment" disabled=${form.busy}>
-        ${t("Add a comment")}
-      </button>
+      <${UnsentTextButtons} form=${form} discard=${discard} testid="answer" />
     </footer>
   <//>`;
 }
