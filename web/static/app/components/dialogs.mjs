@@ -74,11 +74,7 @@ export function Confirm({
       <div class="prose">${children}</div>
       ${
         typed &&
-        html`<${TextField}
-          label=${t("Type “{typed}” to confirm", { typed })}
-          name="word"
-          testid="confirm-word"
-        />`
+        html`<${TextField} label=${t("Type “{typed}” to confirm", { typed })} name="word" testid="confirm-word" />`
       }
       <${FormError} form=${form} />
       <footer>

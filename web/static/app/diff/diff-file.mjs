@@ -289,12 +289,7 @@ export function DiffFile({ file, index, head, mode, review, may, notes, viewed, 
     data-index=${index}
   >
     <header class="diff-head">
-      <button
-        type="button"
-        class="fold"
-        aria-expanded=${!isFolded}
-        onClick=${() => setFold(!isFolded)}
-      >
+      <button type="button" class="fold" aria-expanded=${!isFolded} onClick=${() => setFold(!isFolded)}>
         <span class="sr">${isFolded ? t("Show") : t("Hide")} </span>
         <code>${showInvisible(path)}</code>
       </button>

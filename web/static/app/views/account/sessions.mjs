@@ -69,12 +69,7 @@ export function Sessions() {
       <h2>${t("Sessions")}</h2>
       ${
         pages.items?.some(({ isCurrent }) => !isCurrent) &&
-        html`<button
-          type="button"
-          class="button small"
-          data-testid="sessions-end"
-          onClick=${() => setEndingAll(true)}
-        >
+        html`<button type="button" class="button small" data-testid="sessions-end" onClick=${() => setEndingAll(true)}>
           ${t("End all others")}
         </button>`
       }

@@ -120,11 +120,7 @@ function Frame() {
       <strong>${project.value?.name || "AiWorker"}</strong>
       ${
         inboxCount.value > 0 &&
-        html`<a
-          class="nav-count"
-          href="#/inbox"
-          aria-label=${t("{count} need you", { count: inboxCountText.value })}
-        >
+        html`<a class="nav-count" href="#/inbox" aria-label=${t("{count} need you", { count: inboxCountText.value })}>
           ${inboxCountText.value}
         </a>`
       }
@@ -231,11 +227,7 @@ function Sidebar({ leave }) {
   const id = projectId.value;
   const view = route.value.view;
   const known = projects.value || [];
-  return html`<nav
-    class="sidebar"
-    aria-label=${t("Main")}
-    onClick=${(event) => event.target.closest("a") && leave()}
-  >
+  return html`<nav class="sidebar" aria-label=${t("Main")} onClick=${(event) => event.target.closest("a") && leave()}>
     <a class="brand" href="#/"><img src="/static/icon.svg" alt="" width="22" height="22" />AiWorker</a>
     <div class="picker">
       <label class="sr" for="project-select">${t("Project")}</label>

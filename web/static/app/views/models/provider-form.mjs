@@ -161,12 +161,7 @@ export function ProviderForm({ of, others = [], close, saved }) {
         spellcheck=${false}
       />
       <div class="pair">
-        <${SelectField}
-          label=${t("Login")}
-          name="login"
-          testid="provider-login"
-          options=${tPairs(LOGINS)}
-        />
+        <${SelectField} label=${t("Login")} name="login" testid="provider-login" options=${tPairs(LOGINS)} />
         ${
           draft.login !== "none" &&
           html`<${TextField}
@@ -202,11 +197,7 @@ export function ProviderForm({ of, others = [], close, saved }) {
         spellcheck=${false}
       />
       <${FallbackFields} form=${fields} others=${others} />
-      <${CheckField}
-        label=${t("Enabled")}
-        hint=${t("Without it no run uses this provider.")}
-        name="enabled"
-      />
+      <${CheckField} label=${t("Enabled")} hint=${t("Without it no run uses this provider.")} name="enabled" />
       <${FormEnd} form=${form} cancel=${cancel} testid="provider-save">${t("Save")}<//>
     <//>
   <//>`;

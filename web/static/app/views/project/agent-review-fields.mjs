@@ -60,11 +60,7 @@ export const AgentReviewFields = ({ form }) => html`
   ${
     form.draft["agentReview.mode"] &&
     html`<div class="triple">
-      <${Limit}
-        label=${t("Most cost a review")}
-        name="agentReview.maxCostUsd"
-        hint=${t("US dollars")}
-      />
+      <${Limit} label=${t("Most cost a review")} name="agentReview.maxCostUsd" hint=${t("US dollars")} />
       <${Limit} label=${t("Most tokens a review")} name="agentReview.maxTokens" step="1" />
       <${Limit} label=${t("Most minutes a review")} name="agentReview.maxMinutes" />
     </div>`

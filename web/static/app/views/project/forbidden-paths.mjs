@@ -44,12 +44,7 @@ export function ForbiddenPathsToday({ id, patterns }) {
       )}
     </p>
     <${FieldForm} of=${form} class="inline" onSubmit=${attempt}>
-      <${TextField}
-        label=${t("Try a pattern")}
-        name="pattern"
-        testid="forbidden-try"
-        spellcheck=${false}
-      />
+      <${TextField} label=${t("Try a pattern")} name="pattern" testid="forbidden-try" spellcheck=${false} />
       <button class="button" disabled=${form.busy || !form.draft.pattern.trim()}>${t("Look")}</button>
     <//>
     <${FormError} form=${form} />

@@ -290,19 +290,11 @@ export const MoreFields = ({ form, secrets = [], isUnreadable = false }) => html
     <${TextField} label=${t("Memory limit")} name="memoryLimit" placeholder="1Gi" />
   </div>
   <div class="pair">
-    <${Count}
-      label=${t("Tasks at once")}
-      name="maxParallelTasks"
-      hint=${t("Empty: as many as there are agents.")}
-    />
+    <${Count} label=${t("Tasks at once")} name="maxParallelTasks" hint=${t("Empty: as many as there are agents.")} />
     <${Count} label=${t("Previews live for")} name="previewTtlHours" placeholder="72" hint=${t("Hours")} />
   </div>
   <div class="triple">
-    <${Amount}
-      label=${t("Most cost a task")}
-      name="limits.maxCostUsd"
-      hint=${t("US dollars")}
-    />
+    <${Amount} label=${t("Most cost a task")} name="limits.maxCostUsd" hint=${t("US dollars")} />
     <${Count} label=${t("Most tokens a task")} name="limits.maxTokens" />
     <${Amount} label=${t("Most minutes a task")} name="limits.maxMinutes" />
   </div>
@@ -335,11 +327,7 @@ export const MoreFields = ({ form, secrets = [], isUnreadable = false }) => html
     hint=${t("One a line, as in .gitignore. Work that touches them is refused.")}
     spellcheck=${false}
   />
-  <${CheckField}
-    label=${t("Restricted")}
-    hint=${t("Only its members and admins see it.")}
-    name="restricted"
-  />
+  <${CheckField} label=${t("Restricted")} hint=${t("Only its members and admins see it.")} name="restricted" />
   <${CheckField}
     label=${t("Separate approver")}
     hint=${t(

@@ -201,11 +201,7 @@ function Members({ id, restricted }) {
                   html`<li key=${one.userId} class="row">
                     <${Avatar} of=${one.username} />
                     <span class="row-main"><b>${one.username}</b></span>
-                    <select
-                      aria-label=${t("Role of {username}", one)}
-                      value=${one.role}
-                      onChange=${give(one.userId)}
-                    >
+                    <select aria-label=${t("Role of {username}", one)} value=${one.role} onChange=${give(one.userId)}>
                       ${memberRoles().map(([role, text]) => html`<option key=${role} value=${role}>${text}</option>`)}
                     </select>
                     <${Button} small kind="ghost" act=${drop(one.userId)}>${t("Remove")}<//>

@@ -242,21 +242,8 @@ function Quarantine({ test, close, reload }) {
         )}
       </p>
       <p><code>${test.name}</code></p>
-      <${TextField}
-        label=${t("Days")}
-        name="days"
-        type="number"
-        min="1"
-        max="90"
-        testid="quarantine-days"
-      />
-      <${TextField}
-        label=${t("Reason")}
-        name="reason"
-        required
-        maxlength="500"
-        testid="quarantine-reason"
-      />
+      <${TextField} label=${t("Days")} name="days" type="number" min="1" max="90" testid="quarantine-days" />
+      <${TextField} label=${t("Reason")} name="reason" required maxlength="500" testid="quarantine-reason" />
       <${FormEnd} form=${form} cancel=${close} testid="quarantine-save">${t("Quarantine")}<//>
     <//>
   <//>`;

@@ -54,10 +54,6 @@ export const QuestionFields = () => html`
       step="any"
       hint=${t("Minutes. Empty: questions wait as long as it takes.")}
     />
-    <${SelectField}
-      label=${t("At the deadline")}
-      name="questionRules.onDeadline"
-      options=${tPairs(AT_DEADLINE)}
-    />
+    <${SelectField} label=${t("At the deadline")} name="questionRules.onDeadline" options=${tPairs(AT_DEADLINE)} />
   </div>
 `;

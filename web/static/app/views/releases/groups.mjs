@@ -160,10 +160,7 @@ export function NewGroup({ projectId, close }) {
       <${TextField} label=${t("Notes")} name="notes" testid="group-notes" rows="3" />
       ${
         (form.fault?.field === "acceptRolledBack" || form.draft.acceptRolledBack) &&
-        html`<${CheckField}
-          label=${t("Deliver what was rolled back all the same")}
-          name="acceptRolledBack"
-        />`
+        html`<${CheckField} label=${t("Deliver what was rolled back all the same")} name="acceptRolledBack" />`
       }
       <${FormError} form=${form} />
       <footer>

@@ -78,12 +78,7 @@ export function Environment({ environment, projectId, shown, progress }) {
     ${logs && html`<${DeploymentLogs} deployment=${logs} close=${() => setLogs(null)} />`}
     ${
       leaving &&
-      html`<${Rollback}
-        deployment=${leaving}
-        items=${items}
-        reload=${pages.reload}
-        close=${() => setLeaving(null)}
-      />`
+      html`<${Rollback} deployment=${leaving} items=${items} reload=${pages.reload} close=${() => setLeaving(null)} />`
     }
   </section>`;
 }

@@ -20,12 +20,7 @@ export function OverruleReview({ task, check, reload }) {
   return html`
     ${
       isOffered &&
-      html`<button
-        type="button"
-        class="button small"
-        data-testid="overrule-review"
-        onClick=${() => setAsking(check)}
-      >
+      html`<button type="button" class="button small" data-testid="overrule-review" onClick=${() => setAsking(check)}>
         ${t("Go on without this review")}
       </button>`
     }

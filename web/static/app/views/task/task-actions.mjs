@@ -159,12 +159,7 @@ export function EditTask({ task, reload, close }) {
         hint=${html`<${StepsExample} form=${fields} busy=${form.busy} />`}
         ...${pictures}
       />
-      <${TextField}
-        label=${t("Notes")}
-        name="notes"
-        rows="3"
-        hint=${t("For the people who look after it.")}
-      />
+      <${TextField} label=${t("Notes")} name="notes" rows="3" hint=${t("For the people who look after it.")} />
       <div class="pair">
         <${SelectField}
           label=${t("Priority")}

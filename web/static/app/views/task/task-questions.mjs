@@ -81,14 +81,7 @@ function Unsent({ question, task, reload }) {
     <p class="callout-head">${t("Not sent: the question is over")}</p>
     <div class="asked"><${Markdown} text=${wordsOf(question)} /></div>
     <${Answered} question=${question} />
-    <${TextField}
-      label=${t("Your answer")}
-      name="response"
-      rows="2"
-      ...${pictures}
-      required
-      readonly=${form.busy}
-    />
+    <${TextField} label=${t("Your answer")} name="response" rows="2" ...${pictures} required readonly=${form.busy} />
     <${FormError} form=${form} />
     <footer>
       <${UnsentTextButtons} form=${form} discard=${discard} testid="answer" />
