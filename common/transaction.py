@@ -26,7 +26,7 @@ from sqlalchemy.orm import Session
 from common.database import commit_groups, engines, wait_budget
 from common.database.commit_groups import CommitGroup
 from common.database.compiled_statements import Row, Statement
-from common.database.lazy_sessions import LateSession
+from common.database.lazy_sessions import LazySession
 from common.errors import Busy, NotFound
 from common.events.catalogue import Event
 from common.jobs.announcer import Announcement
@@ -55,7 +55,7 @@ _writing: set[int] = set()
 class Transaction:
     """An open transaction. Use it only inside the function that received it."""
 
-    def __init__(self, late: LateSession) -> None:
+    def __init__(self, late: LazySession) -> None:
         announcement = Announcement()
         self.late = late
         self.connection = late.connection
@@ -244,7 +244,7 @@ class _Attempt(Generic[R]):
 
     def run(self, connection: Connection) -> None:
         """Run the function, and write its events. Does not commit."""
-        late = LateSession(connection)
+        late = LazySession(connection)
         try:
             tx = Transaction(late)
             token = _open.set(tx)
@@ -266,7 +266,7 @@ class _Attempt(Generic[R]):
         """
         assert self._outcome is not None
         if len(_writing) == 1 and not (engines.is_sqlite() and commit_groups.has_greenlets()):
-            self._outcome[1].outbox.ring()
+            self._outcome[1].outbox.wake_worker()
 
     def finish(self) -> R:
         """Send what the committed transaction has to tell, and return what the function returned."""

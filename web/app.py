@@ -43,7 +43,7 @@ from web.http.server.head_timeout import refuse
 from web.http.server.refusals import refusal
 from web.http.server.request_counts import RequestCounts
 from web.http.server.request_id import request_id, request_id_of
-from web.http.server.slow_requests import tell_if_slow
+from web.http.server.slow_requests import log_if_slow
 from web.http.server.traces import traced_request
 from web.metrics import init_metrics
 from web.page.routes import page
@@ -138,7 +138,7 @@ class Application(Flask):
             raise
         took = time.perf_counter() - began
         self.counts.count(current, reply.status_code, took)
-        tell_if_slow(current, reply.status_code, took)
+        log_if_slow(current, reply.status_code, took)
         return reply
 
     def _traced_dispatch(self) -> Response:

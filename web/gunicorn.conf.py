@@ -85,12 +85,12 @@ def post_worker_init(worker: Worker) -> None:
     while is_locked(settings().store.data_dir / STARTING):
         worker.notify()
         time.sleep(_LOOK_SECONDS)
-    if hears_agents(worker):
+    if takes_heartbeats(worker):
         # Not imported above: the arbiter reads this file before the worker replaces what blocks.
         importlib.import_module("web.http.server.heartbeat_reception").begin()
 
 
-def hears_agents(worker: Worker) -> bool:
+def takes_heartbeats(worker: Worker) -> bool:
     """Whether agents send their heartbeats to it: a relay has the same application, but gets WebSockets alone."""
     return "runner" in worker.wsgi.blueprints and worker.cfg.proc_name != "relay"
 

@@ -17,7 +17,7 @@ from prometheus_flask_exporter import PrometheusMetrics
 
 from common.errors import Busy
 from common.services.activity.metrics import Measures, measure
-from common.services.agents.ready_task_count import count_startable
+from common.services.agents.ready_task_count import count_ready_tasks
 from common.services.caps.caps import CapUse
 from common.services.requests.access import Caller
 from common.services.spend.cap_settings import read_platform_caps
@@ -83,7 +83,7 @@ class PlatformCollector(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         try:
             found = measure(self._by)
-            startable = count_startable(self._by)
+            ready_tasks = count_ready_tasks(self._by)
             # Names of projects and what they cost are for people who may see them, never for whoever asks.
             spent = [] if self._by is None else spent_today(self._by)
             uses = read_platform_caps(by=self._by).uses if self._by is not None and self._by.is_admin else ()
@@ -98,7 +98,7 @@ class PlatformCollector(Collector):
         yield GaugeMetricFamily("aiworker_disk_reserve_bytes", reserve, value=disk.reserve_bytes)
         yield from _by_state(found)
         waiting = "Tasks that wait for nothing but an agent, up to 1000 of a kind"
-        yield GaugeMetricFamily("aiworker_tasks_waiting", waiting, value=startable)
+        yield GaugeMetricFamily("aiworker_tasks_waiting", waiting, value=ready_tasks)
         jobs = GaugeMetricFamily("aiworker_jobs", "Jobs that are not done", labels=["queue", "state"])
         for (queue, state), number in sorted(found.jobs.items()):
             jobs.add_metric([queue, state], number)

@@ -10,13 +10,13 @@ import importlib
 import sys
 
 from common.errors import Misconfigured
-from common.machine.imports_without_gc import lasting
+from common.machine.imports_without_gc import without_garbage_collection
 
 
 def __getattr__(name: str) -> object:
     if name in {"app", "celery"}:
         try:
-            with lasting():
+            with without_garbage_collection():
                 numbers = importlib.import_module("common.settings.process_numbers")
                 numbers.check_process_numbers(numbers.QUICK, numbers.SLOW)
                 return importlib.import_module("workers.registry").app

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 
-from common.machine.imports_without_gc import lasting
+from common.machine.imports_without_gc import without_garbage_collection
 
 _LATER = (
     *("billiard.pool", "celery.app.amqp", "celery.app.control", "celery.app.events", "celery.app.log"),
@@ -19,7 +19,7 @@ _LATER = (
 )
 """What Celery imports when a worker starts: imported here, it is shared by all forks."""
 
-with lasting():
+with without_garbage_collection():
     from celery import concurrency
 
     # Celery's command reads the names of the pools when it is imported.

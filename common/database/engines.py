@@ -42,7 +42,7 @@ from sqlalchemy.types import JSON, TypeDecorator
 
 from common.database import sqlite_connection
 from common.errors import Busy, CommitUnknown, DatabaseAway, DiskFull
-from common.machine.lazy_modules import late_module
+from common.machine.lazy_modules import lazy_module
 from common.settings import settings
 from common.values.json_codec import Json, encode
 
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     from common.database import mariadb_connection
     from common.database.mariadb_connection import PatientConnection
 else:
-    mariadb_connection = late_module("common.database.mariadb_connection")
+    mariadb_connection = lazy_module("common.database.mariadb_connection")
 
 WRITE_WAIT_SECONDS = 5.0
 """How long a writer waits for SQLite's lock before the caller gets a 503."""

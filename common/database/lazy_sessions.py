@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from sqlalchemy.orm.attributes import instance_state
 
 
-class LateSession:
+class LazySession:
     """The session of the transaction that is open on the connection, or of the innermost savepoint there."""
 
     def __init__(self, connection: Connection) -> None:

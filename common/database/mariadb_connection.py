@@ -52,7 +52,7 @@ def session_settings(row_wait_seconds: int) -> str:
     return f"SET time_zone='+00:00', innodb_lock_wait_timeout={row_wait_seconds}{_idle_limit(MOST_IDLE_SECONDS)}"
 
 
-def let_take_its_time() -> str:
+def allow_long_pauses() -> str:
     """The statement after which a connection may be used with long pauses: between statements, also in a transaction,
     and while rows are read.
     """

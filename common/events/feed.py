@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, cast
 import orjson
 
 from common.errors import Misconfigured
-from common.machine.lazy_modules import late_module
+from common.machine.lazy_modules import lazy_module
 from common.network.redis_tls import tls_options
 from common.settings import settings
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import redis.connection
     import redis.retry
 else:
-    redis = late_module("redis")
+    redis = lazy_module("redis")
 
 ANSWER_SECONDS = 1.0
 """How long a call of Redis may take, unless the caller says otherwise."""

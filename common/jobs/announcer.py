@@ -22,12 +22,12 @@ import structlog
 from common.events import feed
 from common.jobs import broker
 from common.jobs.catalogue import Queue
-from common.machine.lazy_modules import late_module
+from common.machine.lazy_modules import lazy_module
 
 if TYPE_CHECKING:
     import redis
 else:
-    redis = late_module("redis")
+    redis = lazy_module("redis")
 
 log = structlog.get_logger()
 
@@ -56,14 +56,14 @@ class Announcement:
         """Whether a worker or an agent waits for it. Of early rings nobody does before the commit."""
         return bool(self.rings) or any(entry.kind == "wake" for entry in self.entries)
 
-    def ring(self, kind: str, job_id: str, after_seconds: float = 0) -> None:
+    def wake_worker(self, kind: str, job_id: str, after_seconds: float = 0) -> None:
         """Have a worker try to claim the job after after_seconds."""
         self.rings.append((after_seconds, kind, job_id))
 
     def take_due_rings(self) -> Announcement:
         """Remove the job messages without a delay, and return them as early ones."""
         due = [(kind, job_id) for delay, kind, job_id in self.rings if delay <= 0]
-        self.rings = [ring for ring in self.rings if ring[0] > 0]
+        self.rings = [wake_worker for wake_worker in self.rings if wake_worker[0] > 0]
         return Announcement(early_rings=due)
 
     def tell(self, project_id: str, event: str, body: Mapping[str, object], *, task_id: str = "") -> None:

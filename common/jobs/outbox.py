@@ -1,5 +1,5 @@
 """The events and messages of a transaction. Events are committed with it and sent after the commit; messages of jobs
-may leave just before it (docs/decisions/0034-rings-leave-before-the-commit.md).
+may leave just before it (docs/decisions/0034-job-messages-are-sent-before-the-commit.md).
 
 Events get their numbers (`seq`) at commit, so the numbers of a feed have no gaps and follow the order of commits.
 """
@@ -19,7 +19,7 @@ from sqlalchemy.dialects import mysql, sqlite
 
 from common.database import engines
 from common.database.compiled_statements import Statement
-from common.database.lazy_sessions import LateSession
+from common.database.lazy_sessions import LazySession
 from common.events.catalogue import Event
 from common.events.feed import Entry, message
 from common.jobs.announcer import Announcement, announcer
@@ -57,7 +57,7 @@ def actor() -> str:
 class Outbox:
     """The events and messages of one transaction. now: that transaction's clock."""
 
-    def __init__(self, late: LateSession, now: Callable[[], datetime], announcement: Announcement) -> None:
+    def __init__(self, late: LazySession, now: Callable[[], datetime], announcement: Announcement) -> None:
         self._late = late
         self._connection = late.connection
         self._now = now
@@ -107,7 +107,7 @@ class Outbox:
             after=after, actor=who, request_id=request_id, at=self._now(),
         )  # fmt: skip
 
-    def ring(self) -> None:
+    def wake_worker(self) -> None:
         """Send the messages of jobs that are due now, in the background. Call it just before the commit.
 
         Who gets one waits for the commit with the claim, or finds nothing if there is none.

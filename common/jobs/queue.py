@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, Select, and_, delete, or_, select, update
 
 from common.database import engines
 from common.database.compiled_statements import Statement
-from common.database.lazy_sessions import LateSession
+from common.database.lazy_sessions import LazySession
 from common.errors import LeaseLost
 from common.jobs.announcer import LONGEST_DELAY_SECONDS, Announcement
 from common.jobs.catalogue import CATALOGUE, LEASE_SECONDS, Kind, Lease, Queue, chain_of_this_thread
@@ -77,7 +77,7 @@ def _is_mine(lease: Lease) -> tuple[ColumnElement[bool], ...]:
 class JobQueue:
     """Reads and writes job rows in one transaction. now: that transaction's clock."""
 
-    def __init__(self, late: LateSession, now: Callable[[], datetime], announcement: Announcement) -> None:
+    def __init__(self, late: LazySession, now: Callable[[], datetime], announcement: Announcement) -> None:
         self._late = late
         self._connection = late.connection
         self._now = now
@@ -95,7 +95,7 @@ class JobQueue:
             changed, _id = insertion.run(self._connection, **values)
             is_new = changed == 1
             job_id = str(values["id"] if is_new else LIVE.rows(self._connection, live_key=values["live_key"])[0][0])
-        self._announcement.ring(kind.name, job_id, after_seconds)
+        self._announcement.wake_worker(kind.name, job_id, after_seconds)
         return job_id
 
     def enqueue_with_next(self, kind: Kind, subject_id: str, *, project_id: str | None) -> None:
@@ -105,15 +105,17 @@ class JobQueue:
             # Who enqueues so has one job for all, which is mostly live while many do.
             live = RUN_AGAIN.rows(self._connection, live_key=_live_key(kind.name, subject_id), due=self._now())
             if live:
-                self._announcement.ring(kind.name, str(live[0][0]))
+                self._announcement.wake_worker(kind.name, str(live[0][0]))
             else:
                 self.enqueue(kind, subject_id, project_id=project_id)
             return
         insertion, values = self._insertion(kind, subject_id, project_id, 0)
         self._late.flush()
         insertion.run_with_next(self._connection, None, **values)
-        ring = functools.partial(self._announcement.ring, kind.name)
-        LIVE.run_with_next(self._connection, lambda rows, _id: ring(str(rows[0][0])), live_key=values["live_key"])
+        wake_worker = functools.partial(self._announcement.wake_worker, kind.name)
+        LIVE.run_with_next(
+            self._connection, lambda rows, _id: wake_worker(str(rows[0][0])), live_key=values["live_key"]
+        )
 
     def _insertion(
         self, kind: Kind, subject_id: str, project_id: str | None, after_seconds: float
@@ -156,7 +158,7 @@ class JobQueue:
             chain.beside.append(Lease(str(first["id"]), kind.name, *_beside(subjects[0])))
         insert_values(self._connection, Job, rows, state=JobState.QUEUED, attempts=0, fence=0, **same)
         for row in rows:
-            self._announcement.ring(kind.name, str(row["id"]))
+            self._announcement.wake_worker(kind.name, str(row["id"]))
 
     def claim(self, job_id: str) -> Lease | None:
         """Claim the job for LEASE_SECONDS. Returns None if it is not due, held by another worker, or over.
@@ -225,7 +227,7 @@ class JobQueue:
         """Record a failed attempt: run the job again after a back-off of at least `after_seconds`."""
         job = self.hold(lease)
         job.error = reason[:500]
-        self._requeue(job, max(after_seconds, back_off(job.attempts)), is_rung=False)
+        self._requeue(job, max(after_seconds, back_off(job.attempts)), wakes_worker=False)
 
     def waiting_since(self, lease: Lease, for_: str | None) -> datetime:
         """Since when the job has waited for `for_` without interruption; now, if it does not wait for it yet."""
@@ -240,7 +242,7 @@ class JobQueue:
         job.unavailable_since, job.waits_for, job.waits = since, for_, job.waits + 1
         job.error, job.attempts = reason[:500], max(0, job.attempts - 1)
         wait = back_off(job.waits) if after_seconds is None else min(after_seconds, LONGEST_WAIT_SECONDS)
-        self._requeue(job, wait, is_rung=True)
+        self._requeue(job, wait, wakes_worker=True)
 
     def is_enqueued_again(self, lease: Lease) -> bool:
         """Whether the job was enqueued again since its claim."""
@@ -257,7 +259,7 @@ class JobQueue:
         job.error = reason[:2000]
         if job.generation != lease.generation:
             job.attempts = 0
-            self._requeue(job, back_off(1), is_rung=True)
+            self._requeue(job, back_off(1), wakes_worker=True)
             return
         job.waits_for = None
         self._move(job, JobState.FAILED)
@@ -273,7 +275,7 @@ class JobQueue:
         self._move(job, JobState.QUEUED, By.PERSON)
         _forget_failures(job)
         job.error, job.next_at = None, self._now()
-        self._announcement.ring(job.kind, job.id)
+        self._announcement.wake_worker(job.kind, job.id)
 
     def show_progress(self, lease: Lease, done: int | None, total: int | None, message: str) -> None:
         """Store the job's progress and tell the project's followers. Neither happens if the lease is not valid."""
@@ -286,7 +288,7 @@ class JobQueue:
         """Store why the job has to wait, without counting a failure. None: it does not wait any more."""
         self._update(*_is_mine(lease), error=reason)
 
-    def ring_due(self, *, except_for: Collection[Queue] = ()) -> int:
+    def wake_workers_for_due_jobs(self, *, except_for: Collection[Queue] = ()) -> int:
         """Send messages for due jobs: those whose message was lost, whose worker died, or whose wait is over.
 
         Jobs whose lease ends before the next sweep get theirs when it has ended. except_for: queues whose jobs get none
@@ -298,9 +300,9 @@ class JobQueue:
             due = due.where(Job.kind.not_in([kind.name for kind in CATALOGUE.values() if kind.queue in except_for]))
         found = self._late.session.execute(due).all()
         for kind, job_id in found:
-            self._announcement.ring(kind, job_id)
+            self._announcement.wake_worker(kind, job_id)
         for kind, job_id, seconds in self._ending(now):
-            self._announcement.ring(kind, job_id, seconds + AFTER_LEASE_SECONDS)
+            self._announcement.wake_worker(kind, job_id, seconds + AFTER_LEASE_SECONDS)
         return len(found)
 
     def _ending(self, now: datetime) -> list[tuple[str, str, float]]:
@@ -351,17 +353,17 @@ class JobQueue:
         """The job has another step: claim it at once for the chain that holds the lease, else queue it."""
         chain = chain_of_this_thread()
         if after_seconds > 0 or chain is None or chain.lease != lease or time.monotonic() >= chain.until:
-            self._requeue(job, after_seconds, is_rung=True)
+            self._requeue(job, after_seconds, wakes_worker=True)
             return
         job.fence, job.attempts, job.next_at = job.fence + 1, 1, self._now()
         job.lease_until = self._now() + timedelta(seconds=LEASE_SECONDS)
         chain.following = replace(lease, fence=job.fence, generation=job.generation, attempts=1)
 
-    def _requeue(self, job: Job, after_seconds: float, *, is_rung: bool) -> None:
+    def _requeue(self, job: Job, after_seconds: float, *, wakes_worker: bool) -> None:
         self._move(job, JobState.QUEUED)
         job.next_at = self._now() + timedelta(seconds=after_seconds)
-        if is_rung:
-            self._announcement.ring(job.kind, job.id, after_seconds)
+        if wakes_worker:
+            self._announcement.wake_worker(job.kind, job.id, after_seconds)
 
     def _move(self, job: Job, new: JobState, by: By = By.PLATFORM) -> None:
         job.change_state(new, by)

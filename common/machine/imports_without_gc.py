@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 
 @contextlib.contextmanager
-def lasting() -> Iterator[None]:
+def without_garbage_collection() -> Iterator[None]:
     """Make what lives to the end of the process, such as modules, without looking for garbage among it, now or later.
 
     Importing makes many objects and hardly any garbage; looking for it takes a sixth of the time of a large import. A

@@ -14,7 +14,7 @@ class _LateModule(ModuleType):
         return getattr(importlib.import_module(self.__name__), name)
 
 
-def late_module(name: str) -> ModuleType:
+def lazy_module(name: str) -> ModuleType:
     """What stands for the module of this name. The first look at an attribute loads it. Safe from several threads.
 
     A daemon thread must not be the first: if the process ends while it imports, the exit waits for it forever.

@@ -11,14 +11,14 @@ from sqlalchemy.orm import make_transient_to_detached
 from sqlalchemy.sql.schema import CallableColumnDefault, ScalarElementColumnDefault
 
 from common.database.compiled_statements import Statement
-from common.database.lazy_sessions import LateSession
+from common.database.lazy_sessions import LazySession
 from common.models.base import Base
 
 M = TypeVar("M", bound=Base)
 Default = Callable[[], object]
 
 
-def insert_with_next(at: LateSession, model: type[M], values: Mapping[str, object]) -> M:
+def insert_with_next(at: LazySession, model: type[M], values: Mapping[str, object]) -> M:
     """Insert a new object, given by its attributes, with the next statement at the latest; the session holds it now.
 
     It is made as SQLAlchemy makes those that it loads: the constructor notes each attribute as a change, which costs as

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 from common.machine.certificates import bundle
-from common.machine.lazy_modules import late_module
+from common.machine.lazy_modules import lazy_module
 
 if TYPE_CHECKING:
     import ssl
 
     from redis import connection
 else:
-    ssl, connection = late_module("ssl"), late_module("redis.connection")
+    ssl, connection = lazy_module("ssl"), lazy_module("redis.connection")
 
 
 def tls_options(url: str) -> dict[str, object]:

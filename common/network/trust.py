@@ -106,7 +106,7 @@ def trusting_session() -> requests.Session:
     return session
 
 
-def tls_words(error: requests.exceptions.SSLError | ssl.SSLError, url: str) -> str:
+def describe_tls_failure(error: requests.exceptions.SSLError | ssl.SSLError, url: str) -> str:
     """What is wrong with a server's TLS, as a sentence without its full stop that names the server and a remedy."""
     host = urlsplit(url).netloc.rpartition("@")[2]
     reason = innermost(error)

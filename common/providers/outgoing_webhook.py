@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from common.errors import Invalid
-from common.machine.lazy_modules import late_module
+from common.machine.lazy_modules import lazy_module
 from common.machine.waiting import Deadline
 from common.network.addresses import Address, is_local_name, is_public, literal_address
 from common.values.delivery.notice import Dispatch, DispatchAnswer
@@ -31,7 +31,7 @@ from common.values.delivery.notice import Dispatch, DispatchAnswer
 if TYPE_CHECKING:
     from common.network import trust
 else:
-    trust = late_module("common.network.trust")
+    trust = lazy_module("common.network.trust")
 
 LONGEST_URL = 2000
 CONNECT_SECONDS = 5.0

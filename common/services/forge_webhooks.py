@@ -12,8 +12,8 @@ from sqlalchemy import select
 
 from common.models.project import Project
 from common.services.changes.pushes import NewPush, note_push_at_forge
-from common.services.proof.verification import look_for_statuses
-from common.services.tasks.forge_changes import ring_for_push
+from common.services.proof.verification import check_statuses_again
+from common.services.tasks.forge_changes import read_repository_after_push
 from common.transaction import snapshot
 from common.values.states import ProjectState
 
@@ -25,24 +25,24 @@ class PushAtForge(NewPush):
     login: str
 
 
-def ring_for_repository(owner: str, name: str, *, push: PushAtForge | None = None) -> bool:
+def read_repository_soon(owner: str, name: str, *, push: PushAtForge | None = None) -> bool:
     """Read the repository `owner/name` soon. Returns False if no active project has it. Safe to repeat."""
     project_id = _active_project(owner, name)
     if project_id is None:
         return False
     if push is not None:
         note_push_at_forge(project_id, push, login=push.login)
-    ring_for_push(project_id)
+    read_repository_after_push(project_id)
     return True
 
 
-def ring_for_statuses(owner: str, name: str) -> int:
+def enqueue_status_checks(owner: str, name: str) -> int:
     """Look soon for the statuses that proofs in the repository `owner/name` wait for. Safe to repeat.
 
     Returns the number of these proofs.
     """
     project_id = _active_project(owner, name)
-    return look_for_statuses(project_id) if project_id is not None else 0
+    return check_statuses_again(project_id) if project_id is not None else 0
 
 
 def _active_project(owner: str, name: str) -> str | None:

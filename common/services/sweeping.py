@@ -57,7 +57,7 @@ def sweep_old() -> None:
     Each in its own transaction. Safe to repeat.
     """
     watch_questions()
-    blocked_by_cancelled.tell_dependents()
+    blocked_by_cancelled.mark_blocked_tasks()
     take_expired_previews_down()
     watch_all()
     purge_platform_jobs()

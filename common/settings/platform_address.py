@@ -14,7 +14,7 @@ from common.settings.private_files import key_path
 
 
 @dataclass(frozen=True)
-class Whereabouts:
+class PlatformAddress:
     """internal_url: where the platform of this machine answers, if it has one. hosts: those of its addresses, in lower
     case; one that begins with a dot stands for all names that end so. database_path: SQLite's file; None with another
     database. has_key: whether there is a secret key already. is_closed: whether the data directory, or a folder above
@@ -42,7 +42,7 @@ class Whereabouts:
             )
 
 
-def look_around(environ: Mapping[str, str] | None = None) -> Whereabouts:
+def read_platform_address(environ: Mapping[str, str] | None = None) -> PlatformAddress:
     """Read where the platform is from the environment. Creates and changes nothing. Raises Misconfigured."""
     env = Environment(os.environ if environ is None else environ)
     store = read_store(env)
@@ -55,4 +55,4 @@ def look_around(environ: Mapping[str, str] | None = None) -> Whereabouts:
     web = read_web(env)
     named = [parts.hostname or "" for url in (web.internal_url, web.public_url) if (parts := web_address(url))]
     hosts = (*named, *(host.lower().removeprefix("*") for host in web.allowed_hosts))
-    return Whereabouts(web.internal_url, hosts, store.data_dir, store.database_path, has_key, is_closed)
+    return PlatformAddress(web.internal_url, hosts, store.data_dir, store.database_path, has_key, is_closed)

@@ -13,12 +13,12 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from common.machine.lazy_modules import late_module
+from common.machine.lazy_modules import lazy_module
 
 if TYPE_CHECKING:
     import pathspec
 else:
-    pathspec = late_module("pathspec")
+    pathspec = lazy_module("pathspec")
 
 # Matching takes time polynomial in the path's length (up to 4,096), with these as exponents, and agents choose paths.
 _MOST_STARS, _MOST_DOUBLE_STARS = 3, 2

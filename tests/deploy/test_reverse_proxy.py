@@ -58,9 +58,9 @@ def test_caddy_passes_what_comes_at_once_and_gives_connections_up_first() -> Non
 
     assert re.search(r"reverse_proxy 127\.0\.0\.1:3000 \{", bare)
     assert re.search(r"flush_interval\s+-1", bare)
-    given_up = re.search(r"keepalive\s+(\d+)s", bare)
-    assert given_up is not None
-    assert int(given_up[1]) < keepalive()
+    blocked_by_cancelled = re.search(r"keepalive\s+(\d+)s", bare)
+    assert blocked_by_cancelled is not None
+    assert int(blocked_by_cancelled[1]) < keepalive()
     assert bare.count("{") == bare.count("}")
 
 

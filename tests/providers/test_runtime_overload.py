@@ -12,7 +12,7 @@ from common.providers.runtime import ProcessRuntime
 from common.values.delivery.app import App, AppPhase, AppState, Space
 from tests.providers.runtime_contract import settled, until
 from tests.providers.runtime_supervisor import Repository, get, supervised
-from workers.supervisor.units.overload import LEAST_PROJECTS, STARTS_AT_ONCE, Overload, StartTurn
+from workers.supervisor.units.overload import LEAST_PROJECTS, STARTS_AT_ONCE, Overload, StartPermit
 
 
 @pytest.fixture
@@ -80,6 +80,6 @@ def test_starts_take_turns() -> None:
         assert not another.done()
         for turn in turns:
             turn.end()
-        assert isinstance(await another, StartTurn)
+        assert isinstance(await another, StartPermit)
 
     asyncio.run(starts())

@@ -157,7 +157,7 @@ class Platform:
 
     def look_at_repository(self, project: Project) -> None:
         """As after a push that the forge told of."""
-        forge_changes.ring_for_push(project.id)
+        forge_changes.read_repository_after_push(project.id)
         self.run_jobs()
 
     def restore(self) -> None:

@@ -60,9 +60,9 @@ class UpdateWebhookSchema(Schema):
 
 
 class WebhookDeliverySchema(Schema):
-    """A message. kind: what it tells of. state: `waiting` for its next try, `delivered` or `given_up`. status, answer:
-    the HTTP status of the last answer and how its body began; null: there was none. error: why the last try failed, or
-    why there was none yet.
+    """A message. kind: what it tells of. state: `waiting` for its next try, `delivered` or `blocked_by_cancelled`.
+    status, answer: the HTTP status of the last answer and how its body began; null: there was none. error: why the last
+    try failed, or why there was none yet.
     """
 
     id = fields.String()

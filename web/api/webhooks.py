@@ -18,9 +18,9 @@ from flask import request
 
 from common.errors import NotFound, Unauthenticated
 from common.events import feed
-from common.machine.lazy_modules import late_module
+from common.machine.lazy_modules import lazy_module
 from common.providers.forge import ZERO_SHA, webhook_secret
-from common.services.forge_webhooks import PushAtForge, ring_for_repository, ring_for_statuses
+from common.services.forge_webhooks import PushAtForge, enqueue_status_checks, read_repository_soon
 from common.settings import settings
 from common.values.names import SHA_PATTERN
 from web.http.auth import public
@@ -29,7 +29,7 @@ from web.http.blueprint import Blueprint, raw_body, reply
 if TYPE_CHECKING:
     import redis
 else:
-    redis = late_module("redis")
+    redis = lazy_module("redis")
 
 webhooks = Blueprint("webhooks", __name__, url_prefix="/api")
 
@@ -58,10 +58,10 @@ def receive_gitea(body: bytes) -> None:
         return
     place = _repository(body)
     if place is not None and request.headers["X-Gitea-Event"] == "status":
-        ring_for_statuses(*place)
+        enqueue_status_checks(*place)
     elif place is not None:
         push = _push(body) if request.headers["X-Gitea-Event"] == "push" else None
-        ring_for_repository(*place, push=push)
+        read_repository_soon(*place, push=push)
     _remember(delivery)
 
 

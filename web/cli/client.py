@@ -19,9 +19,9 @@ from urllib.parse import urljoin, urlsplit
 import requests
 
 from common.errors import Misconfigured
-from common.network.trust import tls_words, trusting_session
+from common.network.trust import describe_tls_failure, trusting_session
 from common.settings.environment import Environment, web_address
-from common.settings.platform_address import look_around
+from common.settings.platform_address import read_platform_address
 from web.cli.api_error import ApiError, Unanswered
 from web.cli.instances import read_kept
 from web.cli.links import read_link
@@ -88,7 +88,7 @@ class Api:
         if given:
             found = None if "://" in given else read_kept().named(given)
             return (found[1].url if found else given.rstrip("/").removesuffix("/api")), True
-        own = look_around().internal_url.rstrip("/")
+        own = read_platform_address().internal_url.rstrip("/")
         if self._given_token is not None:
             return own, True
         if (link := read_link()) is not None:
@@ -169,7 +169,7 @@ class Api:
         except requests.Timeout as error:
             raise Unanswered(f"{self.url} did not answer within {ANSWER_SECONDS:g} s; look at its log") from error
         except requests.exceptions.SSLError as error:
-            raise Unanswered(f"{self.url} can't be reached: {tls_words(error, self.url)}") from error
+            raise Unanswered(f"{self.url} can't be reached: {describe_tls_failure(error, self.url)}") from error
         except requests.RequestException as error:
             if self._is_typed:
                 says = f"{self.url} can't be reached; start it with `aiworker up`, or give another address"
@@ -225,7 +225,7 @@ class Api:
     def remedy_of_401(self) -> str:
         """What to do when the platform refuses the token."""
         if self._own_token is not None:
-            folder = look_around().data_dir
+            folder = read_platform_address().data_dir
             return f"it is not the platform of {folder}: set AIWORKER_DATA_DIR to its data directory, or log in to it"
         return f"log in again: aiworker login {self.url}" if "login" in self.token_from else f"check {self.token_from}"
 
@@ -335,13 +335,13 @@ def is_loopback(host: str) -> bool:
 def _is_own(url: str) -> bool:
     """Whether the address leads to this machine, or has a host that the settings name as the platform's."""
     host = urlsplit(url).hostname or ""
-    names = (one for one in look_around().hosts if one)
+    names = (one for one in read_platform_address().hosts if one)
     return is_loopback(host) or any(host.endswith(name) if name.startswith(".") else host == name for name in names)
 
 
 def _require_data() -> None:
     """Raise Misconfigured unless this machine holds a platform's data. Call it before anything reads the settings."""
-    found = look_around()
+    found = read_platform_address()
     if found.has_database and found.has_key:
         return
     found.require_open("log in: aiworker login URL")

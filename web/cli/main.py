@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import click
 
 from common.errors import Busy, CallerError, Misconfigured, NotFound
-from common.machine.imports_without_gc import lasting
+from common.machine.imports_without_gc import without_garbage_collection
 from web import VERSION
 from web.cli.api_error import ApiError
 
@@ -77,7 +77,7 @@ class _LateCommands(click.Group):
         if cmd_name not in COMMANDS:
             return None
         module, _colon, name = COMMANDS[cmd_name][0].partition(":")
-        with nullcontext() if f"web.cli.commands.{module}" in sys.modules else lasting():
+        with nullcontext() if f"web.cli.commands.{module}" in sys.modules else without_garbage_collection():
             command: click.Command = getattr(importlib.import_module(f"web.cli.commands.{module}"), name or cmd_name)
         if cmd_name not in WITHOUT_JSON:
             _take_json(command)

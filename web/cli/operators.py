@@ -19,7 +19,7 @@ from common.services.people import accounts, tokens
 from common.services.requests.access import Caller, acting
 from common.services.requests.paging import MOST, PageQuery
 from common.services.upkeep.schema import require_current
-from common.settings.platform_address import look_around
+from common.settings.platform_address import read_platform_address
 from common.values.names import new_request_id
 from common.values.states import Role
 
@@ -104,7 +104,7 @@ def operator() -> Caller:
 
     Raises Misconfigured if there is no database with this version's schema.
     """
-    found = look_around()
+    found = read_platform_address()
     found.require_open("set AIWORKER_DATA_DIR")
     if not (found.data_dir.is_dir() or found.has_database):
         raise Misconfigured(

@@ -19,7 +19,7 @@ from common.errors import Misconfigured, ProviderRefused, ProviderUnavailable
 from common.events import feed
 from common.machine import disk
 from common.machine.waiting import Deadline
-from common.network.trust import tls_words
+from common.network.trust import describe_tls_failure
 from common.providers.forge import forge
 from common.providers.forge.gitea.server_examination import examine_gitea
 from common.providers.runtime import runtime
@@ -28,7 +28,7 @@ from common.services.upkeep.database_examination import examine_database
 from common.services.upkeep.schema import require_current
 from common.settings import Settings, settings
 from common.settings.environment import Environment
-from common.settings.platform_address import look_around
+from common.settings.platform_address import read_platform_address
 from common.settings.private_files import SHORTEST_KEY_BYTES
 from common.values.finding import Finding
 from web.doctor.advisory_files import examine_advisories
@@ -68,7 +68,7 @@ def examine() -> Iterator[Finding]:
     yield from examine_names(os.environ)
     yield from examine_certificates(os.environ)
     try:
-        has_key = look_around().has_key
+        has_key = read_platform_address().has_key
         if not has_key:
             _do_without_key()
         chosen = settings()
@@ -167,7 +167,7 @@ def _log_in_to_redis(chosen: Settings) -> None:
     except redis.ConnectionError as error:
         if not isinstance(error.__context__, ssl.SSLError):
             raise
-        raise Misconfigured(tls_words(error.__context__, chosen.store.redis_url)) from error
+        raise Misconfigured(describe_tls_failure(error.__context__, chosen.store.redis_url)) from error
 
 
 def _forge(chosen: Settings) -> Iterator[Finding]:

@@ -48,14 +48,14 @@ def under_way(run_id: str, *, is_paid: bool) -> Iterator[int]:
                 del _numbers[key]
 
 
-class BodyRoom:
+class BodyMemory:
     """The memory that the body of one request, and a copy for another provider, take while it is a context."""
 
     def __init__(self, run_id: str) -> None:
         self._run_id = run_id
         self._bytes = 0
 
-    def __enter__(self) -> BodyRoom:
+    def __enter__(self) -> BodyMemory:
         return self
 
     def take(self, more_bytes: int) -> None:

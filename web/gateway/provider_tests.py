@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import structlog
 from marshmallow import fields
 
-from common.machine.lazy_modules import late_module
+from common.machine.lazy_modules import lazy_module
 from common.machine.waiting import Deadline
 from common.services.spend import model_providers as services
 from common.values.runs.model_provider import ModelProvider
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     import requests
     import urllib3
 else:
-    requests = late_module("requests")
-    urllib3 = late_module("urllib3")
+    requests = lazy_module("requests")
+    urllib3 = lazy_module("urllib3")
 
 log = structlog.get_logger()
 

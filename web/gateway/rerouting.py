@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from common.machine.lazy_modules import late_module
+from common.machine.lazy_modules import lazy_module
 from common.values.runs.model_provider import Route
 from web.gateway.model_apis import model_in_path, path_with_model
 from web.gateway.upstream import Request
@@ -13,7 +13,7 @@ from web.gateway.upstream import Request
 if TYPE_CHECKING:
     from web.gateway.requests import request_body
 else:
-    request_body = late_module("web.gateway.requests.request_body")
+    request_body = lazy_module("web.gateway.requests.request_body")
 
 
 def rerouted(request: Request, route: Route, model: str) -> Request | None:

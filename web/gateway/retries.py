@@ -21,7 +21,7 @@ from common.values.runs.model_provider import Route
 from web.gateway.answers.known_limits import MOST_IN_A_ROW, book
 from web.gateway.answers.limit_reading import LONGEST_REASON, Limit
 from web.gateway.answers.streams import Call
-from web.gateway.concurrent_calls import BodyRoom
+from web.gateway.concurrent_calls import BodyMemory
 from web.gateway.refusal import Refused
 from web.gateway.rerouting import rerouted
 from web.gateway.token_cache import forget_run
@@ -37,12 +37,12 @@ UNKNOWN_LIMIT = timedelta(minutes=1)
 """How long calls go to the fallback before a provider that names no time is asked again."""
 
 
-class Tries:
+class ProviderAttempts:
     """The providers that one call is sent to, one after the other. model: as the request names it. room: for copies of
     its body.
     """
 
-    def __init__(self, access: ModelAccess, given: Request, model: str, room: BodyRoom) -> None:
+    def __init__(self, access: ModelAccess, given: Request, model: str, room: BodyMemory) -> None:
         assert access.provider is not None
         self._access = access
         self._model = model

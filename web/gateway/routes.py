@@ -16,16 +16,16 @@ from flask import Blueprint, Response, request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from common.errors import Busy, Misconfigured
-from common.machine.lazy_modules import late_module
+from common.machine.lazy_modules import lazy_module
 from common.services.spend.model_tokens import MODEL_TOKEN_PREFIX, ModelAccess
 from common.values.runs.model_provider import MODEL_APIS, ModelProvider, Route
 from web.gateway.answers.bodies import is_gevent
-from web.gateway.answers.early_end import CutOff, Opening
+from web.gateway.answers.early_end import EndedEarly, Opening
 from web.gateway.answers.limit_reading import Limit, read_limit
 from web.gateway.answers.streams import Answer, Call
 from web.gateway.answers.usage_formats import Usage
 from web.gateway.answers.usage_readers import reader_for
-from web.gateway.concurrent_calls import MOST_WITH_A_CAP, BodyRoom, under_way
+from web.gateway.concurrent_calls import MOST_WITH_A_CAP, BodyMemory, under_way
 from web.gateway.model_apis import (
     ENDPOINTS,
     Endpoint,
@@ -42,7 +42,7 @@ from web.gateway.requests.checks import (
     require_readable,
     require_whole_context,
 )
-from web.gateway.retries import LASTING_FAULTS, Tries, note_answer, require_not_limited
+from web.gateway.retries import LASTING_FAULTS, ProviderAttempts, note_answer, require_not_limited
 from web.gateway.token_cache import access_of
 from web.gateway.upstream import Request, UpstreamFault, headers_for_caller, open_call, own_via
 from web.http.auth import public
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
     from web.gateway.requests import request_body
 else:
-    request_body = late_module("web.gateway.requests.request_body")
+    request_body = lazy_module("web.gateway.requests.request_body")
 
 gateway = Blueprint("gateway", __name__, url_prefix="/gateway")
 log = structlog.get_logger()
@@ -80,7 +80,7 @@ def pass_on(provider_name: str, path: str) -> Response:
         is_paid = _endpoint(provider, path).format is not None
         with ExitStack() as ends:
             at_once = ends.enter_context(under_way(first.run_id, is_paid=is_paid))
-            with BodyRoom(first.run_id) as room:
+            with BodyMemory(first.run_id) as room:
                 _require_few(first, at_once, is_paid=is_paid)
                 body = _body(room)
                 # A caller may send the body much later than the head. By then, the run may be over or have reached a
@@ -153,7 +153,7 @@ def _endpoint(provider: ModelProvider, path: str) -> Endpoint:
 
 
 def _passed(
-    access: ModelAccess, provider: ModelProvider, endpoint: Endpoint, path: str, body: bytes, room: BodyRoom
+    access: ModelAccess, provider: ModelProvider, endpoint: Endpoint, path: str, body: bytes, room: BodyMemory
 ) -> Response:
     """The answer of the provider, or of its fallback while the provider is limited."""
     headers = {name.lower(): value for name, value in request.headers.items()}
@@ -170,7 +170,7 @@ def _passed(
     model = model or ""
     query = passed_query(provider.api, request.query_string.decode("latin-1"))
     given = Request(request.method, path, query, headers, body)
-    tries = Tries(access, given, model, room)
+    tries = ProviderAttempts(access, given, model, room)
     for route, sent in tries.requests():
         call = Call.begin(
             access, route.provider, model=route.model or model, body=sent.body,
@@ -190,7 +190,9 @@ def _passed(
     return tries.conclude()
 
 
-def _asked(call: Call, endpoint: Endpoint, sent: Request, tries: Tries, route: Route) -> tuple[Response, Limit | None]:
+def _asked(
+    call: Call, endpoint: Endpoint, sent: Request, tries: ProviderAttempts, route: Route
+) -> tuple[Response, Limit | None]:
     """The provider's answer, and the limit that it tells of."""
     provider = call.provider
     client = request.environ.get("gunicorn.socket")
@@ -205,7 +207,7 @@ def _asked(call: Call, endpoint: Endpoint, sent: Request, tries: Tries, route: R
     except UpstreamFault as fault:
         call.end(0, error=fault.message)
         raise
-    except CutOff as cut:
+    except EndedEarly as cut:
         log.warning("a model call was cut off", run=call.access.run_id, provider=provider.name, reason=cut.reason)
         if answer is None:
             # The provider may have worked on it for minutes, if it has the request.
@@ -270,7 +272,7 @@ def _unknown_encodings(raw: urllib3.HTTPResponse) -> list[str]:
     return sorted(encodings.difference(raw.CONTENT_DECODERS, {"", "identity"}))
 
 
-def _body(room: BodyRoom) -> bytes:
+def _body(room: BodyMemory) -> bytes:
     """The whole body. Raises Refused if it has not arrived after BODY_SECONDS, or if there is no room for it."""
     request.max_content_length = MOST_REQUEST_BYTES
     if (request.content_length or 0) > MOST_REQUEST_BYTES:
@@ -284,7 +286,7 @@ def _body(room: BodyRoom) -> bytes:
     return body
 
 
-def _received(room: BodyRoom) -> bytes:
+def _received(room: BodyMemory) -> bytes:
     body = bytearray()
     # A read after the last byte of the longest body would raise RequestEntityTooLarge.
     while piece := request.stream.read(min(PIECE_BYTES, MOST_REQUEST_BYTES - len(body))):

@@ -11,9 +11,9 @@ import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
-from common.machine.lazy_modules import late_module
+from common.machine.lazy_modules import lazy_module
 from common.settings import settings
-from web.gateway.answers.early_end import CutOff
+from web.gateway.answers.early_end import EndedEarly
 from web.gateway.model_apis import credentials, upstream_url
 
 if TYPE_CHECKING:
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from common.network import request_deadlines, trust
     from common.values.runs.model_provider import ModelProvider
 else:
-    requests = late_module("requests")
-    request_deadlines = late_module("common.network.request_deadlines")
-    trust = late_module("common.network.trust")
-    urllib3 = late_module("urllib3")
+    requests = lazy_module("requests")
+    request_deadlines = lazy_module("common.network.request_deadlines")
+    trust = lazy_module("common.network.trust")
+    urllib3 = lazy_module("urllib3")
 
 CONNECT_SECONDS = 10.0
 POOLED = 256
@@ -95,13 +95,13 @@ def open_call(provider: ModelProvider, request: Request, *, silence_seconds: flo
             request.method, url, data=body, headers=headers, stream=True, allow_redirects=False,
             timeout=(CONNECT_SECONDS, silence_seconds), **_way_out(provider.base_url),
         )  # fmt: skip
-    except CutOff as cut:
+    except EndedEarly as cut:
         cut.is_sent = body is None or body.is_sent
         raise
     except requests.Timeout as error:
         raise UpstreamFault(504, f"The model provider {provider.name} did not answer in time") from error
     except requests.exceptions.SSLError as error:
-        words = trust.tls_words(error, provider.base_url)
+        words = trust.describe_tls_failure(error, provider.base_url)
         raise UpstreamFault(502, f"The model provider {provider.name} can't be reached: {words}") from error
     except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, ValueError) as error:
         kind = type(trust.innermost(error)).__name__

@@ -25,7 +25,7 @@ import structlog
 from flask import Response, request
 
 from common.errors import ProviderUnavailable
-from common.machine.git.limits import leash
+from common.machine.git.limits import limits_prefix
 from common.machine.processes.children import kill_group
 from common.providers.forge import git
 from web.git.push_commands import BadPush, Judge, Push, PushRules, notice_packet, read_push
@@ -194,7 +194,7 @@ class _Exchange:
     ) -> None:
         try:
             self._child = subprocess.Popen(
-                [*leash(), _backend()],
+                [*limits_prefix(), _backend()],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

@@ -20,7 +20,7 @@ from common.errors import Conflict, Forbidden, NotFound, Unauthenticated
 from common.services.agent_api import agent_api
 from common.services.agent_api.agent_api import AgentPrincipal, RunPrincipal
 from common.services.people import accounts, login_tokens, tokens
-from common.services.requests.access import Caller, Standing
+from common.services.requests.access import Caller, RoleInProject
 from common.settings import settings
 from common.values.states import Role
 from web.http.fields import UUID_PATTERN
@@ -36,7 +36,7 @@ _BEARER = re.compile(r"Bearer ([A-Za-z0-9._~+/=-]{1,2048})", re.IGNORECASE)
 _PROJECT = re.compile(rf"(?:^|&)projectId=({UUID_PATTERN})(?:&|$)")
 """A `projectId` in a query string. One that is written otherwise is read by the view alone."""
 
-Admitted = tuple[Caller, Standing | None]
+Admitted = tuple[Caller, RoleInProject | None]
 """A person, and their standing in the project that the request names: a Caller is equal to one with another."""
 
 Principal = Caller | AgentPrincipal | RunPrincipal | None

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, cast
 
 from common.events import feed
-from common.machine.lazy_modules import late_module
+from common.machine.lazy_modules import lazy_module
 from common.settings import settings
 from web.http.errors import TooManyRequests
 
 if TYPE_CHECKING:
     import redis
 else:
-    redis = late_module("redis")
+    redis = lazy_module("redis")
 
 
 @dataclass(frozen=True)

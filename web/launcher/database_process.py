@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from common.errors import Misconfigured
-from common.machine.processes.children import exit_words
+from common.machine.processes.children import describe_exit
 from web.launcher.forks import Module, fork_module
 from web.launcher.programs import CHECKOUT
 
@@ -42,7 +42,7 @@ def prepare(*, has_agents: bool, say: Callable[[str], None]) -> Prepared:
     for line in lines[:-1] if has_answer else lines:
         say(line)
     if status < 0:
-        raise Misconfigured(f"the database could not be made ready: the process for it {exit_words(status)}")
+        raise Misconfigured(f"the database could not be made ready: the process for it {describe_exit(status)}")
     if not has_answer:
         raise Misconfigured("the database could not be made ready; the reason is above")
     answer = json.loads(lines[-1])

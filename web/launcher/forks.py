@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, NoReturn
 
-from common.machine.imports_without_gc import lasting
+from common.machine.imports_without_gc import without_garbage_collection
 from common.settings import settings
 
 _PR_SET_PDEATHSIG = 1
@@ -163,7 +163,7 @@ def _be_template(modules: Sequence[Module], outputs: Sequence[int], report: int,
     try:
         _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         template = os.getpid()
-        with _written_at_the_end(outputs[0]), lasting():
+        with _written_at_the_end(outputs[0]), without_garbage_collection():
             for module in modules:
                 importlib.import_module(module.name)
         for module, output in zip(modules, outputs, strict=True):

@@ -12,7 +12,7 @@ _AT_ONCE = 200
 """Sockets that are written to before others get a turn: with gevent, other greenlets."""
 
 
-class Turn:
+class Broadcast:
     """Frames for groups of sockets. `end` writes each socket's in the order in which they were added.
 
     What costs work for every socket happens once a turn, not once an event: the frames that a socket gets are joined,

@@ -24,7 +24,7 @@ from common.errors import Busy
 from common.events import feed
 from common.events.catalogue import ProjectStatusChanged
 from common.events.feed import Entry
-from common.machine.lazy_modules import late_module
+from common.machine.lazy_modules import lazy_module
 from web.http.server.head_timeout import before_exit
 from web.websocket import frames
 from web.websocket.connection import CLOSE_SECONDS, Connection, Listener
@@ -36,7 +36,7 @@ from web.websocket.topics import Topics
 if TYPE_CHECKING:
     import redis
 else:
-    redis = late_module("redis")
+    redis = lazy_module("redis")
 
 log = structlog.get_logger()
 

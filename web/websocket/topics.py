@@ -19,7 +19,7 @@ from common.services.activity import events
 from common.services.activity.events import StoredEvent
 from common.services.requests.access import Caller
 from web.websocket import frames
-from web.websocket.broadcasts import Turn
+from web.websocket.broadcasts import Broadcast
 from web.websocket.connection import Connection
 from web.websocket.subscribers import Session, Subscriber, Subscription, Topic, say
 
@@ -87,7 +87,7 @@ class Topics:
         if not self._all_followers:
             return self._topics.setdefault(feed_id, Topic(head))
         # The feed is newer than the subscriptions to all feeds. They get what has not been heard of it yet.
-        topic, turn = self._new_topic(feed_id), Turn()
+        topic, turn = self._new_topic(feed_id), Broadcast()
         try:
             self._catch_up(topic, feed_id, head, turn)
         finally:
@@ -226,7 +226,7 @@ class Topics:
     def deliver(self, batch: list[Entry]) -> bool:
         """Deliver entries of the stream. False if the database was needed and unavailable: `look` catches up later."""
         with self._turn:
-            turn, is_whole = Turn(), True
+            turn, is_whole = Broadcast(), True
             for entry in batch:
                 try:
                     if entry.kind == "event":
@@ -241,7 +241,7 @@ class Topics:
             self._end(turn, {entry.feed for entry in batch})
         return is_whole
 
-    def _end(self, turn: Turn, feed_ids: Iterable[str]) -> None:
+    def _end(self, turn: Broadcast, feed_ids: Iterable[str]) -> None:
         """Write the turn. Subscriptions that have reached their topic are in step only then: the turn's groups must not
         change before it ends."""
         turn.end()
@@ -251,7 +251,7 @@ class Topics:
                 for subscriber, subscription in list(topic.apart.items()):
                     topic.place(feed_id, subscriber, subscription)
 
-    def _add(self, turn: Turn, topic: Topic | None, feed_id: str, frame: bytes) -> None:
+    def _add(self, turn: Broadcast, topic: Topic | None, feed_id: str, frame: bytes) -> None:
         """Add a frame for who is in step with the topic, and who follows all."""
 
         def members() -> list[Connection]:
@@ -260,7 +260,7 @@ class Topics:
 
         turn.add(feed_id, members, frame)
 
-    def _deliver_event(self, entry: Entry, turn: Turn) -> None:
+    def _deliver_event(self, entry: Entry, turn: Broadcast) -> None:
         topic = self._topics.get(entry.feed)
         if topic is None:
             if not self._all_followers:
@@ -271,7 +271,7 @@ class Topics:
         elif entry.seq > topic.seq:
             self._catch_up(topic, entry.feed, entry.seq, turn)
 
-    def _deliver_ephemeral(self, entry: Entry, turn: Turn) -> None:
+    def _deliver_ephemeral(self, entry: Entry, turn: Broadcast) -> None:
         if entry.task_id:
             if followers := self._tasks.get(entry.task_id):
                 turn.add(("task", entry.task_id), lambda: followers, frames.build_text(entry.message))
@@ -284,7 +284,7 @@ class Topics:
         for subscriber in topic.apart if topic is not None else ():
             turn.add_for(subscriber.connection, frame)
 
-    def _hand_on(self, topic: Topic, feed_id: str, seq: int, frame: bytes, turn: Turn) -> None:
+    def _hand_on(self, topic: Topic, feed_id: str, seq: int, frame: bytes, turn: Broadcast) -> None:
         topic.seq = seq
         self._add(turn, topic, feed_id, frame)
         for subscriber, subscription in topic.apart.items():
@@ -292,7 +292,7 @@ class Topics:
                 subscription.seq = seq
                 turn.add_for(subscriber.connection, frame)
 
-    def _catch_up(self, topic: Topic, feed_id: str, head: int, turn: Turn) -> None:
+    def _catch_up(self, topic: Topic, feed_id: str, head: int, turn: Broadcast) -> None:
         """Deliver the rows up to the head. If some have been purged, tell the subscribers to read the state."""
         while topic.seq < head:
             rows = events.events_after(feed_id, topic.seq, events.PAGE)
@@ -303,7 +303,7 @@ class Topics:
                 self._hand_on(topic, feed_id, row.seq, frames.build_text(row.text), turn)
             self._end(turn, [feed_id])
 
-    def _start_anew(self, topic: Topic, feed_id: str, head: int, turn: Turn) -> None:
+    def _start_anew(self, topic: Topic, feed_id: str, head: int, turn: Broadcast) -> None:
         topic.seq = head
         frame = say("resync", projectId=feed_id, seq=head)
         self._add(turn, topic, feed_id, frame)
@@ -336,7 +336,7 @@ class Topics:
             return False
         heads = events.feed_heads(None if follows_all else known)
         with self._turn:
-            turn = Turn()
+            turn = Broadcast()
             try:
                 for feed_id, head in heads.items():
                     topic = self._topics.get(feed_id)

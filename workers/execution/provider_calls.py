@@ -91,7 +91,7 @@ def make_room(space: Space, code: str | None) -> None:
     other code, because fewer previews would not help.
     """
     if code in {"quota", "no_room"}:
-        rollouts.make_way(space.project_id if code == "quota" else None)
+        rollouts.take_down_oldest_preview(space.project_id if code == "quota" else None)
 
 
 def close_pull(

@@ -22,7 +22,7 @@ from common.services.deployment.rollouts import RolloutPlan
 from common.services.proof import red_base
 from common.services.proof.test_results import record_run
 from common.values.delivery.app import MACHINE, App, AppPhase, AppState
-from common.values.delivery.health_check import HealthState, Look
+from common.values.delivery.health_check import HealthObservation, HealthState
 from common.values.names import STAGING_BRANCH
 from common.values.states import Environment
 from common.values.testing.check import CheckPhase
@@ -125,7 +125,7 @@ def _test(job: Claimed, plan: MergePlan) -> None:
         check = without_quarantined(check, trial.quarantined)
         decisive = run_without(runtime(), check, trial.quarantined)
     if decisive.phase is CheckPhase.RUNNING:
-        group_tests.record_testing(job.lease, after_seconds=until_next_look(trial.seconds))
+        group_tests.record_testing(job.lease, after_seconds=seconds_until_next_check(trial.seconds))
         return
     known = record_run(trial.check, tested, run=trial.number, is_landed=trial.position == 0)
     if ignored:
@@ -228,11 +228,11 @@ def _wait(job: Claimed, plan: RolloutPlan, state: AppState) -> None:
     if plan.environment is not Environment.PREVIEW:
         make_room(plan.place.space, state.code)
     message = state.reason or f"healthy for {state.checked_seconds:.0f} of {plan.version.spec.health.seconds:.0f} s"
-    after_seconds = until_next_look(plan.started_seconds)
+    after_seconds = seconds_until_next_check(plan.started_seconds)
     rollouts.record_progress(job.lease, message=message, url=state.url, after_seconds=after_seconds)
 
 
-def until_next_look(started_seconds: float) -> float:
+def seconds_until_next_check(started_seconds: float) -> float:
     """How long to wait before the next look at what started this long ago: longer each time."""
     return min(LOOK_AGAIN_SECONDS, max(FIRST_LOOK_SECONDS, started_seconds / 2))
 
@@ -354,8 +354,10 @@ def _dying(live: LiveApp, state: AppState) -> restoring.Dying | None:
     return None
 
 
-def _look(live: LiveApp, state: AppState) -> Look:
-    return Look(live.version.version_id, SEEN[state.phase], state.restarts, state.reason, state.url or None)
+def _look(live: LiveApp, state: AppState) -> HealthObservation:
+    return HealthObservation(
+        live.version.version_id, SEEN[state.phase], state.restarts, state.reason, state.url or None
+    )
 
 
 def _restored(live: LiveApp, running: str | None) -> AppState | None:

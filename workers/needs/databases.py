@@ -57,7 +57,7 @@ class ServicesUnavailable(Exception):
 @dataclass(frozen=True)
 class Databases:
     """The servers of one run. place: their directory, removed with them. report: written by their host, in a folder
-    of its own. is_confined: whether their host runs in a sandbox; see `host_walls`. is_kept: whether the data stays
+    of its own. is_confined: whether their host runs in a sandbox; see `host_limits`. is_kept: whether the data stays
     when the host ends, until `remove`: after `end` the command can be started again.
     """
 

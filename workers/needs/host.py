@@ -32,7 +32,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.machine.files import replace_file
-from common.machine.processes.children import exit_words, tied_to_parent
+from common.machine.processes.children import describe_exit, tied_to_parent
 from common.machine.waiting import Deadline
 from common.values.json_codec import decode, encode
 from common.values.needs import ServiceKind
@@ -135,7 +135,7 @@ class _Running:
         if status is None:
             return self.server.is_ready(self.directory, self.address)
         if self.tries >= PORT_TRIES:
-            raise ServiceFailed(f"{self.server.kind} {exit_words(status)} at its start: {log_end(self.log)}")
+            raise ServiceFailed(f"{self.server.kind} {describe_exit(status)} at its start: {log_end(self.log)}")
         self.start()
         return False
 
@@ -250,7 +250,7 @@ def _watch(running: Sequence[_Running], report: Path, stop: threading.Event) -> 
     while not stop.wait(WATCH_SECONDS) and report.exists():
         for one in running:
             if one.process is not None and (status := one.process.poll()) is not None:
-                print(f"{one.server.kind} {exit_words(status)}: {log_end(one.log)}", file=sys.stderr)
+                print(f"{one.server.kind} {describe_exit(status)}: {log_end(one.log)}", file=sys.stderr)
                 return 1
     return 0
 

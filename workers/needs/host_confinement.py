@@ -12,18 +12,18 @@ from pathlib import Path
 
 from common.machine.processes.children import base_environment
 from workers.needs.databases import Databases
-from workers.sandbox.limits import Bounds, Reach, Walls
+from workers.sandbox.limits import Bounds, Reach, SandboxLimits
 from workers.sandbox.sandboxes import Sandboxes
 from workers.sandbox.system_folders import CODE, own_programs
 
 ONLY_TEMPLATES = "--only-templates"
 
 
-def host_walls(databases: Databases, reach: Reach, bounds: Bounds, *, makes_templates: bool = False) -> Walls:
+def host_limits(databases: Databases, reach: Reach, bounds: Bounds, *, makes_templates: bool = False) -> SandboxLimits:
     """The walls of the host. reach: see `host_reach`. makes_templates: of the command that only makes templates."""
     home = databases.report.parent
     shown = (databases.place, databases.templates) if makes_templates else (databases.place,)
-    return Walls(
+    return SandboxLimits(
         home=home,
         scratch=databases.scratch,
         writable=shown,

@@ -25,7 +25,7 @@ from workers.proof.quarantined_runs import without_quarantined
 
 
 @dataclass(frozen=True)
-class CommitBelow:
+class BaseCommit:
     """For one look at it, with the head that the default branch has then.
 
     Safe to repeat: what was found out is stored, or kept by the runtime.

@@ -13,7 +13,7 @@ from common.services.proof.verification import CheckResult, ProofPlan
 from common.values.testing.check import Check, CheckPhase, CheckState, Overlay
 from common.values.testing.test_report import TestReport, TestResult
 from workers.checkouts.overlays import is_too_large
-from workers.proof.base_tests import CommitBelow
+from workers.proof.base_tests import BaseCommit
 from workers.proof.file_runs import files_of, forget_files, run_files
 from workers.proof.lost_tests import RAN
 from workers.proof.sentences import first_of
@@ -27,7 +27,7 @@ class NewTests:
 
     runtime: Runtime
     plan: ProofPlan
-    below: CommitBelow
+    below: BaseCommit
 
     def check(self, check: Check, names: Collection[str], changes: Sequence[Change]) -> Iterator[CheckResult]:
         """Yield the check `new_tests`; nothing if there are no such tests.

@@ -16,7 +16,7 @@ from common.services.proof.verification import MOST_ACCEPTED, CheckResult, Proof
 from common.values.testing.check import Check, CheckPhase, Overlay
 from common.values.testing.test_report import TestReport, TestResult
 from workers.checkouts.overlays import is_too_large
-from workers.proof.base_tests import CommitBelow
+from workers.proof.base_tests import BaseCommit
 from workers.proof.file_runs import files_of, forget_files, run_files, tests_of
 from workers.proof.forge.forge_checks import is_test_file
 from workers.proof.lost_tests import GONE, RAN
@@ -35,7 +35,7 @@ class OldTests:
 
     runtime: Runtime
     plan: ProofPlan
-    below: CommitBelow
+    below: BaseCommit
 
     def check(self, check: Check, names: Collection[str], changes: Sequence[Change]) -> Iterator[CheckResult]:
         """Yield the check `changed_tests`; nothing if the commit changes nothing that tests of before depend on.

@@ -19,7 +19,7 @@ from common.services.proof.verification import CheckResult, ProofPlan
 from common.values.testing.check import Check, CheckEnd, CheckPhase, CheckState
 from common.values.testing.test_report import TestReport, TestResult
 from workers.execution.provider_calls import forget_check, run_check
-from workers.proof.base_tests import CommitBelow
+from workers.proof.base_tests import BaseCommit
 from workers.proof.lost_tests import together
 from workers.proof.quarantined_runs import (
     TRIES,
@@ -53,7 +53,7 @@ class RedTests:
 
     runtime: Runtime
     plan: ProofPlan
-    below: CommitBelow
+    below: BaseCommit
     own: Callable[[TestReport, TestReport], Collection[str]]
 
     def judge(self, check: Check, first: CheckState, *, may_report: bool) -> Verdict:

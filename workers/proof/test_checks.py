@@ -28,7 +28,7 @@ from common.values.testing.check import Check, CheckPhase, CheckState
 from common.values.testing.test_report import TestReport, TestResult
 from workers.checkouts.overlays import is_too_large
 from workers.execution.provider_calls import forget_check, run_check, with_source
-from workers.proof.base_tests import CommitBelow
+from workers.proof.base_tests import BaseCommit
 from workers.proof.forge.commit_reads import changes_between
 from workers.proof.forge.forge_checks import is_test_file, kept_tests, read_changes
 from workers.proof.lost_tests import RAN, Comparison, all_lost, compare
@@ -196,8 +196,8 @@ class TestProof:
         return {*found.new, *found.changed}
 
     @functools.cached_property
-    def _below(self) -> CommitBelow:
-        return CommitBelow(self.forge, self.runtime, self.plan)
+    def _below(self) -> BaseCommit:
+        return BaseCommit(self.forge, self.runtime, self.plan)
 
     @property
     def _red(self) -> RedTests:

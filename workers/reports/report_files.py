@@ -22,7 +22,7 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import iterparse
 
 from common.machine.files import make_anew
-from common.machine.lazy_modules import late_module
+from common.machine.lazy_modules import lazy_module
 from common.machine.text import path_text
 from common.values.testing.test_report import (
     LONGEST_NAME,
@@ -39,7 +39,7 @@ from workers.static_server import open_inside
 if TYPE_CHECKING:
     import junitparser
 else:
-    junitparser = late_module("junitparser")
+    junitparser = lazy_module("junitparser")
 
 MOST_FILES = 2_000
 MOST_BYTES = 32 * 2**20

@@ -14,12 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from common.machine.lazy_modules import late_module
+from common.machine.lazy_modules import lazy_module
 
 if TYPE_CHECKING:
     import pathspec
 else:
-    pathspec = late_module("pathspec")
+    pathspec = lazy_module("pathspec")
 
 MOST_ENTRIES = 300_000
 """Files and folders of the checkout that are looked at."""

@@ -26,7 +26,7 @@ from workers.runner.platform_client.backoff import Backoff
 from workers.runner.platform_client.client import AgentApi, DriverReport, RunOver, Wire
 from workers.runner.platform_client.setup import Setup
 from workers.runner.processes.cancellation import Cancellation, Cancelled, Why
-from workers.runner.processes.run_confinement import private_folders, sandbox_words
+from workers.runner.processes.run_confinement import describe_sandbox, private_folders
 from workers.runner.programs.program_turn import Patience
 from workers.sandbox.limits import Bounds
 from workers.sandbox.sandboxes import Sandboxes, SandboxMode
@@ -107,7 +107,7 @@ class Runner:
             admin_hosts=settings.egress_hosts,
             hidden=private_folders(settings.work_dir, settings.token_path, settings.identity_path),
         )
-        sandbox = self._sandboxes.is_confining, sandbox_words(self._sandboxes)
+        sandbox = self._sandboxes.is_confining, describe_sandbox(self._sandboxes)
         self._offer = DriverOffer(settings.drivers, sandbox=sandbox)
         # What the platform knows of the drivers; used by the heartbeating thread alone.
         self._reported: DriverReport | None = None
@@ -128,7 +128,7 @@ class Runner:
         can't confine its runs and it must.
         """
         if self._settings.sandbox is SandboxMode.REQUIRED and not self._sandboxes.is_confining:
-            raise Misconfigured(f"AIWORKER_SANDBOX=required, but {sandbox_words(self._sandboxes)}")
+            raise Misconfigured(f"AIWORKER_SANDBOX=required, but {describe_sandbox(self._sandboxes)}")
         remove_leftovers(self._runs_dir)
         self._sandboxes.clear()
         self._offer.check()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from common.machine.certificates import chosen_bundle
 from common.machine.programs import bubblewrap
-from workers.sandbox.limits import Walls
+from workers.sandbox.limits import SandboxLimits
 from workers.sandbox.system_folders import CACHES, SYSTEM, interpreter_folders, is_system, toolchains
 
 HOSTNAME = "sandbox"
@@ -54,7 +54,7 @@ class Plan:
     is_only_killed: bool = False
 
 
-def arguments(bwrap: str, walls: Walls, plan: Plan, inner: Sequence[str]) -> list[str]:
+def arguments(bwrap: str, sandbox_limits: SandboxLimits, plan: Plan, inner: Sequence[str]) -> list[str]:
     """Return what to start. inner: the first program, with its arguments.
 
     User namespaces stay allowed inside: a repository's own tests may use bubblewrap, Chromium does, and a nested one
@@ -76,11 +76,11 @@ def arguments(bwrap: str, walls: Walls, plan: Plan, inner: Sequence[str]) -> lis
         *_etc(plan),
         *("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/dev/shm", "--remount-ro", "/dev"),  # noqa: S108
         *("--dir", "/run", "--symlink", "/run", "/var/run"),
-        *_scratch(walls.scratch),
+        *_scratch(sandbox_limits.scratch),
         *_shown("--ro-bind", [*interpreter_folders(), *toolchains(plan.search_path, plan.hidden)]),
         *_shown("--ro-bind", [Path(chosen)] if (chosen := chosen_bundle()) else []),
         *_hidden(plan.hidden),
-        *_walls(walls),
+        *_walls(sandbox_limits),
         *("--ro-bind", str(plan.program), PROGRAM_PLACE),
         *("--remount-ro", "/", "--chdir", str(plan.cwd), "--", *inner),
     ]
@@ -143,12 +143,15 @@ def _hidden(folders: Iterable[Path]) -> list[str]:
     return [text for folder in covered for text in ("--tmpfs", str(folder))]
 
 
-def _walls(walls: Walls) -> list[str]:
+def _walls(sandbox_limits: SandboxLimits) -> list[str]:
     """The paths of the walls, outer before inner, so that a path in another keeps its own kind."""
-    kinds = dict.fromkeys(walls.readable, "--ro-bind") | dict.fromkeys(walls.writable, "--bind")
-    kinds[walls.home] = "--bind"
+    kinds = dict.fromkeys(sandbox_limits.readable, "--ro-bind") | dict.fromkeys(sandbox_limits.writable, "--bind")
+    kinds[sandbox_limits.home] = "--bind"
     ordered = sorted(kinds, key=lambda path: len(path.parts))
-    return [*(text for path in ordered for text in _shown(kinds[path], [path])), *_emptied(walls.hidden, ordered)]
+    return [
+        *(text for path in ordered for text in _shown(kinds[path], [path])),
+        *_emptied(sandbox_limits.hidden, ordered),
+    ]
 
 
 def _emptied(hidden: Iterable[Path], shown: Sequence[Path]) -> list[str]:

@@ -23,12 +23,12 @@ from common.machine.waiting import Deadline
 from workers.sandbox import bubblewrap_arguments, system_calls
 from workers.sandbox.confined_command import Enclosed, Refusal
 from workers.sandbox.control_groups import make_group
-from workers.sandbox.limits import Door, Reach, Walls
+from workers.sandbox.limits import ForwardedPort, Reach, SandboxLimits
 from workers.sandbox.network.egress_proxy import Proxy
 from workers.sandbox.network.egress_rules import Rule, rules
 from workers.sandbox.network.outbound import Outbound, nameserver, unreachable
 from workers.sandbox.network.proxy_environment import PROXY_PORT, proxy_variables
-from workers.sandbox.network.proxy_thread import Doorkeeper, Guarded, control_pair, kill_holders, receive_sockets
+from workers.sandbox.network.proxy_thread import Guarded, ProxyThread, control_pair, kill_holders, receive_sockets
 from workers.sandbox.network.registries import REGISTRIES, own_registries
 from workers.sandbox.system_folders import etc
 
@@ -57,7 +57,7 @@ class Preparation:
     """
 
     finding: SandboxFinding
-    doorkeeper: Doorkeeper
+    sandbox_proxy: ProxyThread
     owner: str
     name: str
     interpreter: str
@@ -73,7 +73,7 @@ class Confined(Enclosed):
         argv: Sequence[str],
         cwd: Path,
         environ: Mapping[str, str],
-        walls: Walls,
+        sandbox_limits: SandboxLimits,
         preparation: Preparation,
         on_refusal: Callable[[Refusal], None] | None,
         needs_dial: bool,
@@ -84,45 +84,49 @@ class Confined(Enclosed):
         super().__init__(argv, cwd, {"PATH": "/usr/bin:/bin", "LANG": "C.UTF-8", **own})
         self.is_confined = True
         self._preparation = preparation
-        self._shares_network = walls.reach is Reach.OUTBOUND and not preparation.finding.has_outbound
-        self._doors = _doors(walls, shares_network=self._shares_network)
+        self._shares_network = sandbox_limits.reach is Reach.OUTBOUND and not preparation.finding.has_outbound
+        self._doors = _doors(sandbox_limits, shares_network=self._shares_network)
         self._lock = threading.Lock()
         self._spare: list[socket.socket] = []
         self._future: Future[None] | None = None
         self._is_closed = False
         self._given: list[int] = []
         control, child = control_pair()
-        self._guarded = Guarded(control, self._doors, bounds=walls.bounds)
+        self._guarded = Guarded(control, self._doors, bounds=sandbox_limits.bounds)
         try:
             self._guarded.lifeline = f"socket:[{os.fstat(child.fileno()).st_ino}]"
             lifeline = self._give(child.detach())
-            self._guarded.group = make_group(preparation.owner, preparation.name, walls.bounds)
-            allowed = _allowed(walls, preparation.admin_hosts)
+            self._guarded.group = make_group(preparation.owner, preparation.name, sandbox_limits.bounds)
+            allowed = _allowed(sandbox_limits, preparation.admin_hosts)
             proxy_port = _proxy_port(self._doors) if allowed else None
             if allowed:
-                self._guarded.proxy = lambda: Proxy(allowed, _told(on_refusal), preparation.doorkeeper.lookups)
-            if walls.reach is Reach.OUTBOUND and not self._shares_network:
-                unreachable(walls.blocked)
-                self._guarded.outbound = lambda pid: Outbound(preparation.finding, pid, walls.blocked)
-            variables = self._variables(environ, walls, proxy_port)
-            plan = self._plan(walls, variables.get("PATH", ""), lifeline)
-            if is_only_killed and not needs_dial and _needs_little(walls, allowed, variables):
+                self._guarded.proxy = lambda: Proxy(allowed, _told(on_refusal), preparation.sandbox_proxy.lookups)
+            if sandbox_limits.reach is Reach.OUTBOUND and not self._shares_network:
+                unreachable(sandbox_limits.blocked)
+                self._guarded.outbound = lambda pid: Outbound(preparation.finding, pid, sandbox_limits.blocked)
+            variables = self._variables(environ, sandbox_limits, proxy_port)
+            plan = self._plan(sandbox_limits, variables.get("PATH", ""), lifeline)
+            if is_only_killed and not needs_dial and _needs_little(sandbox_limits, allowed, variables):
                 self._guarded.waits = False
                 made = bubblewrap_arguments.variables(variables)
                 plan = replace(plan, more=self._give(_memory_file("arguments", made)), is_only_killed=True)
-                inner = bubblewrap_arguments.limited(argv, self._most_processes(walls))
+                inner = bubblewrap_arguments.limited(argv, self._most_processes(sandbox_limits))
             else:
-                inner = self._inner(argv, walls, proxy_port, needs_dial, lifeline, variables)
-            self.argv = tuple(bubblewrap_arguments.arguments(self._preparation.finding.bwrap, walls, plan, inner))
+                inner = self._inner(argv, sandbox_limits, proxy_port, needs_dial, lifeline, variables)
+            self.argv = tuple(
+                bubblewrap_arguments.arguments(self._preparation.finding.bwrap, sandbox_limits, plan, inner)
+            )
         except BaseException:
             self.close()
             raise
         self.pass_fds = tuple(self._given)
 
-    def _variables(self, environ: Mapping[str, str], walls: Walls, proxy_port: int | None) -> dict[str, str]:
-        if proxy_port is None and walls.reach is not Reach.OUTBOUND:
+    def _variables(
+        self, environ: Mapping[str, str], sandbox_limits: SandboxLimits, proxy_port: int | None
+    ) -> dict[str, str]:
+        if proxy_port is None and sandbox_limits.reach is not Reach.OUTBOUND:
             return dict(environ)
-        made = {} if proxy_port is None else proxy_variables(proxy_port, _names(walls.doors))
+        made = {} if proxy_port is None else proxy_variables(proxy_port, _names(sandbox_limits.forwarded_ports))
         return proxy_merged(environ, made | certificate_variables(bundle()))
 
     def _give(self, descriptor: int) -> int:
@@ -133,29 +137,31 @@ class Confined(Enclosed):
     def _inner(
         self,
         argv: Sequence[str],
-        walls: Walls,
+        sandbox_limits: SandboxLimits,
         proxy_port: int | None,
         needs_dial: bool,
         lifeline: int,
         variables: Mapping[str, str],
     ) -> list[str]:
         """The first program, which opens doors and becomes the command."""
-        ports = [door.inner_port or door.port for door in self._doors] + ([proxy_port] if proxy_port else [])
+        ports = [forwarded_port.inner_port or forwarded_port.port for forwarded_port in self._doors] + (
+            [proxy_port] if proxy_port else []
+        )
         control = self._give(os.dup(lifeline))
         environ = self._give(_memory_file("environ", _environ_text(variables)))
         return [
             *(self._preparation.interpreter, "-I", "-S", "-B", bubblewrap_arguments.PROGRAM_PLACE),
-            *(str(control), str(environ), ",".join(map(str, ports)), str(self._most_processes(walls))),
-            *(str(walls.bounds.file_bytes or 0), str(int(needs_dial and not self._shares_network)), *argv),
+            *(str(control), str(environ), ",".join(map(str, ports)), str(self._most_processes(sandbox_limits))),
+            *(str(sandbox_limits.bounds.file_bytes or 0), str(int(needs_dial and not self._shares_network)), *argv),
         ]
 
-    def _most_processes(self, walls: Walls) -> int:
+    def _most_processes(self, sandbox_limits: SandboxLimits) -> int:
         """Its limit of processes; 0: none. With a group, or as root, whom it does not hold, it is left alone."""
-        return 0 if self._guarded.group.processes or os.geteuid() == 0 else walls.bounds.processes or 0
+        return 0 if self._guarded.group.processes or os.geteuid() == 0 else sandbox_limits.bounds.processes or 0
 
-    def _plan(self, walls: Walls, search_path: str, lifeline: int) -> bubblewrap_arguments.Plan:
+    def _plan(self, sandbox_limits: SandboxLimits, search_path: str, lifeline: int) -> bubblewrap_arguments.Plan:
         code = system_calls.program()
-        own = _files(walls, shares_network=self._shares_network)
+        own = _files(sandbox_limits, shares_network=self._shares_network)
         small, others = etc()
         files: dict[str, int] = {}
         for name in small:
@@ -184,7 +190,7 @@ class Confined(Enclosed):
             except ProcessLookupError:  # it has ended, and somebody has waited for it
                 self._guarded.failure = "it ended before its command started"
                 return
-            self._future = self._preparation.doorkeeper.guard(self._guarded)
+            self._future = self._preparation.sandbox_proxy.guard(self._guarded)
 
     def dial(self, port: int) -> socket.socket:
         if self._shares_network:
@@ -253,38 +259,42 @@ class Confined(Enclosed):
             os.close(self._given.pop())
 
 
-def _doors(walls: Walls, *, shares_network: bool) -> tuple[Door, ...]:
+def _doors(sandbox_limits: SandboxLimits, *, shares_network: bool) -> tuple[ForwardedPort, ...]:
     """The doors that are needed. Where the network is shared, what is at its own port needs none."""
-    doors = walls.doors
+    forwarded_ports = sandbox_limits.forwarded_ports
     if shares_network:
-        doors = tuple(door for door in doors if door.inner_port not in {None, door.port})
-    ports = [door.inner_port or door.port for door in doors]
+        forwarded_ports = tuple(
+            forwarded_port
+            for forwarded_port in forwarded_ports
+            if forwarded_port.inner_port not in {None, forwarded_port.port}
+        )
+    ports = [forwarded_port.inner_port or forwarded_port.port for forwarded_port in forwarded_ports]
     if len(set(ports)) < len(ports):
         raise ValueError(f"two doors have one port: {sorted(ports)}")
     if low := [port for port in ports if port < _FIRST_FREE_PORT]:
         raise ValueError(f"a door's port inside is {_FIRST_FREE_PORT} or higher, not {low[0]}")
-    return doors
+    return forwarded_ports
 
 
-def _needs_little(walls: Walls, allowed: Sequence[Rule], variables: Mapping[str, str]) -> bool:
+def _needs_little(sandbox_limits: SandboxLimits, allowed: Sequence[Rule], variables: Mapping[str, str]) -> bool:
     """Whether bubblewrap itself can do all that the first program does."""
-    has_network = walls.reach is not Reach.NOTHING or walls.doors or allowed
+    has_network = sandbox_limits.reach is not Reach.NOTHING or sandbox_limits.forwarded_ports or allowed
     can_name = all(_NAME.fullmatch(name) for name in variables)
-    return not has_network and not walls.bounds.file_bytes and can_name and len(variables) <= _MOST_VARIABLES
+    return not has_network and not sandbox_limits.bounds.file_bytes and can_name and len(variables) <= _MOST_VARIABLES
 
 
-def _proxy_port(doors: Sequence[Door]) -> int:
-    taken = {door.inner_port or door.port for door in doors}
+def _proxy_port(forwarded_ports: Sequence[ForwardedPort]) -> int:
+    taken = {forwarded_port.inner_port or forwarded_port.port for forwarded_port in forwarded_ports}
     return next(port for port in range(PROXY_PORT, PROXY_PORT + len(taken) + 1) if port not in taken)
 
 
-def _allowed(walls: Walls, admin_hosts: Sequence[str]) -> list[Rule]:
-    allowed = rules(walls.trusted_hosts, is_trusted=True)
-    if walls.reach is Reach.PROXY:
+def _allowed(sandbox_limits: SandboxLimits, admin_hosts: Sequence[str]) -> list[Rule]:
+    allowed = rules(sandbox_limits.trusted_hosts, is_trusted=True)
+    if sandbox_limits.reach is Reach.PROXY:
         # The usual registries are not a project's choice either: where they have private addresses, these are mirrors.
         allowed += rules([*REGISTRIES, *own_registries(), *admin_hosts], is_trusted=True)
-        allowed += rules(walls.hosts, is_trusted=False)
-    return allowed if walls.reach is not Reach.OUTBOUND else []
+        allowed += rules(sandbox_limits.hosts, is_trusted=False)
+    return allowed if sandbox_limits.reach is not Reach.OUTBOUND else []
 
 
 def _told(on_refusal: Callable[[Refusal], None] | None) -> Callable[[str, int, str], None]:
@@ -295,20 +305,26 @@ def _told(on_refusal: Callable[[Refusal], None] | None) -> Callable[[str, int, s
     return tell
 
 
-def _names(doors: Sequence[Door]) -> list[str]:
+def _names(forwarded_ports: Sequence[ForwardedPort]) -> list[str]:
     """The hosts of doors that are names and not this machine's usual one."""
-    return sorted({door.host for door in doors if door.host != "localhost" and any(map(str.isalpha, door.host))})
+    return sorted(
+        {
+            forwarded_port.host
+            for forwarded_port in forwarded_ports
+            if forwarded_port.host != "localhost" and any(map(str.isalpha, forwarded_port.host))
+        }
+    )
 
 
-def _files(walls: Walls, *, shares_network: bool) -> dict[str, str]:
+def _files(sandbox_limits: SandboxLimits, *, shares_network: bool) -> dict[str, str]:
     """The contents of the files below /etc that are the command's own, by their names there."""
-    own = "" if shares_network else " ".join(["", *_names(walls.doors)])
+    own = "" if shares_network else " ".join(["", *_names(sandbox_limits.forwarded_ports)])
     hosts = f"127.0.0.1 localhost {bubblewrap_arguments.HOSTNAME}{own}\n::1 localhost ip6-localhost ip6-loopback\n"
     resolver = ""
     if shares_network:
         with contextlib.suppress(OSError):
             resolver = Path("/etc/resolv.conf").read_text()
-    elif walls.reach is Reach.OUTBOUND:
+    elif sandbox_limits.reach is Reach.OUTBOUND:
         resolver = f"nameserver {nameserver()}\n"
     uid, gid = (INSIDE_UID, INSIDE_UID) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
     user, group = _USER, _USER
@@ -317,7 +333,7 @@ def _files(walls: Walls, *, shares_network: bool) -> dict[str, str]:
             user = pwd.getpwuid(uid).pw_name
         with contextlib.suppress(KeyError):
             group = grp.getgrgid(gid).gr_name
-    passwd = f"root:x:0:0:root:/:/bin/false\n{user}:x:{uid}:{gid}::{walls.home}:/bin/sh\n"
+    passwd = f"root:x:0:0:root:/:/bin/false\n{user}:x:{uid}:{gid}::{sandbox_limits.home}:/bin/sh\n"
     return {
         "hosts": hosts,
         "resolv.conf": resolver,

@@ -17,7 +17,7 @@ class Reach(StrEnum):
     PROXY = "proxy"
     """Its own loopback, its doors, and through a proxy the hosts of an allow-list."""
     OUTBOUND = "outbound"
-    """Every address but this machine's loopback, metadata services and `Walls.blocked`; and its doors."""
+    """Every address but this machine's loopback, metadata services and `SandboxLimits.blocked`; and its doors."""
 
 
 class Dialer(Protocol):
@@ -28,14 +28,14 @@ class Dialer(Protocol):
 
 
 @dataclass(frozen=True)
-class Door:
+class ForwardedPort:
     """A port of the confined command's own loopback that leads out. host, port: where to, as this machine sees it.
 
     inner_port: the port inside; it is the same as outside, so that addresses stay true, unless given. paths: only HTTP
     requests whose path begins with one of these are passed on; empty: any bytes are. A port inside is 1024 or higher.
     A host that is a name leads to the door inside (/etc/hosts); to an address that is not of loopback there is no door,
-    but `Walls.trusted_hosts`. through: the door leads to this port of loopback in the network of another command; None:
-    to this machine's network.
+    but `SandboxLimits.trusted_hosts`. through: the door leads to this port of loopback in the network of another
+    command; None: to this machine's network.
     """
 
     host: str
@@ -57,7 +57,7 @@ class Bounds:
 
 
 @dataclass(frozen=True)
-class Walls:
+class SandboxLimits:
     """What the command sees beside the system's folders, always at the same path as outside; links are followed by the
     command as it sees them.
 
@@ -76,7 +76,7 @@ class Walls:
     hidden: tuple[Path, ...] = ()
     reach: Reach = Reach.NOTHING
     hosts: tuple[str, ...] = ()
-    doors: tuple[Door, ...] = ()
+    forwarded_ports: tuple[ForwardedPort, ...] = ()
     blocked: tuple[str, ...] = ()
     bounds: Bounds = field(default_factory=Bounds)
     trusted_hosts: tuple[str, ...] = ()

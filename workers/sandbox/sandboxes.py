@@ -15,8 +15,8 @@ from common.machine.programs import bubblewrap
 from workers.sandbox import control_groups
 from workers.sandbox.confined_command import Enclosed, Refusal
 from workers.sandbox.confinement import Confined, Preparation
-from workers.sandbox.limits import Reach, Walls
-from workers.sandbox.network.proxy_thread import Doorkeeper
+from workers.sandbox.limits import Reach, SandboxLimits
+from workers.sandbox.network.proxy_thread import ProxyThread
 
 
 class SandboxMode(StrEnum):
@@ -55,7 +55,7 @@ class Sandboxes:
         self.mode = mode
         self._admin_hosts = tuple(admin_hosts)
         self.hidden = tuple(dict.fromkeys([*hidden, directory]))
-        self._doorkeeper = Doorkeeper()
+        self._doorkeeper = ProxyThread()
         self._owner = hashlib.sha256(os.fsencode(directory.absolute())).hexdigest()[:12]
 
     @property
@@ -78,7 +78,7 @@ class Sandboxes:
         *,
         cwd: Path,
         environ: Mapping[str, str],
-        walls: Walls,
+        sandbox_limits: SandboxLimits,
         on_refusal: Callable[[Refusal], None] | None = None,
         needs_dial: bool = False,
         is_only_killed: bool = False,
@@ -97,7 +97,7 @@ class Sandboxes:
         preparation = Preparation(
             self.finding, self._doorkeeper, self._owner, name, sys.executable, self._admin_hosts, self.hidden
         )
-        return Confined(argv, cwd, environ, walls, preparation, on_refusal, needs_dial, is_only_killed)
+        return Confined(argv, cwd, environ, sandbox_limits, preparation, on_refusal, needs_dial, is_only_killed)
 
     def clear(self) -> None:
         """Remove what the sandboxes of a killed process left. Call it once, before anything is enclosed."""

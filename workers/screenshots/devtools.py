@@ -24,7 +24,7 @@ class BrowserGone(Exception):
     """The browser has ended, or says what no browser says."""
 
 
-class BrowserLate(Exception):
+class BrowserTimeout(Exception):
     """The browser did not say in time what was waited for."""
 
 
@@ -72,16 +72,16 @@ class DevTools:
         while not is_there():
             try:
                 message = self._read(deadline)
-            except BrowserLate:
+            except BrowserTimeout:
                 return
             self._on_event(message)
 
     def _read(self, deadline: Deadline) -> Message:
         if deadline.is_over:
-            raise BrowserLate
+            raise BrowserTimeout
         while b"\0" not in self._heard:
             if not wait_readable(self._answers, deadline.left_seconds):
-                raise BrowserLate
+                raise BrowserTimeout
             piece = os.read(self._answers, 2**16)
             if not piece or len(self._heard) > MOST_MESSAGE_BYTES:
                 raise BrowserGone

@@ -22,12 +22,12 @@ from urllib.parse import urlsplit
 
 from common.machine.homes import user_home
 from common.machine.locks import locked
-from common.machine.processes.children import base_environment, exit_words, kill_group
+from common.machine.processes.children import base_environment, describe_exit, kill_group
 from common.machine.waiting import Deadline
-from workers.sandbox.limits import Bounds, Door, Walls
+from workers.sandbox.limits import Bounds, ForwardedPort, SandboxLimits
 from workers.sandbox.sandboxes import Enclosed, Sandboxes
 from workers.sandbox.system_folders import is_system
-from workers.screenshots.devtools import BrowserGone, BrowserLate, DevTools, Message, part, text
+from workers.screenshots.devtools import BrowserGone, BrowserTimeout, DevTools, Message, part, text
 
 WIDTH, HEIGHT = 1280, 800
 START_SECONDS = 60.0
@@ -102,7 +102,9 @@ class Photographer:
             ]
             environ = {**base_environment(home), "HOME": "/tmp"}  # noqa: S108 (the sandbox's own)
             try:
-                enclosed = self.sandboxes.enclose(argv, cwd=home, environ=environ, walls=self._walls(home, url))
+                enclosed = self.sandboxes.enclose(
+                    argv, cwd=home, environ=environ, sandbox_limits=self._walls(home, url)
+                )
             except (OSError, ValueError) as error:
                 raise NoPicture(f"The browser could not be confined: {error}.") from error
             with contextlib.closing(enclosed):
@@ -110,12 +112,17 @@ class Photographer:
                     raise NoPicture("The browser can't be confined on this machine.")
                 return _checked(_pictured(enclosed, pipes, url))
 
-    def _walls(self, home: Path, url: str) -> Walls:
+    def _walls(self, home: Path, url: str) -> SandboxLimits:
         host, port = _place(url)
         folders = {path.parent for path in (self.program, self.program.resolve()) if not is_system(path)}
         own = user_home()
         shown = tuple(folder for folder in sorted(folders) if own is None or not own.is_relative_to(folder))
-        return Walls(home=home, readable=shown, doors=(Door(host, port, inner_port=_DOOR_PORT),), bounds=_BOUNDS)
+        return SandboxLimits(
+            home=home,
+            readable=shown,
+            forwarded_ports=(ForwardedPort(host, port, inner_port=_DOOR_PORT),),
+            bounds=_BOUNDS,
+        )
 
 
 class _Pipes:
@@ -200,7 +207,7 @@ def _why_gone(enclosed: Enclosed, process: subprocess.Popen[bytes]) -> str:
         if enclosed.failure is not None:
             return f"The browser could not be confined: {enclosed.failure}."
         if enclosed.broken_bound is None:
-            return f"The browser {exit_words(status)}."
+            return f"The browser {describe_exit(status)}."
     if enclosed.broken_bound is not None:
         return f"The page needs too much ({enclosed.broken_bound})."
     return "The browser said what no browser says."
@@ -220,12 +227,12 @@ class _Sitting:
         """The picture as the browser gives it, in base64. Raises NoPicture and BrowserGone."""
         try:
             self._begin()
-        except BrowserLate as error:
+        except BrowserTimeout as error:
             raise NoPicture(f"The browser did not start within {START_SECONDS:g} s.") from error
         self._deadline = Deadline(MOST_SECONDS)
         try:
             return self._draw()
-        except BrowserLate as error:
+        except BrowserTimeout as error:
             raise NoPicture(f"The page was not drawn within {MOST_SECONDS:g} s.") from error
 
     def _begin(self) -> None:

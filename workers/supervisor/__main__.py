@@ -19,7 +19,7 @@ from pathlib import Path
 
 from common.errors import Misconfigured
 from common.machine.locks import locked
-from common.machine.processes.children import exit_words
+from common.machine.processes.children import describe_exit
 from common.machine.processes.open_files import allow_many_files
 from common.network.port_ranges import APP_PORTS, PortRange
 from common.settings.environment import Environment
@@ -117,7 +117,7 @@ async def _replace_guards(guard: asyncio.subprocess.Process, records: Path) -> N
         while True:
             began = time.monotonic()
             status = await guard.wait()
-            log.warning("the guard %s; starting another one", exit_words(status))
+            log.warning("the guard %s; starting another one", describe_exit(status))
             if time.monotonic() - began < GUARD_PAUSE_SECONDS:
                 await asyncio.sleep(GUARD_PAUSE_SECONDS)
             while (another := await _another_guard(records)) is None:

@@ -14,7 +14,7 @@ from common.errors import NO_ROOM
 from common.machine.files import remove_tree
 from common.machine.git import checkout_sizes
 from common.machine.git.leftover_locks import forget_locks, forget_unfinished
-from common.machine.git.limits import leash, met_limit, was_cut_short
+from common.machine.git.limits import limits_prefix, met_limit, was_cut_short
 from common.machine.log_files import OutputTail
 from common.machine.processes.children import kill_group
 from common.values.repository import Source
@@ -136,7 +136,9 @@ async def _lay_over(inside: tuple[str, ...], code: Path, overlay: Overlay) -> No
 async def _require_bounded(git_dir: Path, commit: str) -> None:
     environ = checkout_environment(None, None) | {"GIT_DIR": str(git_dir)}
     try:
-        await asyncio.to_thread(checkout_sizes.require_bounded, [commit], git=(*leash(), "git"), environ=environ)
+        await asyncio.to_thread(
+            checkout_sizes.require_bounded, [commit], git=(*limits_prefix(), "git"), environ=environ
+        )
     except checkout_sizes.TooLarge as error:
         raise TooLarge(f"too_large: {error}") from error
     except (checkout_sizes.TookTooLong, checkout_sizes.Unreadable, OSError) as error:
@@ -194,7 +196,7 @@ async def _git_once(*arguments: str, source: Source | None, given: bytes) -> Non
     username, password = (source.username, source.password) if source else (None, None)
     try:
         process = await asyncio.create_subprocess_exec(
-            *leash(),
+            *limits_prefix(),
             "git",
             *arguments,
             env=checkout_environment(username, password, gc__autoDetach="false", maintenance__autoDetach="false"),

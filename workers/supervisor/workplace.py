@@ -24,8 +24,8 @@ from common.values.variable_set import Variables
 from workers.needs.caches import cache_key
 from workers.needs.databases import WHOLE_SECONDS, Databases, ServicesUnavailable, new_databases
 from workers.needs.host import FAILED
-from workers.needs.host_confinement import ONLY_TEMPLATES, host_environment, host_reach, host_walls
-from workers.sandbox.limits import Bounds, Door, Reach, Walls
+from workers.needs.host_confinement import ONLY_TEMPLATES, host_environment, host_limits, host_reach
+from workers.sandbox.limits import Bounds, ForwardedPort, Reach, SandboxLimits
 from workers.sandbox.sandboxes import Refusal
 from workers.sandbox.system_folders import CODE
 from workers.supervisor.start_commands import Command, shell_command
@@ -100,7 +100,7 @@ class Workplace:
         self._host: Unit | None = None
         self._host_end: asyncio.Task[int] | None = None
         self._has_served = False
-        self._doors: tuple[Door, ...] = ()
+        self._doors: tuple[ForwardedPort, ...] = ()
 
     @property
     def environ(self) -> dict[str, str]:
@@ -162,7 +162,7 @@ class Workplace:
             cwd=self.code,
             env={**self.environ, **(environ or {})},
             sink=output,
-            walls=self._walls(command, writable),
+            sandbox_limits=self._walls(command, writable),
             on_refusal=_refusals_noted(output),
             needs_dial=needs_dial,
         )
@@ -174,24 +174,24 @@ class Workplace:
     def _reach(self, command: Command) -> Reach:
         return Reach.NOTHING if command.is_offline else REACHES[self._room.network.egress]
 
-    def _walls(self, command: Command, writable: Sequence[Path]) -> Walls:
+    def _walls(self, command: Command, writable: Sequence[Path]) -> SandboxLimits:
         room, sandbox = self._room, self._tools.sandbox
         limit, reach = bytes_of(room.memory_limit), self._reach(command)
         forge = forge_place(room.source.clone_url) if reach is not Reach.OUTBOUND and not command.is_offline else None
-        doors, trusted_hosts = self._doors, tuple[str, ...]()
+        forwarded_ports, trusted_hosts = self._doors, tuple[str, ...]()
         if forge is not None and _is_loopback(forge[0]) and forge[1] >= LOWEST_DOOR:
             # The proxy's variables name no loopback address: programs connect to the forge's port themselves.
-            doors += (Door(*forge),)
+            forwarded_ports += (ForwardedPort(*forge),)
         elif forge is not None:
             trusted_hosts = (f"[{forge[0]}]:{forge[1]}" if ":" in forge[0] else f"{forge[0]}:{forge[1]}",)
-        return Walls(
+        return SandboxLimits(
             home=self.home,
             scratch=self.scratch,
             writable=(self.code, *writable),
             readable=(self._tools.checkouts.objects(room.project_id), *command.readable),
             reach=reach,
             hosts=room.network.hosts,
-            doors=doors,
+            forwarded_ports=forwarded_ports,
             trusted_hosts=trusted_hosts,
             blocked=sandbox.blocked,
             bounds=Bounds(
@@ -269,7 +269,7 @@ class Workplace:
         if found is None:
             raise NotReady(FAILED, f"the services did not start: {output.text().strip()[-500:]}".rstrip(": "))
         self.variables = with_service_variables(self._room.variables, found)
-        self._doors = tuple(Door(at.host, at.port, through=host.dialer) for at in databases.addresses())
+        self._doors = tuple(ForwardedPort(at.host, at.port, through=host.dialer) for at in databases.addresses())
         self._has_served = True
 
     async def _make_templates(self, databases: Databases, output: Tail) -> None:
@@ -297,7 +297,7 @@ class Workplace:
             cwd=CODE,
             env=host_environment(databases.report.parent),
             sink=output,
-            walls=host_walls(databases, reach, bounds, makes_templates=ONLY_TEMPLATES in options),
+            sandbox_limits=host_limits(databases, reach, bounds, makes_templates=ONLY_TEMPLATES in options),
             needs_dial=True,
         )
 

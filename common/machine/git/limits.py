@@ -59,7 +59,7 @@ def limits() -> tuple[str, ...]:
 
 
 @functools.cache
-def leash() -> tuple[str, ...]:
+def limits_prefix() -> tuple[str, ...]:
     """Prefix of a git command: sets its limits and makes the kernel kill it when its parent dies.
 
     Shorter or empty without util-linux.

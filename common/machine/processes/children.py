@@ -62,6 +62,6 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def exit_words(status: int) -> str:
+def describe_exit(status: int) -> str:
     """`exited with 1` or `was killed by SIGKILL`. status: a returncode of subprocess, negative for a signal."""
     return f"exited with {status}" if status >= 0 else f"was killed by {signal_name(-status)}"

@@ -18,7 +18,7 @@ _MOST_BOTTOMS = 50
 
 
 @dataclass(frozen=True)
-class Ahead:
+class CommitsAhead:
     """What head has and base lacks. revisions: lines for `--stdin` of `git rev-list` and `git log`.
 
     parents: of each commit; None if there are too many to read.
@@ -28,20 +28,20 @@ class Ahead:
     parents: dict[str, list[str]] | None
 
 
-def read_ahead(path: Path, *, base: str, head: str) -> Ahead:
+def read_ahead(path: Path, *, base: str, head: str) -> CommitsAhead:
     """Compare two existing commits."""
     revisions = [head, f"^{base}"]
     listed = git.run(path, "rev-list", "--parents", *revisions, max_bytes=_MOST_CHECKED_BYTES)
     if listed.stdout_is_cut:
-        return Ahead(_lines(revisions), None)
+        return CommitsAhead(_lines(revisions), None)
     parents = {commit: of for commit, *of in (line.split() for line in listed.stdout.decode("ascii").splitlines())}
     # A commit of base is among them only if one that has no parent among them is.
     bottoms = [commit for commit, of in parents.items() if parents.keys().isdisjoint(of)]
     if not bottoms or (len(bottoms) <= _MOST_BOTTOMS and not _has_any(path, base, bottoms)):
-        return Ahead(_lines(revisions), parents)
+        return CommitsAhead(_lines(revisions), parents)
     below = git.run(path, "rev-list", base, max_bytes=_MOST_CHECKED_BYTES).stdout.decode("ascii").split()
     wrong = parents.keys() & set(below)
-    return Ahead(
+    return CommitsAhead(
         _lines(revisions + [f"^{commit}" for commit in wrong]),
         {commit: of for commit, of in parents.items() if commit not in wrong},
     )

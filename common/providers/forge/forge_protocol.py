@@ -120,7 +120,7 @@ class Blob:
 
 
 @dataclass(frozen=True)
-class Offer:
+class ImportableRepository:
     """A repository of the forge that can be imported. name: `owner/name`. url: what to import from."""
 
     name: str
@@ -134,7 +134,7 @@ class Offer:
 class Importable:
     """A page of offers, those first that changed last. next_page: None if this is surely the last."""
 
-    offers: tuple[Offer, ...]
+    offers: tuple[ImportableRepository, ...]
     next_page: int | None
 
 

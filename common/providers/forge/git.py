@@ -21,7 +21,7 @@ from typing import IO
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
 from common.machine.certificates import certificate_variables, chosen_bundle
 from common.machine.git.environment import git_environment, identity
-from common.machine.git.limits import LARGE_FILES, leash, met_limit, was_cut_short
+from common.machine.git.limits import LARGE_FILES, limits_prefix, met_limit, was_cut_short
 from common.machine.log_files import OutputTail
 from common.machine.processes.children import SEARCH_PATH, kill_group
 
@@ -171,7 +171,7 @@ class _ErrorOutput:
 def _start(command: list[str], variables: dict[str, str]) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
-            [*leash(), *command],
+            [*limits_prefix(), *command],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from common.errors import CutShort, ProviderRefused, ProviderUnavailable
 from common.machine.git import checkout_sizes
-from common.machine.git.limits import leash
+from common.machine.git.limits import limits_prefix
 from common.machine.text import storable
 from common.providers.forge import git, loose_refs
 from common.providers.forge.commits_ahead import read_ahead
@@ -54,7 +54,7 @@ def require_bounded(path: Path, *commits: str) -> None:
     """
     try:
         checkout_sizes.require_bounded(
-            commits, git=[*leash(), "git"], environ=git.environment() | {"GIT_DIR": str(path)}
+            commits, git=[*limits_prefix(), "git"], environ=git.environment() | {"GIT_DIR": str(path)}
         )
     except checkout_sizes.TooLarge as error:
         raise ProviderRefused(f"{_named(commits)} is too large: {error}", code="too_large") from error

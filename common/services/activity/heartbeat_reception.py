@@ -28,14 +28,17 @@ def note_hearing(tx: Transaction) -> None:
     set_mark(tx, _WEB, {})
 
 
-def look_since(tx: Transaction) -> datetime | None:
-    """Note that a sweep looks at the agents now. Returns as `heard_since`: now, while nobody could hear them."""
-    since = tx.now() if _is_web_away(tx) else heard_since(tx)
+def note_sweep(tx: Transaction) -> datetime | None:
+    """Note that a sweep looks at the agents now. Returns as `heartbeats_taken_since`.
+
+    Now, while nobody could hear them.
+    """
+    since = tx.now() if _is_web_away(tx) else heartbeats_taken_since(tx)
     set_mark(tx, _SWEEP, {"since": since.isoformat() if since else None})
     return since
 
 
-def heard_since(at: Snapshot | Transaction) -> datetime | None:
+def heartbeats_taken_since(at: Snapshot | Transaction) -> datetime | None:
     """When agents could be heard again after the platform was down for AWAY_SECONDS; None if it never was.
 
     Now, until a sweep has looked at them again.
@@ -52,7 +55,7 @@ def heard_since(at: Snapshot | Transaction) -> datetime | None:
 
 def waits_since(at: Snapshot | Transaction, since: datetime) -> datetime:
     """From when on a wait counts that began at `since`: anew, if the platform was off meanwhile."""
-    heard = heard_since(at)
+    heard = heartbeats_taken_since(at)
     return since if heard is None else max(since, heard)
 
 

@@ -213,7 +213,7 @@ def _sweep_jobs(tx: Transaction, full: Collection[Queue]) -> int:
     follow_clock(tx, last)
     if last is not None and (gap := tx.now() - last.at) > OFF:
         tx.queue.leave_out(gap)
-    rung = tx.queue.ring_due(except_for=full)
+    rung = tx.queue.wake_workers_for_due_jobs(except_for=full)
     set_mark(tx, "sweep", {"rung": rung})
     return rung
 

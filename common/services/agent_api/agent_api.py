@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, or_, select, update
 
 from common.database.compiled_statements import Statement
 from common.errors import Conflict, Invalid, NotFound, Unauthenticated
-from common.machine.yielding import Turns
+from common.machine.yielding import Yielding
 from common.models.agent import Agent, Drain
 from common.models.run import Run
 from common.models.task import Question, Task
@@ -287,7 +287,7 @@ def ask_question(
 
     Invalid once the run has asked MOST_QUESTIONS others; a transcript entry announces that.
     """
-    mask, pause = mask_for(run_id), Turns()
+    mask, pause = mask_for(run_id), Yielding()
     given = [text, context or "", default_response or "", *options]
     text, about, default, *options = [masked_and_cut(one, mask, pause=pause) for one in given]
     return _ask(run_id, text, about or context, options, is_blocking, default or None)
@@ -359,7 +359,7 @@ def finish_run(
     if task.phase is Phase.HELD:  # its holder goes on from what the agent has pushed
         return run
     has_nothing = outcome in {Outcome.FAILED, Outcome.CANCELLED}
-    if has_nothing and (stuck.keep_stopped(tx, task, run) or stopped_by_caps.keep_for_later(tx, task, run)):
+    if has_nothing and (stuck.keep_stopped(tx, task, run) or stopped_by_caps.park_at_cap(tx, task, run)):
         return run
     if outcome is Outcome.COMPLETED:
         begin_proof(tx, task, run.id)

@@ -162,9 +162,9 @@ def release_run(tx: Transaction, lease: Lease) -> None:
     After the platform was off, its agent has RELEASE_SECONDS to hear that it is to stop, and to push what it has.
     """
     run = tx.session.get(Run, lease.subject_id)
-    heard_since = heartbeat_reception.heard_since(tx)
-    if run is not None and run.state is RunState.RUNNING and heard_since is not None:
-        left = RELEASE_SECONDS - (tx.now() - heard_since).total_seconds()
+    heartbeats_taken_since = heartbeat_reception.heartbeats_taken_since(tx)
+    if run is not None and run.state is RunState.RUNNING and heartbeats_taken_since is not None:
+        left = RELEASE_SECONDS - (tx.now() - heartbeats_taken_since).total_seconds()
         if left > 0:
             tx.again(lease, after_seconds=left)
             return

@@ -10,7 +10,7 @@ from sqlalchemy import Select, func, select
 
 from common.errors import Busy, Conflict, Invalid, NotFound
 from common.machine.text import without_controls
-from common.machine.yielding import Turns
+from common.machine.yielding import Yielding
 from common.models.run import LogEntry, Run
 from common.secrets.masking import Mask
 from common.services.activity.jobs import announce_live
@@ -222,7 +222,7 @@ def _masked(new: Sequence[Line], mask: Mask, *, after: str | None) -> tuple[list
 
     after: the message before; None if they are the first. Text that is masked away counts, so that it has an end, too.
     """
-    pause = Turns()
+    pause = Yielding()
     partly, masked_away = [], []
     for line in new:
         hidden = 0

@@ -155,7 +155,7 @@ def expire_agents(tx: Transaction) -> int:
 
     Returns how many runs were lost. Safe to repeat.
     """
-    since = heartbeat_reception.look_since(tx)
+    since = heartbeat_reception.note_sweep(tx)
     if since is not None and since > tx.now() - timedelta(seconds=AGENT_LOST_SECONDS):
         return 0
     deadline = tx.now() - timedelta(seconds=AGENT_LOST_SECONDS)

@@ -183,7 +183,9 @@ def _end_overdue(tx: Transaction, agent_id: str) -> None:
     # Count from the pod's creation, which may be late, for example while the cluster denied access, and from when its
     # heartbeat could be heard.
     comes_since = agent.pod_made_at or agent.created_at
-    coming = (tx.now() - max(comes_since, heartbeat_reception.heard_since(tx) or comes_since)).total_seconds()
+    coming = (
+        tx.now() - max(comes_since, heartbeat_reception.heartbeats_taken_since(tx) or comes_since)
+    ).total_seconds()
     if agent.state is AgentState.STARTING and coming > chosen.start_seconds:
         last = last_seen(tx).get(agent_id)
         because = f"; last seen: {last}" if last else ""

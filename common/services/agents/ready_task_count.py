@@ -16,7 +16,7 @@ MOST = 1000
 """Most tasks of one kind that are counted: a scrape is not to read a long backlog, and what matters is if any wait."""
 
 
-def count_startable(by: Caller | None) -> int:
+def count_ready_tasks(by: Caller | None) -> int:
     """Count the tasks that an agent could begin or review now, in the projects that the caller may see; None: in all.
 
     Not counted: tasks that wait for files, for other tasks or for a cap of spending, or whose project is not active, is

@@ -38,7 +38,7 @@ from common.services.agents.waiting_tasks import (
     waiting_tasks,
 )
 from common.services.caps.caps import OBSTACLE
-from common.services.caps.caps_of_waiting_tasks import CapBook
+from common.services.caps.caps_of_waiting_tasks import CapsOfWaitingTasks
 from common.services.lifecycle.task_states import show_obstacle
 from common.services.runs.stopped_by_caps import stop_at_cap
 from common.services.spend.model_offers import provider_apis
@@ -167,7 +167,7 @@ class _Pass:
         """Tasks of which a cap has become or is no more the reason to wait, and that do not say so yet."""
         self.is_partial = False
         """Whether there may be tasks behind those that were read, and agents that could do them."""
-        self._caps = CapBook(read)
+        self._caps = CapsOfWaitingTasks(read)
         self._matcher = Matcher(agents, provider_apis(read))
 
     def matched(self) -> list[Pair]:

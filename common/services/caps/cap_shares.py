@@ -13,7 +13,7 @@ from common.transaction import Snapshot, Transaction
 MOST_NAMED = 3
 
 
-def told_with_shares(at: Snapshot | Transaction, task: Task, reached: ReachedCap) -> str:
+def with_shares(at: Snapshot | Transaction, task: Task, reached: ReachedCap) -> str:
     """The cap's sentences, with what most of it went to. Nothing of other projects is told for the platform's."""
     use = reached.use
     if use.cap not in {"tokens", "costUsd"} or use.scope not in {TASK, PROJECT}:

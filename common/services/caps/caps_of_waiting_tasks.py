@@ -40,7 +40,7 @@ class CappedTask(Protocol):
     def caps(self) -> Mapping[str, float]: ...
 
 
-class CapBook:
+class CapsOfWaitingTasks:
     """What is spent as it was when it was first asked for. Without any cap, it reads the platform's caps alone."""
 
     def __init__(self, at: Snapshot | Transaction) -> None:

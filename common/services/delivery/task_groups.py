@@ -21,7 +21,7 @@ from common.services.delivery.group_tests import FLAKY
 from common.services.deployment import delivery_rules, deployments
 from common.services.lifecycle import group_states
 from common.services.lifecycle.group_membership import member_task_ids
-from common.services.lifecycle.project_states import check_lasting
+from common.services.lifecycle.project_states import check_not_being_deleted
 from common.services.project_settings.places import place_of
 from common.services.project_settings.red_results import forget_red_commit
 from common.services.requests.access import Caller
@@ -328,7 +328,7 @@ def lock_group(tx: Transaction, group_id: str, by: Caller) -> TaskGroup:
 def _lock_lasting(tx: Transaction, group_id: str, by: Caller) -> TaskGroup:
     """As lock_group; Conflict if the project is being deleted."""
     group = lock_group(tx, group_id, by)
-    check_lasting(tx.get(Project, group.project_id))
+    check_not_being_deleted(tx.get(Project, group.project_id))
     return group
 
 

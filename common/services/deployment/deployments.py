@@ -25,7 +25,7 @@ from common.secrets.masking import Mask
 from common.secrets.sealing import check_key, seal, unseal
 from common.services.deployment import versions
 from common.services.lifecycle import group_states
-from common.services.lifecycle.project_states import check_lasting
+from common.services.lifecycle.project_states import check_not_being_deleted
 from common.services.project_settings.places import app_of, needs_of, network_of, place_of
 from common.services.project_settings.variables import environment_of, mask_of_deployment
 from common.services.projects.projects import DEFAULT_HEALTH_SECONDS
@@ -231,7 +231,7 @@ def rollback_deployment(
         select(Deployment.project_id).where(Deployment.id == deployment_id)
     ).scalar_one_or_none()
     project = by.require_in(tx, project_id, Role.MAINTAINER)
-    check_lasting(project)
+    check_not_being_deleted(project)
     live = _rolled_back(tx.lock(Deployment, deployment_id))
     target = _target(tx, live, to_deployment_id)
     blocked = versions.blocked(tx, target)

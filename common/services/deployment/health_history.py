@@ -14,7 +14,7 @@ from sqlalchemy import delete, select
 from common.models.delivery import Deployment, HealthSpan
 from common.services.project_settings.variables import mask_of_deployment, mask_or_sentence
 from common.transaction import Snapshot, Transaction
-from common.values.delivery.health_check import Look
+from common.values.delivery.health_check import HealthObservation
 from common.values.states import Environment
 
 SHOWN_HOURS = 24
@@ -29,7 +29,7 @@ _NEWEST_FIRST = HealthSpan.until.desc(), HealthSpan.since.desc(), HealthSpan.id.
 """Not by the id alone: after the clock was set back, a process that has just started gives lower ones."""
 
 
-def record_looks(tx: Transaction, looks: Sequence[Look]) -> None:
+def record_health(tx: Transaction, looks: Sequence[HealthObservation]) -> None:
     """Keep what was seen just now. Previews are left out."""
     now = tx.now()
     for look in looks:
@@ -57,7 +57,7 @@ def _newest(tx: Transaction, deployment: Deployment) -> HealthSpan | None:
     )
 
 
-def _begin(tx: Transaction, deployment: Deployment, look: Look) -> None:
+def _begin(tx: Transaction, deployment: Deployment, look: HealthObservation) -> None:
     now, reason = tx.now(), _reason(tx, deployment, look)
     tx.add(
         HealthSpan(
@@ -76,7 +76,7 @@ def _begin(tx: Transaction, deployment: Deployment, look: Look) -> None:
         )
 
 
-def _reason(tx: Transaction, deployment: Deployment, look: Look) -> str | None:
+def _reason(tx: Transaction, deployment: Deployment, look: HealthObservation) -> str | None:
     if look.reason is None:
         return None
     return mask_or_sentence(mask_of_deployment, tx, deployment)(look.reason)[:LONGEST_REASON]

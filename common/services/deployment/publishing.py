@@ -155,7 +155,7 @@ def begin_clean_up(tx: Transaction, lease: Lease) -> CleanUpPlan | None:
     if task is None or task.state not in {TaskState.CANCELLED, TaskState.PRODUCTION}:
         return None
     if task.state is TaskState.CANCELLED:
-        blocked_by_cancelled.say_on_dependents(tx, task.id)
+        blocked_by_cancelled.mark_tasks_blocked_by(tx, task.id)
     # Without a proven commit nothing was ever published.
     is_published = task.state is TaskState.CANCELLED and (task.pr_number is not None or task.head_sha is not None)
     place = place_of(tx.get(Project, task.project_id))

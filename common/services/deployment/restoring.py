@@ -27,7 +27,7 @@ from common.services.project_settings.places import app_of, place_of
 from common.services.project_settings.variables import mask_of_deployment, mask_or_sentence
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 from common.values.delivery.app import MACHINE, App, Version
-from common.values.delivery.health_check import HealthState, Look
+from common.values.delivery.health_check import HealthObservation, HealthState
 from common.values.delivery.project_place import Place
 from common.values.states import DeploymentState, Environment, ProjectState
 
@@ -144,7 +144,9 @@ def _is_deleted(read: Snapshot, project_id: str) -> bool:
 
 
 @transactional
-def record_restored(tx: Transaction, lease: Lease, dying: Sequence[Dying], looks: Sequence[Look] = ()) -> None:
+def record_restored(
+    tx: Transaction, lease: Lease, dying: Sequence[Dying], looks: Sequence[HealthObservation] = ()
+) -> None:
     """Roll back each version that does not stay up, previews excepted. looks: what was seen, kept as its health.
 
     Versions of many projects that fail together are not rolled back, as the machine is at fault. Their error says so
@@ -154,7 +156,7 @@ def record_restored(tx: Transaction, lease: Lease, dying: Sequence[Dying], looks
     Addresses that changed are stored, also of previews.
     """
     _store_urls(tx, looks)
-    health_history.record_looks(tx, looks)
+    health_history.record_health(tx, looks)
     found = {each.deployment_id: tx.session.get(Deployment, each.deployment_id) for each in dying}
     held = _failed_together(dying, found)
     _clear_recovered(tx, {look.deployment_id for look in looks if look.state is HealthState.HEALTHY})
@@ -186,7 +188,7 @@ def _roll_back(tx: Transaction, live: Deployment, target: Deployment, reason: st
         live.error = f"{live.error}; the rollback to {target.commit_sha[:12]} can't begin: {error}"[:4000]
 
 
-def _store_urls(tx: Transaction, looks: Sequence[Look]) -> None:
+def _store_urls(tx: Transaction, looks: Sequence[HealthObservation]) -> None:
     """Store the addresses that differ from those known: another host is set, or another program took an app's port."""
     urls = {look.deployment_id: look.url for look in looks if look.url is not None}
     rows = tx.all(select(Deployment).where(Deployment.id.in_(sorted(urls)), Deployment.live_key.is_not(None)))

@@ -242,7 +242,7 @@ def _oldest_first(tx: Transaction, query: Select[Deployment]) -> list[Deployment
 
 
 @transactional
-def make_way(tx: Transaction, project_id: str | None) -> None:
+def take_down_oldest_preview(tx: Transaction, project_id: str | None) -> None:
     """Take down the oldest preview, because tests, staging or production have no room.
 
     project_id: only previews of this project; None for all projects. One preview at a time: the next one goes only if

@@ -27,7 +27,7 @@ def _obstacle(title: str) -> str:
 _START = _obstacle("").partition("'")[0]
 
 
-def look_again(tx: Transaction, task: Task) -> None:
+def check_dependencies_again(tx: Transaction, task: Task) -> None:
     """What the task, which is locked, depends on has changed: say which cancelled task keeps it now, if any."""
     if task.error is None or not task.error.startswith(_START):
         return
@@ -38,12 +38,12 @@ def look_again(tx: Transaction, task: Task) -> None:
 
 
 @transactional
-def tell_dependents(tx: Transaction) -> int:
+def mark_blocked_tasks(tx: Transaction) -> int:
     """Say so on waiting tasks that depend on a cancelled task. Returns how many there were. Safe to repeat."""
-    return say_on_dependents(tx)
+    return mark_tasks_blocked_by(tx)
 
 
-def say_on_dependents(tx: Transaction, of_task_id: str | None = None) -> int:
+def mark_tasks_blocked_by(tx: Transaction, of_task_id: str | None = None) -> int:
     """As tell_dependents, within a transaction that has locked nothing; of_task_id: only of this cancelled task."""
     needed = aliased(Task)
     is_queued = and_(Task.state_ == TaskState.IN_PROGRESS, Task.phase_ == Phase.QUEUED)

@@ -34,7 +34,7 @@ def begin_deletion(tx: Transaction, project: Project) -> str:
     return tx.enqueue(catalogue.DELETE_PROJECT, project.id, project_id=project.id)
 
 
-def check_lasting(project: Project) -> None:
+def check_not_being_deleted(project: Project) -> None:
     """Conflict if the project is being deleted: nothing may begin that its removal would have to end."""
     if project.state is ProjectState.DELETING:
         raise Conflict(f"project {project.id} is deleting")

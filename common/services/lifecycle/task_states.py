@@ -222,7 +222,7 @@ def unpark(tx: Transaction, task: Task, *, by: By) -> None:
     record_update(tx, task, "phase", "parked")
 
 
-def let_begin(tx: Transaction, task: Task) -> None:
+def end_wait_for_files(tx: Transaction, task: Task) -> None:
     """The task, which awaits files, may begin: it has them."""
     _forget_parking(task)
     task.updated_at = tx.now()

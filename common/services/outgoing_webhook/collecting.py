@@ -13,7 +13,7 @@ from common.models.journal import EventRow, Feed
 from common.models.project import Project
 from common.models.webhook import WebhookDelivery, WebhookPosition
 from common.services.outgoing_webhook.notices import READERS, body_of, notice_of
-from common.services.outgoing_webhook.webhook_settings import lock_kinds, told_kinds
+from common.services.outgoing_webhook.webhook_settings import lock_kinds, webhook_kinds
 from common.transaction import Transaction, snapshot, transactional
 from common.values.names import new_id
 
@@ -24,7 +24,7 @@ PAGE = 200
 def collect_notices() -> int:
     """Make a message of each new event that people are told of. Returns how many. Safe to repeat, and at once."""
     with snapshot() as read:
-        if told_kinds(read) is None:
+        if webhook_kinds(read) is None:
             return 0
         read_to = func.coalesce(WebhookPosition.seq, 0)
         behind = select(Feed.id).outerjoin(WebhookPosition, WebhookPosition.feed_id == Feed.id)

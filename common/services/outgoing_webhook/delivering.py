@@ -20,8 +20,8 @@ from common.jobs import catalogue
 from common.jobs.catalogue import Lease
 from common.models.webhook import WebhookDelivery
 from common.services.outgoing_webhook.notices import chat_text
-from common.services.outgoing_webhook.receiver_health import Silence, end_silence, note_silence, silence_of
-from common.services.outgoing_webhook.webhook_settings import open_webhook, told_kinds
+from common.services.outgoing_webhook.receiver_health import ReceiverPause, note_answer, note_no_answer, pause_of
+from common.services.outgoing_webhook.webhook_settings import open_webhook, webhook_kinds
 from common.services.requests.access import Caller
 from common.services.requests.paging import MOST_COUNTED, Page, PageQuery, page_of
 from common.services.upkeep.purging import purge
@@ -47,8 +47,8 @@ OTHERS_FIRST = "waits for the messages before it: each is sent once the receiver
 
 @dataclass(frozen=True)
 class DeliveryView:
-    """A delivery, with what its body says. state: `waiting`, `delivered` or `given_up`. next_at: None unless it waits.
-    finished_at: None while it waits.
+    """A delivery, with what its body says. state: `waiting`, `delivered` or `blocked_by_cancelled`. next_at: None
+    unless it waits. finished_at: None while it waits.
     """
 
     id: str
@@ -72,7 +72,7 @@ class _Outlook:
 
     now: datetime
     first_id: str | None
-    silence: Silence | None
+    silence: ReceiverPause | None
 
 
 @transactional
@@ -86,7 +86,7 @@ def begin_delivery(tx: Transaction, lease: Lease) -> Dispatch | None:
     delivery = _first(tx)
     if delivery is None:
         return None
-    if _due_at(delivery, silence_of(tx)) > tx.now():
+    if _due_at(delivery, pause_of(tx)) > tx.now():
         _go_on(tx, lease)
         return None
     return Dispatch(delivery.id, webhook.url, webhook.secret, delivery.body.encode(), tx.now())
@@ -182,7 +182,7 @@ def purge_deliveries() -> int:
 
 def _outlook(at: Snapshot | Transaction) -> _Outlook:
     first = _first(at)
-    return _Outlook(at.now(), first.id if first is not None else None, silence_of(at))
+    return _Outlook(at.now(), first.id if first is not None else None, pause_of(at))
 
 
 def _first(at: Snapshot | Transaction) -> WebhookDelivery | None:
@@ -198,11 +198,11 @@ def _go_on(tx: Transaction, lease: Lease) -> None:
     if following is None:
         tx.finish(lease)
     else:
-        due_at = _due_at(following, silence_of(tx))
+        due_at = _due_at(following, pause_of(tx))
         tx.again(lease, after_seconds=max(0.0, (due_at - tx.now()).total_seconds()))
 
 
-def _due_at(waiting: WebhookDelivery, silence: Silence | None) -> datetime:
+def _due_at(waiting: WebhookDelivery, silence: ReceiverPause | None) -> datetime:
     """When a delivery that waits is tried, if no other one is before it."""
     assert waiting.next_at is not None
     if silence is None or waiting.kind == NoticeKind.TEST:
@@ -213,9 +213,9 @@ def _due_at(waiting: WebhookDelivery, silence: Silence | None) -> datetime:
 def _note_receiver(tx: Transaction, answer: DispatchAnswer) -> None:
     """Note whether the receiver answers. What has waited as long as it has been silent is given up, tried or not."""
     if answer.status is not None or answer.error is None:
-        end_silence(tx)
+        note_answer(tx)
         return
-    silence, now = note_silence(tx, answer.error), tx.now()
+    silence, now = note_no_answer(tx, answer.error), tx.now()
     if now - silence.since < LONGEST_WAIT or silence.tries < LEAST_TRIES:
         return
     begun = func.coalesce(WebhookDelivery.given_up_at, WebhookDelivery.created_at)
@@ -224,8 +224,8 @@ def _note_receiver(tx: Transaction, answer: DispatchAnswer) -> None:
         WebhookDelivery.next_at.is_not(None), WebhookDelivery.kind != NoticeKind.TEST,
         WebhookDelivery.last_status.is_(None), begun <= now - LONGEST_WAIT,
     )  # fmt: skip
-    given_up = old.values(next_at=None, error=answer.error, given_up_at=now)
-    if number := engines.rows_changed(tx.session, given_up.execution_options(synchronize_session=False)):
+    blocked_by_cancelled = old.values(next_at=None, error=answer.error, given_up_at=now)
+    if number := engines.rows_changed(tx.session, blocked_by_cancelled.execution_options(synchronize_session=False)):
         log.warning("webhook deliveries given up", number=number, reason=answer.error)
 
 
@@ -241,7 +241,7 @@ def _end(tx: Transaction, delivery: WebhookDelivery, *, error: str | None) -> No
 
 
 def _require_webhook(tx: Transaction) -> None:
-    if told_kinds(tx) is None:
+    if webhook_kinds(tx) is None:
         raise Conflict("the webhook is switched off; give it a url and switch it on", field="enabled")
 
 

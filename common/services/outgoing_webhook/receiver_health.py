@@ -26,7 +26,7 @@ LONGEST_UNSEEN = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
-class Silence:
+class ReceiverPause:
     """since: when the first try ended without an answer. until: only tests are sent before. error: of the last try."""
 
     since: datetime
@@ -40,7 +40,7 @@ class Silence:
         return f"waits, as the receiver does not answer: {self.error}"
 
 
-def silence_of(at: Snapshot | Transaction) -> Silence | None:
+def pause_of(at: Snapshot | Transaction) -> ReceiverPause | None:
     """None: the receiver answers, as far as is known."""
     row = at.session.get(PlatformSetting, SILENCE)
     if row is None:
@@ -49,15 +49,15 @@ def silence_of(at: Snapshot | Transaction) -> Silence | None:
     since, until = (datetime.fromisoformat(str(value[name])) for name in ("since", "until"))
     # A pause that lasts longer than any was begun by a clock that has been set back since.
     is_known = now - LONGEST_UNSEEN < until <= now + timedelta(seconds=PAUSES_SECONDS[-1])
-    return Silence(since, until, int(str(value["tries"])), str(value["error"])) if is_known else None
+    return ReceiverPause(since, until, int(str(value["tries"])), str(value["error"])) if is_known else None
 
 
-def note_silence(tx: Transaction, error: str) -> Silence:
+def note_no_answer(tx: Transaction, error: str) -> ReceiverPause:
     """A try ended without an answer: begin the next pause."""
-    before, now = silence_of(tx), tx.now()
+    before, now = pause_of(tx), tx.now()
     tries = 1 if before is None else before.tries + 1
     pause = PAUSES_SECONDS[min(tries, len(PAUSES_SECONDS)) - 1]
-    silence = Silence(before.since if before else now, now + timedelta(seconds=pause), tries, error)
+    silence = ReceiverPause(before.since if before else now, now + timedelta(seconds=pause), tries, error)
     if before is None:
         log.warning("the webhook's receiver does not answer", reason=error)
     value = {
@@ -70,7 +70,7 @@ def note_silence(tx: Transaction, error: str) -> Silence:
     return silence
 
 
-def end_silence(tx: Transaction) -> None:
+def note_answer(tx: Transaction) -> None:
     """The receiver answers, or it is another one. Safe to repeat."""
     row = tx.session.get(PlatformSetting, SILENCE)
     if row is not None:

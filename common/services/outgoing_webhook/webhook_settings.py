@@ -22,7 +22,7 @@ from common.models.journal import Feed
 from common.models.spend import PlatformSetting
 from common.models.webhook import WebhookDelivery, WebhookPosition
 from common.secrets.sealing import seal, unseal
-from common.services.outgoing_webhook.receiver_health import end_silence
+from common.services.outgoing_webhook.receiver_health import note_answer
 from common.services.requests.access import Caller
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 from common.values.delivery.notice import CHOSEN
@@ -116,16 +116,16 @@ def open_webhook(at: Snapshot | Transaction) -> OpenWebhook | None:
     return None if row is None else OpenWebhook(str(row.value["url"]), str(unseal(str(row.value["secretSealed"]))))
 
 
-def told_kinds(at: Snapshot | Transaction) -> frozenset[str] | None:
+def webhook_kinds(at: Snapshot | Transaction) -> frozenset[str] | None:
     """The kinds that the webhook tells of; None if there is none or it is switched off. Opens no secret."""
     row = _switched_on(at)
     return None if row is None else frozenset(_view(row).kinds)
 
 
 def lock_kinds(tx: Transaction) -> frozenset[str] | None:
-    """As `told_kinds`, locked until commit: readers of events and changes of the settings wait for each other."""
+    """As `webhook_kinds`, locked until commit: readers of events and changes of the settings wait for each other."""
     tx.session.get(PlatformSetting, WEBHOOK, with_for_update=True)
-    return told_kinds(tx)
+    return webhook_kinds(tx)
 
 
 def _switched_on(at: Snapshot | Transaction) -> PlatformSetting | None:
@@ -165,7 +165,7 @@ def _begin_here(tx: Transaction) -> None:
 
 def _look_again(tx: Transaction) -> None:
     """What waits is tried at the new address, or given up, now."""
-    end_silence(tx)
+    note_answer(tx)
     waiting = update(WebhookDelivery).where(WebhookDelivery.next_at.is_not(None)).values(next_at=tx.now())
     if engines.rows_changed(tx.session, waiting.execution_options(synchronize_session=False)):
         tx.enqueue(catalogue.SEND_WEBHOOK, "platform", project_id=None)

@@ -24,7 +24,7 @@ from common.services.people import passwords
 from common.services.people.login_tokens import LONGEST_TOKEN as LONGEST_TOKEN
 from common.services.people.login_tokens import Claims, verify
 from common.services.people.passwords import LONGEST_PASSWORD as LONGEST_PASSWORD
-from common.services.people.project_roles import Add, alone, read_one, standing_caller, with_standing
+from common.services.people.project_roles import Add, alone, caller_from_row, read_one, with_role_in_project
 from common.services.people.sessions import UNKNOWN, Device, end_login, lock_logins, note_use
 from common.services.people.tokens import API_TOKEN_PREFIX as API_TOKEN_PREFIX
 from common.services.people.tokens import authenticate_api_token, revoke_enrolment_tokens_of
@@ -61,8 +61,8 @@ def authenticate(token: str, project_id: str | None = None) -> Caller:
     """
     if project_id is None:
         return authenticate_along(token, alone)[0]
-    caller, of_project = authenticate_along(token, with_standing, project=project_id)
-    return standing_caller(caller, project_id, of_project)
+    caller, of_project = authenticate_along(token, with_role_in_project, project=project_id)
+    return caller_from_row(caller, project_id, of_project)
 
 
 def authenticate_along(token: str, add: Add, **values: object) -> tuple[Caller, Row]:

@@ -20,7 +20,7 @@ from common.errors import Busy
 from common.models.account import User
 from common.models.journal import EventRow, Feed
 from common.models.project import Project, ProjectMember
-from common.services.requests.access import Caller, Standing
+from common.services.requests.access import Caller, RoleInProject
 
 Add = Callable[[AnySelect], AnySelect]
 """Adds to the query for a user what is read along with them."""
@@ -31,8 +31,8 @@ def alone(query: AnySelect) -> AnySelect:
     return query
 
 
-def with_standing(query: AnySelect) -> AnySelect:
-    """The query for a user, with the columns that `standing_caller` reads. Its parameter `project` is an id."""
+def with_role_in_project(query: AnySelect) -> AnySelect:
+    """The query for a user, with the columns that `caller_from_row` reads. Its parameter `project` is an id."""
     return (
         query.outerjoin(Project, Project.id == bindparam("project"))
         .outerjoin(ProjectMember, and_(ProjectMember.project_id == Project.id, ProjectMember.user_id == User.id))
@@ -42,12 +42,12 @@ def with_standing(query: AnySelect) -> AnySelect:
     )
 
 
-def standing_caller(caller: Caller, project_id: str, of_project: Row) -> Caller:
+def caller_from_row(caller: Caller, project_id: str, of_project: Row) -> Caller:
     """The caller with what those columns say."""
     is_restricted, member_role, seq, at = of_project
     role = None if is_restricted is None else caller.role_by(is_restricted=is_restricted, member_role=member_role)
     version = None if seq is None or at is None else f"{seq:x}.{int(at.timestamp() * 1_000_000):x}"
-    standing = Standing(project_id, role, version)
+    standing = RoleInProject(project_id, role, version)
     return Caller(caller.user_id, caller.username, caller.role, caller.token_id, standing)
 
 

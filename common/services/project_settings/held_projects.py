@@ -36,7 +36,7 @@ def hold_project(tx: Transaction, project: Project, reason: str) -> None:
     _set_reason(tx, project, reason)
 
 
-def hold_unreadable(tx: Transaction, project: Project, reason: str) -> None:
+def hold_project_without_access(tx: Transaction, project: Project, reason: str) -> None:
     """Start no task of the project, which is locked, as its repository can't be read. Stores the reason as its error.
 
     Does not end or shorten a hold by runs that could not be prepared.
@@ -47,7 +47,7 @@ def hold_unreadable(tx: Transaction, project: Project, reason: str) -> None:
 
 
 def release_readable(tx: Transaction, project: Project) -> None:
-    """End a hold of the project, which is locked, by `hold_unreadable`: its repository can be read.
+    """End a hold of the project, which is locked, by `hold_project_without_access`: its repository can be read.
 
     A hold by runs that could not be prepared stays, as they need more than that.
     """

@@ -191,7 +191,7 @@ def update_project(tx: Transaction, project_id: str, values: ProjectValues, *, b
     """
     by.require_in(tx, project_id, Role.MAINTAINER)
     project = tx.lock(Project, project_id)
-    project_states.check_lasting(project)
+    project_states.check_not_being_deleted(project)
     if values.get("model") != project.model:
         check_model(tx, values.get("model"))
     if values.get("name", project.name) != project.name and is_name_taken(tx, values["name"], by):

@@ -23,7 +23,7 @@ MOST_AT_ONCE = 10
 
 
 @dataclass(frozen=True)
-class RuleStanding:
+class RuleStatus:
     """A project's rule, and why it puts no test into quarantine now; stopped None: it does. See AutoQuarantine."""
 
     commits: int
@@ -32,10 +32,10 @@ class RuleStanding:
     stopped: Stopped | None
 
 
-def standing_of(at: Snapshot | Transaction, project: Project) -> RuleStanding | None:
+def rule_status_of(at: Snapshot | Transaction, project: Project) -> RuleStatus | None:
     """The project's rule; None if it has none."""
     rule = read_auto_quarantine(project.auto_quarantine)
-    return None if rule is None else RuleStanding(rule.commits, rule.days, rule.owner, _stopped(at, project, rule))
+    return None if rule is None else RuleStatus(rule.commits, rule.days, rule.owner, _stopped(at, project, rule))
 
 
 def _stopped(at: Snapshot | Transaction, project: Project, rule: AutoQuarantine) -> Stopped | None:

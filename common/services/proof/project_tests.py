@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import select
 
 from common.models.delivery import FlakyTest
-from common.services.proof.auto_quarantine import RuleStanding, standing_of
+from common.services.proof.auto_quarantine import RuleStatus, rule_status_of
 from common.services.proof.flaky_tests import ShownTest, is_quarantined, shown
 from common.services.requests.access import Caller
 from common.transaction import snapshot
@@ -25,7 +25,7 @@ class TestsOfProject:
 
     red_base: RedBase | None
     most_quarantined: int
-    auto_quarantine: RuleStanding | None
+    auto_quarantine: RuleStatus | None
     flaky: Sequence[ShownTest]
 
 
@@ -35,7 +35,7 @@ def read_tests(project_id: str, *, by: Caller) -> TestsOfProject:
         project = by.require_in(read, project_id, Role.VIEWER)
         now = read.now()
         rows = read.all(select(FlakyTest).where(FlakyTest.project_id == project_id))
-        rule = standing_of(read, project)
+        rule = rule_status_of(read, project)
     order = sorted(rows, key=lambda row: row.last_at.timestamp() if row.last_at else 0.0, reverse=True)
     order.sort(key=lambda row: not is_quarantined(row, now))
     return TestsOfProject(project.red_base, project.most_quarantined, rule, [shown(row, now) for row in order])

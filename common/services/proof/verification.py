@@ -207,11 +207,11 @@ def record_checks(
         tx.again(lease, after_seconds=after_seconds)
         return
     # The check may break before it ends, and be started anew: then how long that has gone on counts.
-    after_seconds = until_next_look(_running_seconds(tx, lease.subject_id, results[-1]))
+    after_seconds = seconds_until_next_check(_running_seconds(tx, lease.subject_id, results[-1]))
     tx.again(lease, after_seconds=after_seconds, still_waits=True)
 
 
-def until_next_look(running_seconds: float) -> float:
+def seconds_until_next_check(running_seconds: float) -> float:
     """How long to wait before the next look at a check that has run for so long: longer each time."""
     return min(LOOK_AGAIN_SECONDS, max(FIRST_LOOK_SECONDS, running_seconds / 16))
 
@@ -373,7 +373,7 @@ def _has_news(row: TaskCheck, result: CheckResult, now: datetime) -> bool:
 
 
 @transactional
-def look_for_statuses(tx: Transaction, project_id: str) -> int:
+def check_statuses_again(tx: Transaction, project_id: str) -> int:
     """Have the project's verifications and groups that wait for statuses look again at once. Returns how many there
     are."""
     waiting = (

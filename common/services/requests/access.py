@@ -20,7 +20,7 @@ from common.transaction import Snapshot, Transaction
 from common.values.states import Role
 
 __all__ = [
-    "Caller", "Grants", "Standing", "acting", "hidden_projects", "holds_role", "noting_grants", "projects_seen",
+    "Caller", "Grants", "RoleInProject", "acting", "hidden_projects", "holds_role", "noting_grants", "projects_seen",
     "roles_in", "sees_project", "visible_projects",
 ]  # fmt: skip
 
@@ -50,7 +50,7 @@ def _note(project_id: str, role: Role) -> None:
 
 
 @dataclass(frozen=True)
-class Standing:
+class RoleInProject:
     """What a caller is in a project, read in the same statement as the caller.
 
     role: None: they may not see it, or there is none. version: differs from that of every earlier state of the
@@ -73,7 +73,7 @@ class Caller:
     username: str
     role: Role
     token_id: str = ""
-    standing: Standing | None = field(default=None, compare=False)
+    standing: RoleInProject | None = field(default=None, compare=False)
 
     @property
     def is_admin(self) -> bool:

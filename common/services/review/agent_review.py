@@ -117,8 +117,11 @@ def _is_late(read: Snapshot, work: Run, reviews: Sequence[Run]) -> bool:
     off.
     """
     others = select(func.max(TaskCheck.at)).where(TaskCheck.run_id == work.id, TaskCheck.name != AGENT_REVIEW)
-    passed_at, heard_since = read.session.execute(others).scalar(), heartbeat_reception.heard_since(read)
-    times = [passed_at, heard_since, *(run.finished_at for run in reviews)]
+    passed_at, heartbeats_taken_since = (
+        read.session.execute(others).scalar(),
+        heartbeat_reception.heartbeats_taken_since(read),
+    )
+    times = [passed_at, heartbeats_taken_since, *(run.finished_at for run in reviews)]
     since = max((at for at in times if at is not None), default=None)
     return since is not None and since < read.now() - timedelta(minutes=settings().work.review_minutes)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Task
-from common.services.caps.cap_shares import told_with_shares
+from common.services.caps.cap_shares import with_shares
 from common.services.caps.caps import OBSTACLE, ReachedCap, reached_cap
 from common.services.conversation.feedback import give_back
 from common.services.lifecycle import task_states
@@ -18,7 +18,7 @@ TOOK_LONGER = "The run took longer than "
 """How an agent says that the minutes are over which its claim gave it: workers/runner/attempt/attempt.py."""
 
 
-def keep_for_later(tx: Transaction, task: Task, run: Run) -> bool:
+def park_at_cap(tx: Transaction, task: Task, run: Run) -> bool:
     """Park the task whose run has ended without a result, if a cap is reached; counts no attempt. Returns whether.
 
     If the cap that ended the run was raised meanwhile, the task goes on at once. A task that waits for an answer goes
@@ -47,7 +47,7 @@ def _was_ended_by_cap(tx: Transaction, task: Task, run: Run) -> bool:
 
 def park_for(tx: Transaction, task: Task, reached: ReachedCap) -> None:
     """Park the task, which is in in_progress without a live run, until the cap leaves room."""
-    task_states.park(tx, task, Parked.CAP, told_with_shares(tx, task, reached), until=reached.until)
+    task_states.park(tx, task, Parked.CAP, with_shares(tx, task, reached), until=reached.until)
 
 
 def stop_at_cap(tx: Transaction, task: Task) -> bool:

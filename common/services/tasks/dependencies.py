@@ -60,7 +60,7 @@ def change_dependencies(tx: Transaction, task: Task, wanted: Sequence[str]) -> b
     for one in new:
         tx.add(TaskDependency(task_id=task.id, depends_on_id=one))
     tx.session.flush()
-    blocked_by_cancelled.look_again(tx, task)
+    blocked_by_cancelled.check_dependencies_again(tx, task)
     return True
 
 

@@ -87,7 +87,7 @@ def record_heads(
     """
     project = tx.get(Project, lease.subject_id)
     if unreadable is not None:
-        held_projects.hold_unreadable(tx, tx.lock(Project, project.id), unreadable)
+        held_projects.hold_project_without_access(tx, tx.lock(Project, project.id), unreadable)
     elif project.held_until is not None:
         held_projects.release_readable(tx, tx.lock(Project, project.id))
     watched = select(Task.id).where(Task.project_id == lease.subject_id, _is_watched())
@@ -103,14 +103,14 @@ def record_heads(
             _follow(tx, task, group, heads.get(task.branch_name, task.head_sha), seen, asks_for_change)
         elif task.state in BOUND:
             _follow(tx, task, group, task.head_sha, None, asks_for_change)
-            ring_for_push(task.project_id)
+            read_repository_after_push(task.project_id)
     tx.finish(lease)
 
 
 @transactional
 def record_unreadable(tx: Transaction, lease: Lease, reason: str) -> None:
     """The repository can't be read, and trying again does not help: hold the project's tasks."""
-    held_projects.hold_unreadable(tx, tx.lock(Project, lease.subject_id), reason)
+    held_projects.hold_project_without_access(tx, tx.lock(Project, lease.subject_id), reason)
     tx.finish(lease)
 
 
@@ -238,7 +238,7 @@ def _is_watched() -> ColumnElement[bool]:
 
 
 @transactional
-def ring_for_push(tx: Transaction, project_id: str) -> None:
+def read_repository_after_push(tx: Transaction, project_id: str) -> None:
     """Enqueue the job that reads the project's repository. Safe to repeat."""
     tx.enqueue(catalogue.WATCH_REPOSITORY, project_id, project_id=project_id)
 
@@ -260,5 +260,5 @@ def watch_all(tx: Transaction) -> int:
         for project_id in tx.session.scalars(query.distinct())
     }
     for project_id in sorted(found):
-        ring_for_push(project_id)
+        read_repository_after_push(project_id)
     return len(found)

@@ -14,7 +14,7 @@ from common.errors import Conflict
 from common.models.project import Project
 from common.models.task import Task
 from common.services.caps.caps import reached_cap
-from common.services.caps.caps_of_waiting_tasks import CapBook
+from common.services.caps.caps_of_waiting_tasks import CapsOfWaitingTasks
 from common.services.lifecycle import task_states
 from common.services.requests.access import Caller
 from common.services.tasks.tasks import lock_task
@@ -60,7 +60,7 @@ def resume_within_caps() -> int:
     if not parked:
         return 0
     with snapshot() as read:
-        book = CapBook(read)
+        book = CapsOfWaitingTasks(read)
         book.know(parked)
         found = [task.id for task, project in parked if book.reached(task, project) is None]
     return _resume_within_caps(found[:MOST_AT_ONCE]) if found else 0
@@ -92,7 +92,7 @@ def resume_task(tx: Transaction, task_id: str, *, by: Caller) -> Task:
     spending leaves it no room."""
     task = lock_task(tx, task_id, by, Role.MEMBER)
     if task.awaits_files:
-        task_states.let_begin(tx, task)
+        task_states.end_wait_for_files(tx, task)
         return task
     if task.phase is not Phase.PARKED:
         raise Conflict(f"task {task.id} is {task.phase or task.state}; only a parked task can be resumed")

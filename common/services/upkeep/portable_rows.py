@@ -259,7 +259,7 @@ def _let_pause(connection: Connection) -> None:
     if not engines.is_sqlite():
         # Not returned to the pool, as it keeps these settings.
         connection.detach()
-        connection.exec_driver_sql(mariadb_connection.let_take_its_time())
+        connection.exec_driver_sql(mariadb_connection.allow_long_pauses())
 
 
 @contextmanager

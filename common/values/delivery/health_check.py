@@ -16,7 +16,7 @@ class HealthState(StrEnum):
 
 
 @dataclass(frozen=True)
-class Look:
+class HealthObservation:
     """restarts: how often its process had to be restarted since the runtime began to run it. reason: why it fails.
     url: the app's address; None: the runtime did not say.
     """

@@ -69,7 +69,7 @@ def test_a_card_says_which_open_tasks_change_the_same_files(app: Flask) -> None:
     one = world.task(project, "One", state="approved")
     two = world.task(project, "Two", state="in_progress")
     over = world.task(project, "Over", state="production")
-    given_up = world.task(project, "Given up", state="cancelled")
+    blocked_by_cancelled = world.task(project, "Given up", state="cancelled")
     elsewhere = world.task(world.project("Elsewhere"), "Elsewhere", state="ready_to_test")
     # The newest counts, also within a millisecond.
     at = datetime.now(UTC)
@@ -77,7 +77,7 @@ def test_a_card_says_which_open_tasks_change_the_same_files(app: Flask) -> None:
     _check(mine, new_id(), "diff", "passed", "a.py\nb.py\nc.py", at)
     _check(one, new_id(), "diff", "passed", "c.py")
     _check(two, new_id(), "diff", "passed", "a.py\nb.py\nold.py")
-    for other in (over, given_up, elsewhere):
+    for other in (over, blocked_by_cancelled, elsewhere):
         _check(other, new_id(), "diff", "passed", "a.py")
     _check(one, new_id(), "diff", "failed", "a.py\nb.py")
 

@@ -13,7 +13,7 @@ from common.jobs.catalogue import RESTORE_RUNTIME
 from common.models import Deployment, EventRow, WebhookDelivery
 from common.services.deployment import restoring
 from common.services.outgoing_webhook.collecting import collect_notices
-from common.values.delivery.health_check import HealthState, Look
+from common.values.delivery.health_check import HealthObservation, HealthState
 from common.values.states import Environment, Role
 from tests.web.api.production_line import ProductionLine, claimed, ring_restore
 from tests.web.world import World, all_of, forget_providers, get
@@ -52,7 +52,7 @@ def messages() -> list[dict[str, Any]]:
 def look(line: ProductionLine, state: HealthState) -> None:
     """The platform looks at what is live and finds this."""
     ring_restore()
-    restoring.record_restored(claimed(RESTORE_RUNTIME.name, "platform"), [], [Look(line.live().id, state)])
+    restoring.record_restored(claimed(RESTORE_RUNTIME.name, "platform"), [], [HealthObservation(line.live().id, state)])
 
 
 @pytest.mark.slow

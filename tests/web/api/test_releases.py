@@ -14,7 +14,7 @@ from common.services.delivery.changelog import Entry, write_changelog
 from common.services.delivery.test_run_log import purge_tests
 from common.services.deployment import health_history
 from common.transaction import Transaction, transactional
-from common.values.delivery.health_check import HealthState, Look
+from common.values.delivery.health_check import HealthObservation, HealthState
 from common.values.states import Environment, Role
 from tests.providers.git_tree import git
 from tests.web import made
@@ -99,8 +99,8 @@ def test_a_train_shows_what_was_taken_out_and_a_log_of_another_group_is_a_404(li
 
 
 @transactional
-def look(tx: Transaction, *looks: Look) -> None:
-    health_history.record_looks(tx, looks)
+def look(tx: Transaction, *looks: HealthObservation) -> None:
+    health_history.record_health(tx, looks)
 
 
 def spans(line: ProductionLine) -> list[Any]:
@@ -120,20 +120,20 @@ def _seen_before(minutes: float) -> None:
 def test_looks_become_spans_of_health_with_gaps_where_nobody_looked(line: ProductionLine) -> None:
     live = line.deliver()
     preview = line.world.deployment(line.project, Environment.PREVIEW)
-    look(Look(live.id, HealthState.HEALTHY), Look(preview, HealthState.HEALTHY))
+    look(HealthObservation(live.id, HealthState.HEALTHY), HealthObservation(preview, HealthState.HEALTHY))
     _seen_before(1)
-    look(Look(live.id, HealthState.HEALTHY))
+    look(HealthObservation(live.id, HealthState.HEALTHY))
     (span,) = spans(line)
     assert (span["state"], span["deploymentId"], span["reason"]) == ("healthy", live.id, None)
     assert span["until"] > span["since"]
 
-    look(Look(live.id, HealthState.FAILING, 3, "it answered GET / with 500"))
+    look(HealthObservation(live.id, HealthState.FAILING, 3, "it answered GET / with 500"))
     healthy, failing = spans(line)
     assert healthy["until"] == failing["since"]
     assert (failing["state"], failing["restarts"], failing["reason"]) == ("failing", 3, "it answered GET / with 500")
 
     _seen_before(10)
-    look(Look(live.id, HealthState.FAILING, 3, "it answered GET / with 500"))
+    look(HealthObservation(live.id, HealthState.FAILING, 3, "it answered GET / with 500"))
     _healthy, before, after = spans(line)
     assert before["until"] < after["since"]
     # Older than a day: not shown any more.

@@ -34,7 +34,7 @@ def test_settings_show_forbidden_paths_and_direct_pushes(plain_app: Flask, chrom
         expect(person.see("forbidden-matches", pattern="ci/**")).to_contain_text("1 file")
         expect(person.see("forbidden-matches", pattern="*.pem")).to_contain_text("no file today")
         person.fill("forbidden-try", "docs/")
-        person.page.get_by_role("button", name="Look").click()
+        person.page.get_by_role("button", name="HealthObservation").click()
         expect(person.see("forbidden-matches", pattern="docs/")).to_contain_text("1 file")
         pushes = person.see("project-direct-push")
         expect(pushes).to_contain_text("Nobody pushes to main, but for a first push", use_inner_text=True)

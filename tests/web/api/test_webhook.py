@@ -119,7 +119,7 @@ def test_everything_that_needs_a_person_is_sent_once_in_order(
     patch(admin, url=receiver.url)
     secret = admin.post("/api/webhook/secret").json["secret"]
     asking, ready, failing, capped = (
-        world.task(project, title, state="in_progress") for title in ("Ask", "Look", "Fail", "Dear")
+        world.task(project, title, state="in_progress") for title in ("Ask", "HealthObservation", "Fail", "Dear")
     )
     ask(asking.id, "Which <!channel> @all language?")
     reach(ready.id, "make_ready")

@@ -44,7 +44,7 @@ def shop(gitea_app: Flask) -> Project:
     return project
 
 
-def ring(
+def wake_worker(
     app: Flask, body: Any = PUSH, *, event: str = "push", delivery: str = "d-1", signature: str | None = None
 ) -> TestResponse:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -68,14 +68,14 @@ def looks() -> int:
 def test_what_happens_at_the_forge_is_looked_at(gitea_app: Flask, shop: Project, event: str) -> None:
     before = looks()
 
-    assert ring(gitea_app, event=event).status_code == 204
+    assert wake_worker(gitea_app, event=event).status_code == 204
     assert looks() == before + 1
 
 
 def test_who_pushed_is_believed_of_a_signed_delivery(gitea_app: Flask, shop: Project) -> None:
     ref = {"ref": f"refs/heads/{shop.default_branch}", "before": "0" * 40, "after": SHA, "pusher": {"login": "ada"}}
     for number, wrong in enumerate(({}, {"pusher": None}, {"after": "0" * 40}, {"ref": "refs/tags/v1"}, {"before": 7})):
-        assert ring(gitea_app, {**PUSH, **ref, **wrong}, delivery=f"d-{number}").status_code == 204
+        assert wake_worker(gitea_app, {**PUSH, **ref, **wrong}, delivery=f"d-{number}").status_code == 204
 
     with snapshot() as read:
         found = [(row.branch, row.old_sha, row.new_sha, row.username) for row in read.all(select(Push))]
@@ -86,7 +86,7 @@ def test_a_replayed_delivery_is_ignored(gitea_app: Flask, shop: Project) -> None
     before = looks()
 
     for delivery in ("d-1", "d-1", "d-2", "d-1"):
-        assert ring(gitea_app, delivery=delivery).status_code == 204
+        assert wake_worker(gitea_app, delivery=delivery).status_code == 204
 
     assert looks() == before + 2
 
@@ -95,7 +95,7 @@ def test_a_replayed_delivery_is_ignored(gitea_app: Flask, shop: Project) -> None
 def test_a_wrong_signature_is_refused(gitea_app: Flask, shop: Project, signature: str) -> None:
     before = looks()
 
-    assert ring(gitea_app, signature=signature).status_code == 401
+    assert wake_worker(gitea_app, signature=signature).status_code == 401
     assert looks() == before
 
 
@@ -110,7 +110,7 @@ def test_a_wrong_signature_is_refused(gitea_app: Flask, shop: Project, signature
 def test_a_foreign_repository_is_ignored(gitea_app: Flask, shop: Project, body: Any) -> None:
     before = looks()
 
-    assert ring(gitea_app, body).status_code == 204
+    assert wake_worker(gitea_app, body).status_code == 204
     assert looks() == before
 
 
@@ -120,7 +120,7 @@ def test_a_status_has_proofs_look_and_not_the_repository(gitea_app: Flask, shop:
     set_state(task, TaskState.IN_PROGRESS, phase_=Phase.VERIFYING.value)
     run_id = _awaits_statuses(task)
 
-    assert ring(gitea_app, event="status").status_code == 204
+    assert wake_worker(gitea_app, event="status").status_code == 204
 
     with snapshot() as read:
         rung = [job.subject_id for job in read.all(select(Job).where(Job.kind == catalogue.VERIFY_RUN.name))]
@@ -135,4 +135,4 @@ def _awaits_statuses(tx: Transaction, task: Task) -> str:
 
 
 def test_the_local_forge_has_no_webhooks(plain_app: Flask) -> None:
-    assert ring(plain_app).status_code == 404
+    assert wake_worker(plain_app).status_code == 404

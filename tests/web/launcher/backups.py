@@ -17,7 +17,7 @@ from common.secrets.sealing import unseal
 from common.services.tasks.attachments import MOST_BYTES, NewFile, add_attachment
 from common.services.upkeep import portable_rows
 from common.settings import settings
-from common.settings.platform_address import look_around
+from common.settings.platform_address import read_platform_address
 from common.transaction import Transaction, snapshot, transactional
 from common.values.repository import Repository
 from tests import builders
@@ -88,7 +88,7 @@ def restored(
 ) -> Path | None:
     """What `aiworker restore` does, in the platform of this process. Returns where the earlier data is."""
     with file.open("rb") as source:
-        return restore_backup(source, passphrase, look_around(), progress, replaces=replaces)[1]
+        return restore_backup(source, passphrase, read_platform_address(), progress, replaces=replaces)[1]
 
 
 def signalling(number: signal.Signals, *, at: str) -> Progress:

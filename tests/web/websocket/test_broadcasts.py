@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from tests.web.websocket.pairs import Pair, received
 from web.websocket import frames
-from web.websocket.broadcasts import Turn
+from web.websocket.broadcasts import Broadcast
 
 
 def frame(text: str) -> bytes:
@@ -15,7 +15,7 @@ def frame(text: str) -> bytes:
 
 def test_everybody_gets_the_frames_of_their_groups_in_order(new_pair: Callable[[], Pair]) -> None:
     (one, ones), (both, boths), (alone, alones), (_none, nones) = (new_pair() for _ in range(4))
-    turn = Turn()
+    turn = Broadcast()
     turn.add("a", lambda: [one, both], frame("a1"))
     turn.add("b", lambda: [both], frame("b1"))
     turn.add_for(alone, frame("alone"))

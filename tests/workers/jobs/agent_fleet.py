@@ -25,7 +25,7 @@ NAMESPACE = "aiw-agents"
 
 
 @transactional
-def ring(tx: Transaction, kind: str) -> None:
+def wake_worker(tx: Transaction, kind: str) -> None:
     """This job of the platform's runs now, and so does whatever waits for a moment."""
     tx.enqueue(CATALOGUE[kind], "platform", project_id=None)
     waits = update(Job).where(Job.state_ == "queued", Job.next_at > tx.now())
@@ -71,7 +71,7 @@ class Fleet:
         def look() -> bool:
             if holds():
                 return True
-            ring(SCHEDULE_TASKS.name)
+            wake_worker(SCHEDULE_TASKS.name)
             return False
 
         self.platform.run_jobs(until=look)

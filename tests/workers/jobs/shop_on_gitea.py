@@ -68,7 +68,7 @@ class Shop:
     def look(self, heard: str) -> None:
         """As after a webhook of the server's, or by the sweep that comes anyhow."""
         if heard == "webhook":
-            assert forge_webhooks.ring_for_repository("aiworker", "shop")
+            assert forge_webhooks.read_repository_soon("aiworker", "shop")
             self.platform.run_jobs()
         else:
             self.poll()

@@ -18,7 +18,7 @@ from common.transaction import Transaction, transactional
 from common.values.states import Role
 from tests.builders import a_user, caller_of
 from tests.web.world import at_once
-from tests.workers.jobs.agent_fleet import NAMESPACE, Fleet, change, cluster, on, plain, ring
+from tests.workers.jobs.agent_fleet import NAMESPACE, Fleet, change, cluster, on, plain, wake_worker
 from workers import registry
 
 __all__ = ["cluster", "on", "plain"]
@@ -119,7 +119,7 @@ def test_a_removed_agents_pod_is_removed_and_so_are_pods_that_nobody_knows(plain
         about = {**stray["metadata"], "name": "agent-00000000000f", "uid": "other"}
         about["labels"] = {**about["labels"], "aiworker.dev/agent": "agent-00000000000f"}
         plain.cluster.store.put("pods", {**stray, "metadata": about})
-    ring(SWEEP_AGENTS.name)
+    wake_worker(SWEEP_AGENTS.name)
     plain.until(lambda: plain.pods() == [second.id])
 
 
@@ -140,7 +140,7 @@ def test_every_job_of_the_fleet_may_run_twice_and_be_cut_off(
     plain.finish(run_id)
     change(Run, run_id, finished_at=60)
     plain.until(lambda: plain.pods() == [] and plain.agent(agent.id).token_sealed is None)
-    ring(SWEEP_AGENTS.name)
+    wake_worker(SWEEP_AGENTS.name)
     plain.until(lambda: not plain.platform.due())
     assert len(plain.runs(task)) == 1
     assert plain.cluster.names("secrets", NAMESPACE) == []

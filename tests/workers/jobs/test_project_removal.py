@@ -86,7 +86,7 @@ def test_each_call_to_the_cluster_fails_once(plain: Elsewhere, fault: str) -> No
 def test_the_rows_stay_while_another_job_of_the_project_is_at_work(plain: Elsewhere) -> None:
     """It may make anew what has been removed, so everything is removed once more after it."""
     project = busy_project(plain)
-    forge_changes.ring_for_push(project.id)
+    forge_changes.read_repository_after_push(project.id)
     (watch,) = plain.all(Job, Job.kind == catalogue.WATCH_REPOSITORY.name, Job.state_ == JobState.QUEUED)
     lease = rows.claim_job(watch.id)
     assert lease is not None

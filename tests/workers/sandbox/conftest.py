@@ -14,7 +14,7 @@ import pytest
 from common.machine.programs.bubblewrap import SandboxFinding
 from tests.patience import PATIENCE_SECONDS
 from workers.sandbox.confined_command import Enclosed, Refusal
-from workers.sandbox.limits import Bounds, Walls
+from workers.sandbox.limits import Bounds, SandboxLimits
 from workers.sandbox.sandboxes import Sandboxes
 
 SECONDS = PATIENCE_SECONDS
@@ -57,15 +57,17 @@ class Starter:
     refusals: list[Refusal] = field(default_factory=list)
     _started: list[Started] = field(default_factory=list)
 
-    def walls(self, **more: object) -> Walls:
-        return Walls(**{"home": self.home, "writable": (self.workspace,), "bounds": Bounds(None, None), **more})  # type: ignore[arg-type]
+    def sandbox_limits(self, **more: object) -> SandboxLimits:
+        return SandboxLimits(**{"home": self.home, "writable": (self.workspace,), "bounds": Bounds(None, None), **more})  # type: ignore[arg-type]
 
-    def start(self, *argv: str, walls: Walls | None = None, needs_dial: bool = False, **environ: str) -> Started:
+    def start(
+        self, *argv: str, sandbox_limits: SandboxLimits | None = None, needs_dial: bool = False, **environ: str
+    ) -> Started:
         enclosed = self.sandboxes.enclose(
             argv,
             cwd=self.workspace,
             environ={"PATH": os.environ["PATH"], "HOME": str(self.home), **environ},
-            walls=walls or self.walls(),
+            sandbox_limits=sandbox_limits or self.sandbox_limits(),
             on_refusal=self.refusals.append,
             needs_dial=needs_dial,
             is_only_killed=self.is_only_killed,
@@ -82,11 +84,13 @@ class Starter:
         self._started.append(Started(process, enclosed))
         return self._started[-1]
 
-    def run(self, *argv: str, walls: Walls | None = None, needs_dial: bool = False, **environ: str) -> Ended:
-        return self.start(*argv, walls=walls, needs_dial=needs_dial, **environ).end()
+    def run(
+        self, *argv: str, sandbox_limits: SandboxLimits | None = None, needs_dial: bool = False, **environ: str
+    ) -> Ended:
+        return self.start(*argv, sandbox_limits=sandbox_limits, needs_dial=needs_dial, **environ).end()
 
-    def python(self, code: str, *arguments: str, walls: Walls | None = None) -> Ended:
-        return self.run(sys.executable, "-I", "-c", code, *arguments, walls=walls)
+    def python(self, code: str, *arguments: str, sandbox_limits: SandboxLimits | None = None) -> Ended:
+        return self.run(sys.executable, "-I", "-c", code, *arguments, sandbox_limits=sandbox_limits)
 
     def left(self) -> list[str]:
         """What is there of sandboxes that have been closed: files, control groups, mounts, sockets without a file."""

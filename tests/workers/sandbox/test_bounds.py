@@ -46,14 +46,14 @@ def groups() -> None:
 
 
 def test_memory_is_bounded_by_a_group(groups: None, starter: Starter) -> None:
-    ended = starter.python(HOG, walls=starter.walls(bounds=MEMORY))
+    ended = starter.python(HOG, sandbox_limits=starter.sandbox_limits(bounds=MEMORY))
 
     assert ended.status in {-signal.SIGKILL, 128 + signal.SIGKILL}
     assert ended.broken_bound == "memory"
 
 
 def test_memory_is_bounded_by_counting(without_groups: None, starter: Starter) -> None:
-    ended = starter.python(HOG, walls=starter.walls(bounds=MEMORY))
+    ended = starter.python(HOG, sandbox_limits=starter.sandbox_limits(bounds=MEMORY))
 
     assert ended.status in {-signal.SIGKILL, 128 + signal.SIGKILL}
     assert ended.broken_bound == "memory"
@@ -61,36 +61,38 @@ def test_memory_is_bounded_by_counting(without_groups: None, starter: Starter) -
 
 @pytest.mark.parametrize("place", ["memfd", "/tmp/kept"])
 def test_files_in_memory_are_bounded_by_counting(without_groups: None, starter: Starter, place: str) -> None:
-    ended = starter.python(KEEP, place, walls=starter.walls(bounds=MEMORY))
+    ended = starter.python(KEEP, place, sandbox_limits=starter.sandbox_limits(bounds=MEMORY))
 
     assert ended.broken_bound == "memory"
 
 
 def test_processes_are_bounded_by_a_group(groups: None, either_starter: Starter) -> None:
-    ended = either_starter.python(BOMB, walls=either_starter.walls(bounds=PROCESSES))
+    ended = either_starter.python(BOMB, sandbox_limits=either_starter.sandbox_limits(bounds=PROCESSES))
 
     assert "BlockingIOError" in ended.errors
     assert ended.broken_bound == "processes"
 
 
 def test_processes_are_bounded_by_counting(without_groups: None, either_starter: Starter) -> None:
-    ended = either_starter.python(BOMB, walls=either_starter.walls(bounds=PROCESSES))
+    ended = either_starter.python(BOMB, sandbox_limits=either_starter.sandbox_limits(bounds=PROCESSES))
 
     # An ordinary user's are refused by the kernel, and root's are counted.
     assert ended.broken_bound == "processes" or "BlockingIOError" in ended.errors
 
 
 def test_one_file_is_bounded(starter: Starter) -> None:
-    walls = starter.walls(bounds=Bounds(processes=None, file_bytes=1000))
+    sandbox_limits = starter.sandbox_limits(bounds=Bounds(processes=None, file_bytes=1000))
 
-    ended = starter.run("sh", "-c", "head -c 5000 /dev/zero > big", walls=walls)
+    ended = starter.run("sh", "-c", "head -c 5000 /dev/zero > big", sandbox_limits=sandbox_limits)
 
     assert ended.status != 0
     assert (starter.workspace / "big").stat().st_size == 1000
 
 
 def test_a_group_is_not_seen_from_inside_and_gone_afterwards(groups: None, either_starter: Starter) -> None:
-    started = either_starter.start("cat", "/proc/self/cgroup", walls=either_starter.walls(bounds=PROCESSES))
+    started = either_starter.start(
+        "cat", "/proc/self/cgroup", sandbox_limits=either_starter.sandbox_limits(bounds=PROCESSES)
+    )
     folders = list(started.enclosed._guarded.group.outer)  # type: ignore[attr-defined]
     ended = started.end()
 

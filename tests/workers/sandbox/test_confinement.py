@@ -73,7 +73,9 @@ def test_only_the_walls_paths_can_be_written(starter: Starter, tmp_path: Path) -
     ]
 
     script = 'for place; do touch "$place/new" 2>/dev/null && echo "$place"; done; true'
-    ended = starter.run("sh", "-c", script, "sh", *map(str, places), walls=starter.walls(readable=(readable,)))
+    ended = starter.run(
+        "sh", "-c", script, "sh", *map(str, places), sandbox_limits=starter.sandbox_limits(readable=(readable,))
+    )
 
     assert ended.output.splitlines() == [str(place) for place in places[:4]]
     assert (starter.workspace / "new").exists()

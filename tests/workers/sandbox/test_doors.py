@@ -8,7 +8,7 @@ import pytest
 
 from tests.workers.sandbox.conftest import SECONDS, Starter
 from tests.workers.sandbox.places import Place, web_server
-from workers.sandbox.limits import Door, Reach
+from workers.sandbox.limits import ForwardedPort, Reach
 
 GET = "curl --silent --show-error --max-time 30 --path-as-is --noproxy '*' --write-out '%{http_code} ' \"$@\""
 
@@ -20,15 +20,17 @@ def place() -> Iterator[Place]:
 
 
 def test_a_door_leads_out_at_the_same_port(starter: Starter, place: Place) -> None:
-    walls = starter.walls(doors=(Door("127.0.0.1", place.port),))
+    sandbox_limits = starter.sandbox_limits(forwarded_ports=(ForwardedPort("127.0.0.1", place.port),))
 
-    ended = starter.run("sh", "-c", GET, "sh", f"http://127.0.0.1:{place.port}/x", walls=walls)
+    ended = starter.run("sh", "-c", GET, "sh", f"http://127.0.0.1:{place.port}/x", sandbox_limits=sandbox_limits)
 
     assert ended.output == f"/x for 127.0.0.1:{place.port}200 "
 
 
 def test_a_door_with_paths_passes_on_those_alone(starter: Starter, place: Place) -> None:
-    walls = starter.walls(doors=(Door("127.0.0.1", place.port, paths=("/gateway/", "/git/")),))
+    sandbox_limits = starter.sandbox_limits(
+        forwarded_ports=(ForwardedPort("127.0.0.1", place.port, paths=("/gateway/", "/git/")),)
+    )
     tried = [
         "/gateway/a?b=/../c",
         "/api/projects",
@@ -39,7 +41,14 @@ def test_a_door_with_paths_passes_on_those_alone(starter: Starter, place: Place)
     ]
 
     # All in one connection: each request is judged for itself.
-    ended = starter.run("sh", "-c", GET, "sh", *(f"http://127.0.0.1:{place.port}{path}" for path in tried), walls=walls)
+    ended = starter.run(
+        "sh",
+        "-c",
+        GET,
+        "sh",
+        *(f"http://127.0.0.1:{place.port}{path}" for path in tried),
+        sandbox_limits=sandbox_limits,
+    )
 
     assert [word for word in ended.output.replace("\n", " ").split() if word.endswith(("200", "403"))] == [
         f"127.0.0.1:{place.port}200", "403", "403", "403", "403", f"127.0.0.1:{place.port}200",
@@ -48,9 +57,15 @@ def test_a_door_with_paths_passes_on_those_alone(starter: Starter, place: Place)
 
 
 def test_a_door_with_paths_streams(starter: Starter, place: Place) -> None:
-    walls = starter.walls(doors=(Door("127.0.0.1", place.port, paths=("/gateway/",)),))
+    sandbox_limits = starter.sandbox_limits(
+        forwarded_ports=(ForwardedPort("127.0.0.1", place.port, paths=("/gateway/",)),)
+    )
     started = starter.start(
-        "curl", "--silent", "--no-buffer", f"http://127.0.0.1:{place.port}/gateway/stream", walls=walls
+        "curl",
+        "--silent",
+        "--no-buffer",
+        f"http://127.0.0.1:{place.port}/gateway/stream",
+        sandbox_limits=sandbox_limits,
     )
 
     assert started.process.stdout is not None
@@ -63,18 +78,18 @@ def test_a_door_with_paths_streams(starter: Starter, place: Place) -> None:
 
 @pytest.mark.parametrize("more", [["Expect: 100-continue"], ["Transfer-Encoding: chunked"]])
 def test_a_door_with_paths_passes_bodies_on(starter: Starter, place: Place, more: list[str]) -> None:
-    walls = starter.walls(doors=(Door("127.0.0.1", place.port, paths=("/git/",)),))
+    sandbox_limits = starter.sandbox_limits(forwarded_ports=(ForwardedPort("127.0.0.1", place.port, paths=("/git/",)),))
     url = f"http://127.0.0.1:{place.port}/git/push"
     headers = [word for one in more for word in ("--header", one)]
     script = f'head -c 3000000 /dev/zero > body; {GET} --data-binary @body "{url}" "{url}"'
 
-    ended = starter.run("sh", "-c", script, "sh", *headers, walls=walls)
+    ended = starter.run("sh", "-c", script, "sh", *headers, sandbox_limits=sandbox_limits)
 
     assert ended.output == "3000000 bytes200 3000000 bytes200 "
 
 
 def test_two_readings_of_one_request_are_refused(starter: Starter, place: Place) -> None:
-    walls = starter.walls(doors=(Door("127.0.0.1", place.port, paths=("/git/",)),))
+    sandbox_limits = starter.sandbox_limits(forwarded_ports=(ForwardedPort("127.0.0.1", place.port, paths=("/git/",)),))
     code = (
         "import socket, sys; s = socket.create_connection(('127.0.0.1', int(sys.argv[1])));"
         "s.sendall(b'POST /git/ HTTP/1.1\\r\\nHost: x\\r\\n'"
@@ -82,7 +97,7 @@ def test_two_readings_of_one_request_are_refused(starter: Starter, place: Place)
         "b'0\\r\\n\\r\\nGET /api/secret HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n'); print(s.recv(20))"
     )
 
-    ended = starter.python(code, str(place.port), walls=walls)
+    ended = starter.python(code, str(place.port), sandbox_limits=sandbox_limits)
 
     assert ended.output.startswith("b'HTTP/1.1 400")
     assert place.seen == []
@@ -93,7 +108,9 @@ def test_dial_reaches_a_server_inside(starter: Starter) -> None:
         "import socket; s = socket.create_server(('127.0.0.1', 8000)); print('up', flush=True)\n"
         "while 1: s.accept()[0].send(b'in')"
     )
-    started = starter.start("python3", "-c", code, walls=starter.walls(reach=Reach.NOTHING), needs_dial=True)
+    started = starter.start(
+        "python3", "-c", code, sandbox_limits=starter.sandbox_limits(reach=Reach.NOTHING), needs_dial=True
+    )
     assert started.process.stdout is not None
     assert started.process.stdout.readline() == "up\n"
 

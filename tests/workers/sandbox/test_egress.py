@@ -9,7 +9,7 @@ import pytest
 
 from tests.workers.sandbox.conftest import Ended, Starter
 from tests.workers.sandbox.places import Place, web_server
-from workers.sandbox.limits import Door, Reach
+from workers.sandbox.limits import ForwardedPort, Reach
 from workers.sandbox.network.egress_rules import is_public, own_addresses, rules, split_host
 from workers.sandbox.network.registries import own_registries
 
@@ -22,8 +22,10 @@ def place() -> Iterator[Place]:
         yield place
 
 
-def fetch(starter: Starter, *arguments: str, reach: Reach = Reach.PROXY, **walls: object) -> Ended:
-    return starter.run("sh", "-c", FETCH, "sh", *arguments, walls=starter.walls(reach=reach, **walls))
+def fetch(starter: Starter, *arguments: str, reach: Reach = Reach.PROXY, **sandbox_limits: object) -> Ended:
+    return starter.run(
+        "sh", "-c", FETCH, "sh", *arguments, sandbox_limits=starter.sandbox_limits(reach=reach, **sandbox_limits)
+    )
 
 
 def test_a_host_of_the_administrators_is_reached(new_starter: Callable[..., Starter], place: Place) -> None:
@@ -41,11 +43,11 @@ def test_a_host_of_the_administrators_is_reached(new_starter: Callable[..., Star
 @pytest.mark.parametrize("tunnel", [[], ["--proxytunnel"]])
 def test_a_door_is_found_through_the_proxy_too(starter: Starter, place: Place, tunnel: list[str]) -> None:
     """Some programs, such as Qwen Code, take no notice of NO_PROXY."""
-    doors = (Door("127.0.0.1", place.port, paths=("/gateway/",)),)
+    forwarded_ports = (ForwardedPort("127.0.0.1", place.port, paths=("/gateway/",)),)
     paths = ("/gateway/x", "/api/projects", "/gateway/..%2fapi", "/gateway/y")
     urls = [f"http://{host}:{place.port}{path}" for host in ("127.0.0.1", "localhost") for path in paths]
 
-    fetch(starter, "--noproxy", "", *tunnel, "--path-as-is", *urls, doors=doors)
+    fetch(starter, "--noproxy", "", *tunnel, "--path-as-is", *urls, forwarded_ports=forwarded_ports)
 
     assert place.seen == ["GET /gateway/x", "GET /gateway/y"] * 2
 
@@ -95,12 +97,14 @@ def test_without_the_proxy_nothing_is_reached(starter: Starter, place: Place) ->
     )
 
     for reach in (Reach.NOTHING, Reach.PROXY):
-        ended = starter.python(code, str(place.port), *addresses, walls=starter.walls(reach=reach))
+        ended = starter.python(code, str(place.port), *addresses, sandbox_limits=starter.sandbox_limits(reach=reach))
         assert ended.output == "True sandbox\n" * len(addresses), ended
 
 
 def test_programs_are_led_through_the_proxy(starter: Starter) -> None:
-    ended = starter.run("env", walls=starter.walls(reach=Reach.PROXY), MAVEN_OPTS="-Xmx1g", SSL_CERT_FILE="/mine")
+    ended = starter.run(
+        "env", sandbox_limits=starter.sandbox_limits(reach=Reach.PROXY), MAVEN_OPTS="-Xmx1g", SSL_CERT_FILE="/mine"
+    )
 
     lines = ended.output.splitlines()
     for name in ("HTTP_PROXY", "https_proxy", "ALL_PROXY"):

@@ -16,7 +16,7 @@ import pytest
 from common.machine.programs.bubblewrap import SandboxFinding
 from tests.workers.sandbox.conftest import SECONDS, Starter
 from workers.sandbox import sandboxes
-from workers.sandbox.limits import Walls
+from workers.sandbox.limits import SandboxLimits
 from workers.sandbox.sandboxes import SandboxMissing, SandboxMode
 from workers.sandbox.system_folders import toolchains
 
@@ -90,10 +90,10 @@ def test_a_required_sandbox_that_cannot_be_made_starts_nothing(tmp_path: Path, m
     try:
         with pytest.raises(SandboxMissing, match="not installed; apt-get install bubblewrap"):
             sandboxes.Sandboxes(tmp_path / "s", SandboxMode.REQUIRED).enclose(
-                ["true"], cwd=tmp_path, environ={}, walls=Walls(tmp_path)
+                ["true"], cwd=tmp_path, environ={}, sandbox_limits=SandboxLimits(tmp_path)
             )
         plain = sandboxes.Sandboxes(tmp_path / "s").enclose(
-            ["true"], cwd=tmp_path, environ={"A": "b"}, walls=Walls(tmp_path)
+            ["true"], cwd=tmp_path, environ={"A": "b"}, sandbox_limits=SandboxLimits(tmp_path)
         )
     finally:
         sandboxes.bubblewrap.find_sandbox.cache_clear()

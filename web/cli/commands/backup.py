@@ -12,7 +12,7 @@ import click
 from common.errors import Misconfigured
 from common.settings import settings
 from common.settings.environment import Environment
-from common.settings.platform_address import look_around
+from common.settings.platform_address import read_platform_address
 from web.cli.main import print_nothing_more
 from web.cli.operators import operating, operator
 from web.cli.tables import counted
@@ -88,7 +88,7 @@ def restore(terminal: Terminal, file: Path, check: bool, replace: bool) -> None:
             contents = check_backup(source, passphrase, _Shown()).contents
             _say(terminal, contents, "The backup is whole", file=str(file))
             return
-        place = look_around()
+        place = read_platform_address()
         place.require_open("set AIWORKER_DATA_DIR")
         with operating():
             contents, aside = restore_backup(source, passphrase, place, _Shown(), replaces=replace)

@@ -6,7 +6,7 @@ import os
 
 import click
 
-from common.settings.platform_address import look_around
+from common.settings.platform_address import read_platform_address
 from common.settings.private_files import PRIVATE_UMASK
 from common.values.runs.drivers import find_driver
 from web.cli.terminal import Terminal
@@ -19,7 +19,7 @@ def drivers(context: click.Context) -> None:
     """List the drivers that have a program, with what is found on this machine."""
     if context.invoked_subcommand is not None:
         return
-    folder = drivers_folder(look_around().data_dir)
+    folder = drivers_folder(read_platform_address().data_dir)
     rows: list[dict[str, object]] = []
     for known in installable():
         found = find_driver(known, folder=folder)
@@ -47,7 +47,7 @@ def install(terminal: Terminal, names: tuple[str, ...]) -> None:
     At the versions that were tried.
     """
     # Not by the settings, which make a secret key: this is done while an image is built, too.
-    folder = drivers_folder(look_around().data_dir)
+    folder = drivers_folder(read_platform_address().data_dir)
     os.umask(PRIVATE_UMASK)
     installed = [
         {"name": name, "path": str(install_driver(name, folder, say=lambda line: click.echo(line, err=True)))}

@@ -11,7 +11,7 @@ import click
 
 from common.errors import Misconfigured
 from common.settings.environment import Environment
-from common.settings.platform_address import look_around
+from common.settings.platform_address import read_platform_address
 from web.cli.api_error import ApiError, Unanswered
 from web.cli.client import Api, api_of, is_loopback, require_address
 from web.cli.instances import Instance, Kept, kept_path, read_kept, write_kept
@@ -59,7 +59,7 @@ def login(
 
 
 def _address(given: str | None) -> str:
-    url = given or Environment(os.environ).text("AIWORKER_URL") or look_around().internal_url
+    url = given or Environment(os.environ).text("AIWORKER_URL") or read_platform_address().internal_url
     is_typed = bool(given)
     if "://" not in url:
         require_address(f"https://{url}", is_typed=is_typed)

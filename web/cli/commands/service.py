@@ -7,7 +7,7 @@ import os
 import click
 
 from common.errors import Misconfigured
-from common.settings.platform_address import look_around
+from common.settings.platform_address import read_platform_address
 from web.launcher import service_unit
 from web.launcher.service_unit import Service
 
@@ -56,7 +56,7 @@ def remove(is_system: bool) -> None:
 
 
 def _chosen(account: str | None, *, is_system: bool) -> Service:
-    data_dir = look_around().data_dir
+    data_dir = read_platform_address().data_dir
     if not is_system:
         if account is not None:
             raise Misconfigured("--account is for a service of the machine: give --system, too")

@@ -21,7 +21,7 @@ STOPPED = "the platform was stopped"
 _READABLE = 1
 
 
-class Stoppable(Protocol):
+class CanBeStopped(Protocol):
     """A call under way."""
 
     def stop(self, reason: str) -> None:
@@ -32,7 +32,7 @@ class _UnderWay:
     """The calls under way in this process. is_stopping: no more may begin."""
 
     def __init__(self) -> None:
-        self.calls: set[Stoppable] = set()
+        self.calls: set[CanBeStopped] = set()
         self.is_stopping = False
 
 
@@ -83,7 +83,7 @@ class Watch:
             self._gone()
 
 
-class CutOff(BaseException):
+class EndedEarly(BaseException):
     """Raised where a call waits for its answer to begin. A BaseException like gevent.Timeout, so no `except Exception`
     catches it.
 
@@ -128,4 +128,4 @@ class Opening:
     def stop(self, reason: str) -> None:
         """Have CutOff raised in the greenlet that waits. Safe to repeat."""
         if self._throw is None and self._waiting is not None:
-            self._throw = gevent.get_hub().loop.run_callback(self._waiting.throw, CutOff(reason))
+            self._throw = gevent.get_hub().loop.run_callback(self._waiting.throw, EndedEarly(reason))

@@ -23,7 +23,7 @@ class _Refusals:
     last: float
 
 
-class LimitBook:
+class KnownLimits:
     """Of one process."""
 
     def __init__(self) -> None:
@@ -71,4 +71,4 @@ def _key(route: Route, model: str) -> _Key:
     return (provider.name, provider.base_url, provider.key, route.model or model)
 
 
-book = LimitBook()
+book = KnownLimits()

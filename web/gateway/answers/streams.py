@@ -15,7 +15,7 @@ import gevent
 import structlog
 
 from common.errors import Busy, NotFound
-from common.machine.lazy_modules import late_module
+from common.machine.lazy_modules import lazy_module
 from common.secrets.masking import KNOWN_FORMATS
 from common.services.spend.model_calls import ESTIMATED, MadeCall
 from common.services.spend.model_tokens import ModelAccess
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     import requests
     import urllib3
 else:
-    urllib3 = late_module("urllib3")
+    urllib3 = lazy_module("urllib3")
 
 log = structlog.get_logger()
 

@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_plus
 
-from common.machine.lazy_modules import late_module
+from common.machine.lazy_modules import lazy_module
 from common.values.runs.model_provider import ModelProvider
 from web.gateway.refusal import Refused
 
 if TYPE_CHECKING:
     from web.gateway.requests import request_body
 else:
-    request_body = late_module("web.gateway.requests.request_body")
+    request_body = lazy_module("web.gateway.requests.request_body")
 
 _QUERY_OF_GEMINI = frozenset({"alt", "prettyPrint", "pageSize", "pageToken"})
 

@@ -29,18 +29,18 @@ _PLAIN = (Schema, SparseSchema, AnySchema, object)
 
 
 @functools.cache
-def written_words() -> dict[str, dict[str, str]]:
+def written_descriptions() -> dict[str, dict[str, str]]:
     """For the name of a schema, or EVERYWHERE, the words of fields."""
     words: dict[str, dict[str, str]] = tomllib.loads(WRITTEN.read_text("utf-8"))
     return words
 
 
-def add_words(schemas: Document, classes: Mapping[str, type[AnySchema]]) -> None:
+def add_descriptions(schemas: Document, classes: Mapping[str, type[AnySchema]]) -> None:
     """Give each field its description, and each schema that has one; a field that is another schema needs none.
 
     schemas: of the API's description, changed in place. classes: those that they were made from, by name.
     """
-    said = {name: said_of(found, schemas[name].get("properties", {})) for name, found in classes.items()}
+    said = {name: docstrings_of(found, schemas[name].get("properties", {})) for name, found in classes.items()}
     for name, schema in schemas.items():
         about, _words = said.get(name, ("", {}))
         if about:
@@ -59,13 +59,13 @@ def family(name: str) -> tuple[str, str]:
 def _words_of(name: str, field: str, said: Mapping[str, tuple[str, Mapping[str, str]]]) -> str | None:
     for other in family(name):
         _about, words = said.get(other, ("", {}))
-        found = written_words().get(other, {}).get(field) or words.get(field)
+        found = written_descriptions().get(other, {}).get(field) or words.get(field)
         if found is not None:
             return found
-    return written_words()[EVERYWHERE].get(field)
+    return written_descriptions()[EVERYWHERE].get(field)
 
 
-def said_of(found: type[AnySchema], fields: Iterable[str]) -> tuple[str, dict[str, str]]:
+def docstrings_of(found: type[AnySchema], fields: Iterable[str]) -> tuple[str, dict[str, str]]:
     """What the docstrings of a schema and of those that it extends say: of itself, and of fields."""
     name = "(?:" + "|".join(map(re.escape, fields)) + ")"
     begins = re.compile(rf"(?:(?<=^)|(?<=[.;] )|(?<=\n))({name}(?:, {name})*): ")

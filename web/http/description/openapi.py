@@ -22,7 +22,7 @@ from web.http.blueprint import CONVERTERS, AgentIdConverter, IdConverter, Questi
 from web.http.blueprint import Blueprint as ApiBlueprint
 from web.http.description import field_descriptions
 from web.http.description.document import Document
-from web.http.description.operations import add_words
+from web.http.description.operations import add_descriptions
 from web.http.fields import Schema
 from web.http.json_strict import JsonObject
 from web.http.replies import with_tag
@@ -138,9 +138,9 @@ def describe(blueprints: list[ApiBlueprint]) -> Document:
     described: Document = api.spec.to_dict()
     _write_for_javascript(described)
     classes = {name: key[0] for key, name in api.ma_plugin.converter.refs.items()}
-    field_descriptions.add_words(described["components"]["schemas"], classes)
+    field_descriptions.add_descriptions(described["components"]["schemas"], classes)
     paths = described["paths"]
-    add_words(paths, app)
+    add_descriptions(paths, app)
     # The reply is not JSON, so no schema describes it.
     paths["/api/metrics"] = {"get": _METRICS}
     described["components"]["responses"]["DEFAULT_ERROR"]["content"]["application/json"]["examples"] = _ERRORS

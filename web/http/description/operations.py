@@ -58,7 +58,7 @@ class Example(TypedDict):
 
 
 @functools.cache
-def written_words() -> dict[str, Words]:
+def written_descriptions() -> dict[str, Words]:
     """The words for each operation by its name."""
     words: dict[str, Words] = tomllib.loads((_API / "operations.toml").read_text("utf-8"))
     return words
@@ -73,7 +73,7 @@ def read_example(name: str) -> Example | None:
     return example
 
 
-def add_words(paths: Document, app: Flask) -> None:
+def add_descriptions(paths: Document, app: Flask) -> None:
     """Give each operation of the app's views its operationId, summary, description and examples.
 
     paths: of the description, changed in place; what it lacks is left out.
@@ -83,7 +83,7 @@ def add_words(paths: Document, app: Flask) -> None:
         if operation is None:
             continue
         name = view.__name__
-        words = written_words().get(name, Words(summary=name.replace("_", " ").capitalize()))
+        words = written_descriptions().get(name, Words(summary=name.replace("_", " ").capitalize()))
         operation.update(operationId=name, summary=words["summary"], description=_description(view, words))
         if _is_replayed(view, method):
             operation.setdefault("parameters", []).append(_IDEMPOTENCY_KEY)

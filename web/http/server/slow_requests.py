@@ -16,7 +16,7 @@ _LEFT_OUT = ("/api/runner/", "/api/health", "/api/metrics")
 log = structlog.get_logger()
 
 
-def tell_if_slow(request: Request, status: int, seconds: float) -> None:
+def log_if_slow(request: Request, status: int, seconds: float) -> None:
     """Log a request of the API that took AIWORKER_SLOW_REQUEST_SECONDS or longer, without what it asked for."""
     slow = settings().web.slow_request_seconds
     if not slow or seconds < slow or not request.path.startswith(_API) or request.path.startswith(_LEFT_OUT):

@@ -27,7 +27,7 @@ from common.services.upkeep.portable_rows import TablePart
 from common.services.upkeep.sweep_age import sweep_age_seconds
 from common.settings import given_key, settings
 from common.settings.environment import Environment
-from common.settings.platform_address import Whereabouts
+from common.settings.platform_address import PlatformAddress
 from common.settings.private_files import PRIVATE_UMASK, key_path
 from common.settings.restore_mark import RESTORE_MARK
 from web.launcher.backup.backup_file import BackupReader, Heading
@@ -83,7 +83,7 @@ def check_backup(file: IO[bytes], passphrase: str, progress: Progress) -> Checke
 
 
 def restore_backup(
-    file: IO[bytes], passphrase: str, place: Whereabouts, progress: Progress, *, replaces: bool
+    file: IO[bytes], passphrase: str, place: PlatformAddress, progress: Progress, *, replaces: bool
 ) -> tuple[Contents, Path | None]:
     """Check the backup, and put it into the data directory and the database of this environment.
 
@@ -138,7 +138,7 @@ def _mark(data_dir: Path, unmark: ExitStack) -> None:
         sync_directory(data_dir)
 
 
-def _require_no_data(place: Whereabouts, *, replaces: bool) -> None:
+def _require_no_data(place: PlatformAddress, *, replaces: bool) -> None:
     found = _state_in(place.data_dir) + [path for path in _database_files(place) if path.exists()]
     if found and not replaces:
         raise Misconfigured(
@@ -147,7 +147,7 @@ def _require_no_data(place: Whereabouts, *, replaces: bool) -> None:
         )
 
 
-def _require_empty_database(place: Whereabouts, *, replaces: bool) -> None:
+def _require_empty_database(place: PlatformAddress, *, replaces: bool) -> None:
     """Refuse a server's tables, unless they may be replaced. A file of SQLite has been moved aside."""
     if place.database_path is None and portable_rows.has_tables():
         if not replaces:
@@ -169,13 +169,13 @@ def _is_empty(data_dir: Path) -> bool:
     return data_dir.is_dir() and {path.name for path in data_dir.iterdir()} <= {"lock"}
 
 
-def _database_files(place: Whereabouts) -> list[Path]:
+def _database_files(place: PlatformAddress) -> list[Path]:
     """SQLite's files; none with another database."""
     path = place.database_path
     return [] if path is None else [path.with_name(path.name + end) for end in ("", "-wal", "-shm")]
 
 
-def _move_aside(place: Whereabouts, undo: ExitStack) -> Path | None:
+def _move_aside(place: PlatformAddress, undo: ExitStack) -> Path | None:
     """Move what is there to a folder of its own; undone when `undo` is closed. Returns the folder; None if not made."""
     inside = _state_in(place.data_dir)
     places = [path.resolve() for path in inside]  # a file may be named through a link, or lie in a folder
@@ -196,7 +196,7 @@ def _move_aside(place: Whereabouts, undo: ExitStack) -> Path | None:
     return folder if inside else None
 
 
-def _remove_written(place: Whereabouts) -> None:
+def _remove_written(place: PlatformAddress) -> None:
     schema.forget_connections()
     settings.cache_clear()  # they have the backup's key
     for path in [*_state_in(place.data_dir), *_database_files(place)]:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from acp.schema import AllowedOutcome, DeniedOutcome, PermissionOption, RequestPermissionResponse
 
-from common.machine.lazy_modules import late_module
+from common.machine.lazy_modules import lazy_module
 from workers.runner.acp.orders import Orders
 from workers.runner.drivers.json_lines import Json, mapping, mappings, text
 
 if TYPE_CHECKING:
     from workers.runner.tools import mcp_server
 else:
-    mcp_server = late_module("workers.runner.tools.mcp_server")
+    mcp_server = lazy_module("workers.runner.tools.mcp_server")
 
 
 class Permissions:

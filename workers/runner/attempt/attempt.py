@@ -222,7 +222,7 @@ class Attempt:
                 self._workspace, needs_of(claimed), project_id=claimed.project.id, hide=log.hide,
                 log=lambda line: log.add("log", line),
             )  # fmt: skip
-        confinement = replace(self._workspace.confinement, databases=prepared.doors)
+        confinement = replace(self._workspace.confinement, databases=prepared.forwarded_ports)
         self._workspace = replace(
             self._workspace, variables=dict(prepared.environ) | trace_variables(), confinement=confinement
         )

@@ -18,7 +18,7 @@ import requests
 from common.errors import Invalid, NotFound, ProviderRefused, ProviderUnavailable, Unauthenticated
 from common.machine.text import camel_case, storable
 from common.network.request_deadlines import patient_session
-from common.network.trust import tls_words
+from common.network.trust import describe_tls_failure
 from common.telemetry.tracing import trace_headers
 from common.values.json_codec import Malformed, decode
 from common.values.runs.claimed_run import AskedQuestion, ClaimedRun, Directive
@@ -103,7 +103,7 @@ class Wire:
         except requests.exceptions.InvalidJSONError as error:
             raise ProviderRefused(f"{method} {path} holds what JSON can't: {error}") from error
         except requests.exceptions.SSLError as error:
-            raise ProviderUnavailable(f"{self.url} does not answer: {tls_words(error, self.url)}") from error
+            raise ProviderUnavailable(f"{self.url} does not answer: {describe_tls_failure(error, self.url)}") from error
         except requests.RequestException as error:
             raise ProviderUnavailable(f"{self.url} does not answer ({type(error).__name__})") from error
         _raise_for_status(reply, f"{method} {path}")

@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from common.values.egress import Egress, Network
-from workers.sandbox.limits import Bounds, Dialer, Door, Reach, Walls
+from workers.sandbox.limits import Bounds, Dialer, ForwardedPort, Reach, SandboxLimits
 from workers.sandbox.sandboxes import Enclosed, Refusal, Sandboxes, SandboxMode
 from workers.sandbox.system_folders import own_programs
 
@@ -42,7 +42,7 @@ class Place:
     """
 
     sandboxes: Sandboxes
-    walls: Walls
+    sandbox_limits: SandboxLimits
     on_refusal: Callable[[Refusal], None] | None = None
     on_dialer: Callable[[Dialer], None] | None = None
     is_only_killed: bool = False
@@ -50,7 +50,7 @@ class Place:
     def enclose(self, argv: Sequence[str], cwd: Path, environ: Mapping[str, str]) -> Enclosed:
         """Prepare a command. Raises OSError."""
         enclosed = self.sandboxes.enclose(
-            argv, cwd=cwd, environ=environ, walls=self.walls, on_refusal=self.on_refusal,
+            argv, cwd=cwd, environ=environ, sandbox_limits=self.sandbox_limits, on_refusal=self.on_refusal,
             needs_dial=self.on_dialer is not None, is_only_killed=self.is_only_killed,
         )  # fmt: skip
         if self.on_dialer is not None:
@@ -70,46 +70,46 @@ class Confinement:
     network: Network = field(default_factory=Network)
     platform: str = ""
     addresses: tuple[str, ...] = ()
-    databases: tuple[Door, ...] = ()
+    databases: tuple[ForwardedPort, ...] = ()
     bounds: Bounds = field(default_factory=Bounds)
     blocked: tuple[str, ...] = ()
     on_refusal: Callable[[Refusal], None] | None = None
 
-    def for_programs(self, walls: Walls) -> Place:
+    def for_programs(self, sandbox_limits: SandboxLimits) -> Place:
         """The place of a program that works in the clone: with the project's network, and AiWorker's own programs."""
         nearby, hosts = self._platform()
-        walls = Walls(
-            home=walls.home,
-            scratch=walls.scratch,
-            writable=walls.writable,
-            readable=(*walls.readable, *own_programs()),
-            hidden=walls.hidden,
+        sandbox_limits = SandboxLimits(
+            home=sandbox_limits.home,
+            scratch=sandbox_limits.scratch,
+            writable=sandbox_limits.writable,
+            readable=(*sandbox_limits.readable, *own_programs()),
+            hidden=sandbox_limits.hidden,
             reach=self.reach,
             hosts=self.network.hosts,
             trusted_hosts=tuple(hosts),
-            doors=(*nearby, *self.databases),
+            forwarded_ports=(*nearby, *self.databases),
             blocked=self.blocked,
             bounds=self.bounds,
         )
-        return Place(self.sandboxes, walls, self.on_refusal)
+        return Place(self.sandboxes, sandbox_limits, self.on_refusal)
 
     @property
     def reach(self) -> Reach:
         """What programs in the clone reach."""
         return _REACH[self.network.egress]
 
-    def for_git(self, walls: Walls) -> Place:
+    def for_git(self, sandbox_limits: SandboxLimits) -> Place:
         """The place of git in the clone: without a network. It is not stopped but killed."""
-        return Place(self.sandboxes, walls, is_only_killed=True)
+        return Place(self.sandboxes, sandbox_limits, is_only_killed=True)
 
     @property
     def words(self) -> str:
         """A sentence for people: whether commands are confined, and what they may reach."""
         if not self.sandboxes.is_confining:
-            return f"The run's programs can do what the agent's user can do: {sandbox_words(self.sandboxes)}"
+            return f"The run's programs can do what the agent's user can do: {describe_sandbox(self.sandboxes)}"
         return f"The run's programs are confined; {_NETWORK_WORDS[self.network.egress]}"
 
-    def _platform(self) -> tuple[list[Door], list[str]]:
+    def _platform(self) -> tuple[list[ForwardedPort], list[str]]:
         """Doors to the platform and the forge where they are on this machine's loopback; else their hosts, for the
         proxy.
         """
@@ -124,7 +124,9 @@ class Confinement:
                 known |= dict.fromkeys(allowed if address.scheme == "http" else ())
             elif host and port:
                 hosts[f"{host}:{port}"] = None
-        return [Door(host, port, _inner(port), tuple(known)) for port, (host, known) in paths.items()], list(hosts)
+        return [ForwardedPort(host, port, _inner(port), tuple(known)) for port, (host, known) in paths.items()], list(
+            hosts
+        )
 
     def as_seen(self, url: str) -> str:
         """An address of the platform, as a confined program has to call it."""
@@ -141,7 +143,7 @@ def _inner(port: int) -> int | None:
     return _LOW_PORTS_FROM + port if port < _FIRST_HIGH_PORT else None
 
 
-def sandbox_words(sandboxes: Sandboxes) -> str:
+def describe_sandbox(sandboxes: Sandboxes) -> str:
     """Whether this machine confines commands, for people; with the remedy if it does not."""
     if sandboxes.mode is SandboxMode.OFF:
         return "commands are not confined: AIWORKER_SANDBOX=off"

@@ -20,12 +20,12 @@ from common.values.variable_set import Variables
 from workers.needs.caches import Caches, cache_key
 from workers.needs.databases import WHOLE_SECONDS, Databases, ServicesUnavailable, clear, new_databases, root_of
 from workers.needs.host import FAILED
-from workers.needs.host_confinement import ONLY_TEMPLATES, host_environment, host_reach, host_walls
+from workers.needs.host_confinement import ONLY_TEMPLATES, host_environment, host_limits, host_reach
 from workers.runner.processes.cancellation import Cancellation, Cancelled, Why
 from workers.runner.processes.commands import TimedOut, run_command
 from workers.runner.processes.run_confinement import Place
 from workers.runner.workspace.workspace import Workspace
-from workers.sandbox.limits import Dialer, Door
+from workers.sandbox.limits import Dialer, ForwardedPort
 from workers.sandbox.system_folders import CODE
 
 Log = Callable[[str], None]
@@ -45,7 +45,7 @@ class Prepared:
     """
 
     environ: Mapping[str, str] = field(default_factory=dict, repr=False)
-    doors: tuple[Door, ...] = ()
+    forwarded_ports: tuple[ForwardedPort, ...] = ()
     failure: str | None = None
     close: Callable[[], None] = lambda: None
     """End the databases and remove them. Safe to repeat."""
@@ -73,11 +73,11 @@ def prepare(
     databases = _Host(workspace)
     try:
         failures: list[str] = []
-        variables, doors = Variables(), tuple[Door, ...]()
+        variables, forwarded_ports = Variables(), tuple[ForwardedPort, ...]()
         if needs.services:
             log(f"Starting {', '.join(need.label for need in needs.services)}")
             try:
-                variables, doors = databases.start(needs)
+                variables, forwarded_ports = databases.start(needs)
                 hide([variables.values[name] for name in variables.secret_names])
             except ServicesUnavailable as error:
                 failures.append(f"The project's services could not be started: {error}. The tests need them.")
@@ -85,7 +85,7 @@ def prepare(
             ready = replace(
                 workspace,
                 variables=dict(variables.values),
-                confinement=replace(workspace.confinement, databases=doors),
+                confinement=replace(workspace.confinement, databases=forwarded_ports),
             )
             failures += _set_up(ready, needs, needs.setup_command, project_id, log)
     except BaseException:
@@ -93,7 +93,7 @@ def prepare(
         raise
     for failure in failures:
         log(failure.splitlines()[0])
-    return Prepared(dict(variables.values), doors, "\n\n".join(failures) or None, databases.close)
+    return Prepared(dict(variables.values), forwarded_ports, "\n\n".join(failures) or None, databases.close)
 
 
 def remove_databases(runs_dir: Path) -> None:
@@ -142,7 +142,7 @@ class _Host:
         self._thread: threading.Thread | None = None
         self._dialer: Dialer | None = None
 
-    def start(self, needs: Needs) -> tuple[Variables, tuple[Door, ...]]:
+    def start(self, needs: Needs) -> tuple[Variables, tuple[ForwardedPort, ...]]:
         """Start the databases and return their variables and doors. Raises ServicesUnavailable and Cancelled."""
         # Not below the run's home: what has a HOME there is ended before each commit.
         home = self._workspace.directory / "services"
@@ -162,7 +162,7 @@ class _Host:
         if found is None:
             raise ServicesUnavailable(FAILED, f"they did not start: {' | '.join(self._lines)[-500:]}".rstrip(": "))
         addresses = databases.addresses()
-        return found, tuple(Door(address.host, address.port, through=self._dialer) for address in addresses)
+        return found, tuple(ForwardedPort(address.host, address.port, through=self._dialer) for address in addresses)
 
     def close(self) -> None:
         if self._databases is None or self._thread is None:
@@ -185,13 +185,13 @@ class _Host:
 
     def _run_host(self, databases: Databases, home: Path, options: list[str]) -> int:
         confinement = self._workspace.confinement
-        walls = host_walls(
+        sandbox_limits = host_limits(
             databases, host_reach(confinement.sandboxes, confinement.reach), confinement.bounds,
             makes_templates=ONLY_TEMPLATES in options,
         )  # fmt: skip
         return run_command(
             [*tied_to_parent(), *databases.command, *options], cwd=CODE, environ=host_environment(home),
-            place=Place(confinement.sandboxes, walls, on_dialer=self._keep_dialer), cancellation=self._stop,
+            place=Place(confinement.sandboxes, sandbox_limits, on_dialer=self._keep_dialer), cancellation=self._stop,
             on_line=self._lines.append,
         )  # fmt: skip
 

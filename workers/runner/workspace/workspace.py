@@ -38,7 +38,7 @@ from workers.runner.workspace.files import copy_out, large_files, unlink_git_loc
 from workers.runner.workspace.first_checkout import RULES, check_out
 from workers.runner.workspace.run_git import FIRST, RunGit, object_name, verify
 from workers.runner.workspace.staging import Nested, add_all, add_unconverted, as_they_are, left_out, look_for_nested
-from workers.sandbox.limits import Walls
+from workers.sandbox.limits import SandboxLimits
 
 UNFINISHED = "Unfinished: yes"
 """The trailer of a checkpoint's commit message."""
@@ -112,14 +112,14 @@ class Workspace:
         """Where a driver's commands are started. readable: what they need of this machine. hidden: paths of the working
         tree that they must not see.
         """
-        walls = Walls(
+        sandbox_limits = SandboxLimits(
             home=self.home,
             scratch=self.scratch,
             writable=(self.path,),
             readable=(self.attachments_dir, *readable),
             hidden=tuple(self.path / name for name in hidden),
         )
-        return self.confinement.for_programs(walls)
+        return self.confinement.for_programs(sandbox_limits)
 
     def clone(self) -> None:
         """Recreate the directory, with the run's branch checked out, or its commit. Safe to repeat.
@@ -280,7 +280,7 @@ class Workspace:
         return self._git.answers(questions, self.path, place=self._place_of_git(writable), after=after, more=more)
 
     def _place_of_git(self, writable: Sequence[Path]) -> Place:
-        return self.confinement.for_git(Walls(home=self.home, writable=(self.path, *writable)))
+        return self.confinement.for_git(SandboxLimits(home=self.home, writable=(self.path, *writable)))
 
     def _ours(self, arguments: Sequence[str], *, may_fail: bool = False) -> list[str]:
         """Run git in origin.git, which no confined command has seen."""

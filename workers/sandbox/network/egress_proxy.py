@@ -37,7 +37,7 @@ class Refused(Exception):
 
 
 @dataclass(frozen=True)
-class Way:
+class ProxiedPort:
     """A door, for programs that ask the proxy for it: some take no notice of NO_PROXY.
 
     paths: see Door. connect: to what is behind it. serve: a connection to the door.
@@ -57,7 +57,7 @@ class Proxy:
     def __init__(
         self, allowed: list[Rule], on_refusal: Callable[[str, int, str], None], lookups: ThreadPoolExecutor
     ) -> None:
-        self.ways: Mapping[tuple[str, int], Way] = {}
+        self.ways: Mapping[tuple[str, int], ProxiedPort] = {}
         self._allowed = allowed
         self._on_refusal = on_refusal
         self._lookups = lookups

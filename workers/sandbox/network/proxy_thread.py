@@ -22,10 +22,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from workers.sandbox.control_groups import Group
-from workers.sandbox.limits import Bounds, Dialer, Door
+from workers.sandbox.limits import Bounds, Dialer, ForwardedPort
 from workers.sandbox.network import path_filter
 from workers.sandbox.network.accepting import readable, serve_connections
-from workers.sandbox.network.egress_proxy import Proxy, Way
+from workers.sandbox.network.egress_proxy import ProxiedPort, Proxy
 from workers.sandbox.network.http_exchanges import Streams
 from workers.sandbox.network.http_messages import LONGEST_HEAD_BYTES
 from workers.sandbox.network.outbound import Outbound
@@ -57,7 +57,7 @@ class Guarded:
     """
 
     control: socket.socket
-    doors: tuple[Door, ...] = ()
+    forwarded_ports: tuple[ForwardedPort, ...] = ()
     proxy: Callable[[], Proxy] | None = None
     outbound: Callable[[int], Outbound] | None = None
     bounds: Bounds = field(default_factory=Bounds)
@@ -78,7 +78,7 @@ class Guarded:
         return is_told(self.control, 0)  # the end of the other side is told in any case
 
 
-class Doorkeeper:
+class ProxyThread:
     """Starts its thread with the first sandbox that it guards."""
 
     def __init__(self) -> None:
@@ -163,7 +163,7 @@ async def _let_go(guarded: Guarded) -> list[socket.socket]:
     message, sockets, pid = receive_sockets(guarded.control)
     for one in sockets:
         one.setblocking(False)
-    wanted = len(guarded.doors) + bool(guarded.proxy)
+    wanted = len(guarded.forwarded_ports) + bool(guarded.proxy)
     try:
         if not message:
             raise OSError("it ended before its command started")
@@ -233,28 +233,28 @@ def _as_sockets(numbers: Sequence[int]) -> list[socket.socket]:
 
 
 def _services(guarded: Guarded, dialling: ThreadPoolExecutor) -> list[Callable[[Streams], Awaitable[None]]]:
-    ways = [_way(door, dialling) for door in guarded.doors]
+    ways = [_way(forwarded_port, dialling) for forwarded_port in guarded.forwarded_ports]
     services = [way.serve for way in ways]
     if guarded.proxy is not None:
         proxy = guarded.proxy()
         proxy.ways = {
-            (name, door.inner_port or door.port): way
-            for door, way in zip(guarded.doors, ways, strict=True)
-            for name in (door.host, "localhost", "127.0.0.1")
+            (name, forwarded_port.inner_port or forwarded_port.port): way
+            for forwarded_port, way in zip(guarded.forwarded_ports, ways, strict=True)
+            for name in (forwarded_port.host, "localhost", "127.0.0.1")
         }
         services.append(proxy.serve)
     return services
 
 
-def _way(door: Door, dialling: ThreadPoolExecutor) -> Way:
+def _way(forwarded_port: ForwardedPort, dialling: ThreadPoolExecutor) -> ProxiedPort:
     async def connect() -> Streams:
-        if door.through is not None:
-            return await connect_through(door.through, door.port, dialling)
-        return await asyncio.open_connection(door.host, door.port, limit=LONGEST_HEAD_BYTES)
+        if forwarded_port.through is not None:
+            return await connect_through(forwarded_port.through, forwarded_port.port, dialling)
+        return await asyncio.open_connection(forwarded_port.host, forwarded_port.port, limit=LONGEST_HEAD_BYTES)
 
     async def serve(client: Streams) -> None:
-        if door.paths:
-            await path_filter.serve(client, door.paths, connect)
+        if forwarded_port.paths:
+            await path_filter.serve(client, forwarded_port.paths, connect)
             return
         upstream = await connect()
         try:
@@ -262,7 +262,7 @@ def _way(door: Door, dialling: ThreadPoolExecutor) -> Way:
         finally:
             await close(upstream[1])
 
-    return Way(door.paths, connect, serve)
+    return ProxiedPort(forwarded_port.paths, connect, serve)
 
 
 async def connect_through(dialer: Dialer, port: int, dialling: ThreadPoolExecutor) -> Streams:

@@ -19,7 +19,7 @@ TURN_SECONDS = 5.0
 """The longest turn. A program that does not answer by then continues to start while the next one begins."""
 
 
-class StartTurn:
+class StartPermit:
     """The permission to start one program. Ends when `end` is called, or after TURN_SECONDS."""
 
     def __init__(self, free: asyncio.Semaphore) -> None:
@@ -56,7 +56,7 @@ class Overload:
     def words(self) -> str:
         return f"versions of {len(self._trouble)} projects fail together, so this machine is at fault"
 
-    async def turn(self) -> StartTurn:
+    async def turn(self) -> StartPermit:
         """Wait for a turn to start a program."""
         await self._free.acquire()
-        return StartTurn(self._free)
+        return StartPermit(self._free)

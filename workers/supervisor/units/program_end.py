@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass
 
-from common.machine.processes.children import exit_words
+from common.machine.processes.children import describe_exit
 from common.values.testing.check import CheckEnd
 from workers.supervisor.units.health import VersionFailed
 from workers.supervisor.units.limit_watch import Bound, Excesses
@@ -47,8 +47,8 @@ async def watched(unit: Unit, bound: Bound, *, timeout_seconds: float) -> Ending
     if status == 0:
         return Ending(0)
     if status > 0:
-        return Ending(status, f"it {exit_words(status)}", CheckEnd.EXITED)
-    return Ending(None, f"it {exit_words(status)}", CheckEnd.KILLED)
+        return Ending(status, f"it {describe_exit(status)}", CheckEnd.EXITED)
+    return Ending(None, f"it {describe_exit(status)}", CheckEnd.KILLED)
 
 
 async def death_of(unit: Unit, bound: Bound, log: LogFile) -> VersionFailed:
@@ -57,7 +57,7 @@ async def death_of(unit: Unit, bound: Bound, log: LogFile) -> VersionFailed:
     try:
         await asyncio.wait({ended, exceeds}, return_when=asyncio.FIRST_COMPLETED)
         if ended.done():
-            words, end = exit_words(ended.result()), log.output_end()
+            words, end = describe_exit(ended.result()), log.output_end()
             log.note(words)
             if unit.has_met_memory_bound:
                 return VersionFailed("memory", f"it used more memory than its sandbox may have, and {words}{end}")

@@ -24,7 +24,7 @@ from common.machine.processes.children import tied_to_parent
 from common.machine.processes.process_trees import signal_processes
 from common.machine.waiting import Deadline
 from common.settings.private_files import USUAL_UMASK
-from workers.sandbox.limits import Dialer, Reach, Walls
+from workers.sandbox.limits import Dialer, Reach, SandboxLimits
 from workers.sandbox.sandboxes import Enclosed, Refusal, Sandboxes
 from workers.supervisor.units.logs import Sink
 from workers.supervisor.units.outputs import LoopShare, Output
@@ -170,7 +170,7 @@ class Processes:
         cwd: Path,
         env: Mapping[str, str],
         sink: Sink,
-        walls: Walls | None,
+        sandbox_limits: SandboxLimits | None,
         on_refusal: Callable[[Refusal], None] | None = None,
         needs_dial: bool = False,
     ) -> Unit:
@@ -180,8 +180,8 @@ class Processes:
         """
         mark = f"{self._epoch}-{secrets.token_hex(8)}"
         environ = {**env, MARK_VARIABLE: mark}
-        enclosed = None if walls is None else self.sandboxes.enclose(
-            argv, cwd=cwd, environ=environ, walls=walls, on_refusal=on_refusal, needs_dial=needs_dial
+        enclosed = None if sandbox_limits is None else self.sandboxes.enclose(
+            argv, cwd=cwd, environ=environ, sandbox_limits=sandbox_limits, on_refusal=on_refusal, needs_dial=needs_dial
         )  # fmt: skip
         file = self.directory / f"{mark}.json"
         try:

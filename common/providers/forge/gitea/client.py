@@ -17,7 +17,7 @@ import requests
 
 from common.errors import AccessDenied, ProviderRefused, ProviderUnavailable
 from common.machine.waiting import Deadline
-from common.network.trust import tls_words, trusting_session
+from common.network.trust import describe_tls_failure, trusting_session
 from common.providers.forge.gitea.retried_errors import Interrupted, ask_with_retries, retries_for
 
 TIMEOUT = (3.0, 10.0)
@@ -172,7 +172,7 @@ class Client:
         except requests.Timeout as error:
             raise ProviderUnavailable(f"{what} was not answered in time") from error
         except requests.exceptions.SSLError as error:
-            raise ProviderUnavailable(f"{what} failed: {tls_words(error, self.url)}") from error
+            raise ProviderUnavailable(f"{what} failed: {describe_tls_failure(error, self.url)}") from error
         except requests.RequestException as error:
             kind = Interrupted if method == "GET" else ProviderUnavailable
             raise kind(f"{what} failed: the connection was refused or closed") from error

@@ -9,7 +9,7 @@ import re
 
 from common.errors import ProviderRefused
 from common.machine.git.environment import basic_authorization
-from common.providers.forge.forge_protocol import Importable, Offer
+from common.providers.forge.forge_protocol import Importable, ImportableRepository
 from common.providers.forge.gitea.client import Client, Json, at
 from common.providers.forge.gitea.repository_setup import MOVED, Account, is_of_project
 
@@ -32,9 +32,9 @@ def _search(client: Client, q: str, page: int) -> list[Json]:
     return found
 
 
-def _offer(client: Client, row: Json) -> Offer:
+def _offer(client: Client, row: Json) -> ImportableRepository:
     name = row["full_name"]
-    return Offer(
+    return ImportableRepository(
         name=name,
         description=row.get("description") or "",
         url=f"{client.url}/{name}.git",

@@ -17,7 +17,7 @@ from common.values.json_codec import decode, encode
 
 
 @dataclass(frozen=True)
-class KeptVerdict:
+class StoredRollout:
     """A final verdict. rollout: the rollout's identity, which differs between two rollouts of the same version."""
 
     rollout: str
@@ -28,7 +28,7 @@ class KeptVerdict:
 
 def write_verdict(rollout: str, judged: Judgement) -> str:
     """Return the text of the annotation."""
-    return json.dumps(encode(KeptVerdict(rollout, judged.phase, judged.code, judged.reason)))
+    return json.dumps(encode(StoredRollout(rollout, judged.phase, judged.code, judged.reason)))
 
 
 def read_verdict(annotations: Mapping[str, str], rollout: str) -> Judgement | None:
@@ -36,13 +36,13 @@ def read_verdict(annotations: Mapping[str, str], rollout: str) -> Judgement | No
     text = annotations.get(names.VERDICT)
     if text is None:
         return None
-    kept = decode(KeptVerdict, json.loads(text)) if text.startswith("{") else _of_lines(text)
+    kept = decode(StoredRollout, json.loads(text)) if text.startswith("{") else _of_lines(text)
     return Judgement(kept.phase, kept.code, kept.reason) if kept.rollout == rollout else None
 
 
-def _of_lines(text: str) -> KeptVerdict:
+def _of_lines(text: str) -> StoredRollout:
     rollout, phase, code, reason = text.split("\n", 3)
-    return KeptVerdict(rollout, AppPhase(phase), code or None, reason or None)
+    return StoredRollout(rollout, AppPhase(phase), code or None, reason or None)
 
 
 def read_timeout(annotations: Mapping[str, str]) -> float:

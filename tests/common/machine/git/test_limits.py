@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from common.machine.git.limits import leash, met_limit, was_cut_short
+from common.machine.git.limits import limits_prefix, met_limit, was_cut_short
 from common.machine.processes.children import base_environment
 
 
@@ -32,7 +32,7 @@ def test_an_end_is_the_limits_or_the_machines_or_neither(code: int, said: str, i
 
 
 def test_the_leash_sets_the_limits() -> None:
-    command = [*leash(), "cat", "/proc/self/limits"]
+    command = [*limits_prefix(), "cat", "/proc/self/limits"]
     said = subprocess.run(command, env=base_environment(os.devnull), capture_output=True, text=True)
 
     assert "Max core file size        0                    0" in said.stdout

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from web.http.description.field_descriptions import EVERYWHERE, family, written_words
+from web.http.description.field_descriptions import EVERYWHERE, family, written_descriptions
 
 
 @pytest.fixture
@@ -37,8 +37,8 @@ def test_every_field_is_described(described: list[tuple[str, str, dict[str, Any]
 
 @pytest.mark.slow
 def test_all_written_words_are_of_a_field(described: list[tuple[str, str, dict[str, Any]]]) -> None:
-    for table, words in written_words().items():
+    for table, words in written_descriptions().items():
         known = {field for name, field, _said in described if table == EVERYWHERE or table in family(name)}
         assert sorted(words.keys() - known) == [], table
     said = {one.get("description") for _name, _field, one in described}
-    assert [field for field, words in written_words()[EVERYWHERE].items() if words not in said] == []
+    assert [field for field, words in written_descriptions()[EVERYWHERE].items() if words not in said] == []

@@ -10,7 +10,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 from flask import Flask
 
-from web.http.description.operations import EXAMPLES, read_example, written_words
+from web.http.description.operations import EXAMPLES, read_example, written_descriptions
 
 Json = Any
 
@@ -69,7 +69,7 @@ def test_every_operation_has_a_name_of_its_own_and_words(description: Json) -> N
 def test_all_words_and_examples_belong_to_an_operation(description: Json) -> None:
     names = {name for name, _operation in operations(description)} - {"read_metrics"}
 
-    assert names == written_words().keys(), "web/api/operations.toml"
+    assert names == written_descriptions().keys(), "web/api/operations.toml"
     assert {path.stem for path in EXAMPLES.glob("*.json")} == names - NO_EXAMPLE, "record them: make examples"
 
 

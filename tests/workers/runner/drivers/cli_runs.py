@@ -35,7 +35,7 @@ from workers.runner.drivers.program import (
 from workers.runner.drivers.programs import PROGRAM_DRIVERS
 from workers.runner.processes.run_confinement import Confinement, Place
 from workers.runner.programs.program_files import program_files
-from workers.sandbox.limits import Walls
+from workers.sandbox.limits import SandboxLimits
 
 ROOT = Path(__file__).parents[4]
 INSTALLED = ROOT / ".venv" / "drivers"
@@ -182,14 +182,14 @@ def _place(work: Work, command: Command) -> Place:
     addresses = tuple(work.models.addresses.values()) if work.models else ()
     tools = work.tools.arguments if work.tools else ()
     confining = sandboxes(work.home)
-    walls = Walls(
+    sandbox_limits = SandboxLimits(
         home=work.home,
         writable=(work.workspace,),
         readable=program_files([work.executable, *command.needs, *tools], hidden=confining.hidden),
         hidden=tuple(work.workspace / name for name in command.hidden),
     )
     network = Network(Egress.NONE)
-    return Confinement(confining, network, addresses=addresses).for_programs(walls)
+    return Confinement(confining, network, addresses=addresses).for_programs(sandbox_limits)
 
 
 def try_program(name: str, folder: Path, url: str, *, longest_seconds: float = LONGEST_RUN_SECONDS) -> Ran:

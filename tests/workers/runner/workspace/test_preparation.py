@@ -44,7 +44,7 @@ def a_workspace(directory: Path) -> Workspace:
 
 def run(command: str, workspace: Workspace, prepared: Prepared, **more: str) -> tuple[int, list[str]]:
     """The exit code and output of a command as a driver starts it in a prepared clone."""
-    place = replace(workspace, confinement=replace(workspace.confinement, databases=prepared.doors)).place()
+    place = replace(workspace, confinement=replace(workspace.confinement, databases=prepared.forwarded_ports)).place()
     lines: list[str] = []
     code = run_command(
         ["sh", "-c", command], cwd=workspace.path, environ={**workspace.environ, **prepared.environ, **more},

@@ -62,7 +62,7 @@ def test_another_machine_is_reached_and_this_one_is_not(
     with web_server("0.0.0.0") as place:
         targets = [f"{FAR}:{far_server}", f"{FAR}:1", f"169.254.169.254:{place.port}", f"10.0.2.2:{place.port}",
                    f"127.0.0.1:{place.port}", *(f"{one}:{place.port}" for one in own)]  # fmt: skip
-        ended = starter.python(TRY, *targets, walls=starter.walls(reach=Reach.OUTBOUND))
+        ended = starter.python(TRY, *targets, sandbox_limits=starter.sandbox_limits(reach=Reach.OUTBOUND))
 
     answers = ended.output.splitlines()
     assert answers[0].startswith("HTTP/1.0"), ended
@@ -72,18 +72,18 @@ def test_another_machine_is_reached_and_this_one_is_not(
 
 
 def test_what_the_walls_block_is_not_reached(outbound: SandboxFinding, starter: Starter, far_server: int) -> None:
-    walls = starter.walls(reach=Reach.OUTBOUND, blocked=("198.18.96.0/19",))
+    sandbox_limits = starter.sandbox_limits(reach=Reach.OUTBOUND, blocked=("198.18.96.0/19",))
 
-    ended = starter.python(TRY, f"{FAR}:{far_server}", walls=walls)
+    ended = starter.python(TRY, f"{FAR}:{far_server}", sandbox_limits=sandbox_limits)
 
     assert ended.output.split()[-1] == "113", ended  # no route to it
 
 
 def test_a_command_cannot_open_its_routes(outbound: SandboxFinding, starter: Starter) -> None:
-    walls = starter.walls(reach=Reach.OUTBOUND)
+    sandbox_limits = starter.sandbox_limits(reach=Reach.OUTBOUND)
 
     delete = "ip route del unreachable 169.254.0.0/16"
-    ended = starter.run("sh", "-c", f"{delete}; unshare -r {delete}; ip route", walls=walls)
+    ended = starter.run("sh", "-c", f"{delete}; unshare -r {delete}; ip route", sandbox_limits=sandbox_limits)
 
     assert "unreachable 169.254.0.0/16" in ended.output, ended
     assert "Operation not permitted" in ended.errors
