@@ -8,7 +8,7 @@ const TIME = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
 const DAY_AND_TIME = { month: "short", day: "numeric", ...TIME };
 
 // "14:05", or with the day if it is another one.
-export function untilText(until) {
+function untilText(until) {
   const at = new Date(until);
   return intl("DateTimeFormat", at.toDateString() === new Date().toDateString() ? TIME : DAY_AND_TIME).format(at);
 }
@@ -27,7 +27,7 @@ export const ParkedChip = ({ of, testid }) =>
   html`<span class="chip ask" title=${serverText(of.reason)} data-testid=${testid}>${parkedText(of)}</span>`;
 
 // "2 h 5 min", "4 min 09 s", "12 s".
-export function timeLeftText(seconds) {
+function timeLeftText(seconds) {
   const [days, hours, minutes] = [86_400, 3600, 60].map((size) => Math.floor(seconds / size));
   if (days) return `${days} d ${hours % 24} h`;
   if (hours) return t("{hours} h {minutes} min", { hours, minutes: minutes % 60 });

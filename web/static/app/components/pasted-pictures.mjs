@@ -14,7 +14,7 @@ export const TaskContext = createContext(null);
 export const TaskFilesProvider = ({ of, children }) => html`<${TaskContext.Provider} value=${of}>${children}<//>`;
 
 // How a text refers to a file by its name.
-export const pictureMarkdown = (name) => `![${name.replace(/[[\]]/g, "")}](<${name.replace(/[<>]/g, "")}>)`;
+const pictureMarkdown = (name) => `![${name.replace(/[[\]]/g, "")}](<${name.replace(/[<>]/g, "")}>)`;
 
 const picturesIn = (data) => [...(data?.files || [])].filter(({ type }) => PICTURE_TYPES.test(type));
 

@@ -12,7 +12,7 @@ import { ResolveButton, ResolvedBy } from "./resolve-comment.mjs";
 const FENCE = /^ {0,3}(`{3,}|~{3,})([^`]*)$/;
 
 // The text of a comment as parts: {text}, and {suggestion} for each fenced block of that name.
-export function commentParts(body) {
+function commentParts(body) {
   const parts = [];
   let plain = [];
   let fence = "";

@@ -16,7 +16,7 @@ function languageOf(library, path) {
 }
 
 // highlight.js's markup as one list of [text, class] for each line.
-export function highlightedLines(markup) {
+function highlightedLines(markup) {
   const lines = [[]];
   const classes = [];
   for (const [, opened, text] of markup.matchAll(PIECE)) {

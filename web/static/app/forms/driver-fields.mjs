@@ -23,7 +23,7 @@ export function useAllDrivers(asks = true) {
 
 export const useDrivers = () => useAllDrivers(hasDrivers()).value?.drivers || null;
 
-export const modelsOf = (providers) =>
+const modelsOf = (providers) =>
   [...new Set(providers.flatMap(({ models, prices }) => [...(models || []), ...Object.keys(prices || {})]))].sort();
 
 export const providersOf = (reply) => reply?.modelProviders || [];

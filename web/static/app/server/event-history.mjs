@@ -5,7 +5,7 @@ import { retryLater } from "./api.mjs";
 import { useLiveEvents } from "./loading.mjs";
 
 // The most that one answer holds.
-export const MAX_EVENTS = 500;
+const MAX_EVENTS = 500;
 const NONE = { events: null, hasMore: false, error: null };
 
 // {events, hasMore, error, more, again}. key: says which events; with another one it begins anew, without one it reads

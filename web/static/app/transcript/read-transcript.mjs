@@ -13,7 +13,7 @@ const MOST_PAGES = 500;
 const SHOWN_EVERY_MS = 1500;
 
 // Both lists are in the order of seq; an entry that is there already stays as it is.
-export function mergeEntries(old, fresh) {
+function mergeEntries(old, fresh) {
   if (!fresh.length) return old;
   if (fresh[0].seq > (old.at(-1)?.seq ?? -1)) return [...old, ...fresh];
   if (fresh.at(-1).seq < old[0].seq) return [...fresh, ...old];

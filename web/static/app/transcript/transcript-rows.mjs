@@ -15,19 +15,7 @@ export const entryKinds = () => [
 
 const LONGEST_GIST = 160;
 // Where tools of the known programs say what a call is about, the most telling first.
-const TELLING = [
-  "command",
-  "cmd",
-  "file_path",
-  "filePath",
-  "path",
-  "pattern",
-  "query",
-  "q",
-  "url",
-  "question",
-  "title",
-];
+const TELLING = "command cmd file_path filePath path pattern query q url question title".split(" ");
 
 // {rows, plan}: rows are {seq, kind, entry, result}; plan is the newest list of steps, null if there is none.
 export function rowsOf(entries) {

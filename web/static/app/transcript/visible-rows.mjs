@@ -20,17 +20,17 @@ function indexOf(rows, seq) {
 
 // The rows from `from` to before `to`. held: null while the reader is at the end, else {first, last}: the seqs of the
 // stretch that was drawn last.
-export function visibleRange(held, rows) {
+function visibleRange(held, rows) {
   if (!held) return { from: Math.max(0, rows.length - STEP), to: rows.length };
   return { from: indexOf(rows, held.first), to: indexOf(rows, held.last + 1) };
 }
 
-export function earlier({ from, to }) {
+function earlier({ from, to }) {
   const start = Math.max(0, from - STEP);
   return { from: start, to: Math.min(to, start + MOST) };
 }
 
-export function later({ from, to }, count) {
+function later({ from, to }, count) {
   const end = Math.min(count, to + STEP);
   return { from: Math.max(from, end - MOST), to: end };
 }

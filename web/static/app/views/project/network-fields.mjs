@@ -3,7 +3,7 @@ import { html } from "../../components/html.mjs";
 import { SelectField, TextField } from "../../forms/fields.mjs";
 import { mark, t, tPairs } from "../../words/language.mjs";
 
-export const EGRESS = [
+const EGRESS = [
   [
     "registries",
     mark("Package registries"),

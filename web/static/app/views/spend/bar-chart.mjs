@@ -8,7 +8,7 @@ const AXIS = { left: 58, bottom: 22, top: 8 };
 const STEP_PX = 64; // The least space between two dates below the bars.
 
 // A round number that is at least `most`, and how far apart the lines behind the bars are.
-export function scaleOf(most) {
+function scaleOf(most) {
   if (!(most > 0)) return { top: 1, step: 1 };
   const rough = most / 3;
   const ten = 10 ** Math.floor(Math.log10(rough));
