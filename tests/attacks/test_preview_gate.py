@@ -58,7 +58,7 @@ while True:
 @pytest.fixture
 def runtime(tmp_path: Path) -> Iterator[ProcessRuntime]:
     # At a switch, no connection is closed for being idle because the test or the app has waited for the processor.
-    patience = {"forward.IDLE_SECONDS": 60, "apps.DRAIN_SECONDS": 90}
+    patience = {"traffic.forward.IDLE_SECONDS": 60, "apps.DRAIN_SECONDS": 90}
     with supervised(tmp_path / "runtime", bind="0.0.0.0", constants=patience) as running:
         yield running.runtime
 

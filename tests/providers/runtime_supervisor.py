@@ -99,7 +99,7 @@ import importlib, json, sys
 from workers.supervisor.__main__ import main
 
 for name, value in json.loads(sys.argv.pop(1)).items():
-    place, constant = name.split(".")
+    place, constant = name.rsplit(".", 1)
     module = importlib.import_module(f"workers.supervisor.{place}")
     assert hasattr(module, constant), name
     setattr(module, constant, value)
@@ -157,7 +157,7 @@ class Repository:
 class Supervisor:
     """A supervisor process. `runtime` is a client of it. It confines nothing unless `environ` says so.
 
-    constants: other values of its modules' constants, such as {"forward.IDLE_SECONDS": 60}: for tests that assert
+    constants: other values of its modules' constants, such as {"traffic.forward.IDLE_SECONDS": 60}: for tests that assert
     nothing about that time. Most would fail if a busy machine let them, or an app, wait for longer than it.
     """
 

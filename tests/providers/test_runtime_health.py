@@ -56,7 +56,7 @@ http.server.ThreadingHTTPServer((os.environ["HOST"], int(os.environ["PORT"])), A
 @pytest.fixture
 def runtime(tmp_path: Path) -> Iterator[ProcessRuntime]:
     # All start at once: in turns, what is never healthy would keep the next waiting for some seconds.
-    with supervised(tmp_path / "runtime", constants={"overload.STARTS_AT_ONCE": 8}) as running:
+    with supervised(tmp_path / "runtime", constants={"units.overload.STARTS_AT_ONCE": 8}) as running:
         yield running.runtime
 
 

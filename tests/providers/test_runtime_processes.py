@@ -46,7 +46,7 @@ def patient(seconds: dict[str, float]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("supervisor", [seconds], indirect=True, ids=["patient"])
 
 
-patient_at_switches = patient({"forward.IDLE_SECONDS": 60, "apps.DRAIN_SECONDS": 90})
+patient_at_switches = patient({"traffic.forward.IDLE_SECONDS": 60, "apps.DRAIN_SECONDS": 90})
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_a_newer_version_replaces_a_candidate_that_is_starting(runtime: ProcessR
     assert get(url) == (200, "new")
 
 
-@patient({"forward.CONNECT_SECONDS": 60})
+@patient({"traffic.forward.CONNECT_SECONDS": 60})
 def test_a_killed_live_process_comes_back_at_the_same_url(runtime: ProcessRuntime, repository: Repository) -> None:
     url = runtime.ensure_app(APP, repository.web_app("v1")).url
     settled(runtime, APP, "v1")
@@ -157,7 +157,7 @@ def test_a_killed_live_process_comes_back_at_the_same_url(runtime: ProcessRuntim
     assert (state.phase, state.restarts) == (AppPhase.LIVE, 1)
 
 
-@patient({"forward.CONNECT_SECONDS": 60, "failures.SPREAD_SECONDS": 60})
+@patient({"traffic.forward.CONNECT_SECONDS": 60, "failures.SPREAD_SECONDS": 60})
 def test_a_version_that_keeps_dying_fails_and_the_older_one_can_be_ensured(
     runtime: ProcessRuntime, repository: Repository
 ) -> None:

@@ -105,8 +105,10 @@ def test_only_the_queue_writes_job_rows() -> None:
     sources = [path for folder in folders for path in folder.rglob("*.py") if "migrations" not in path.parts]
     places = {path for path in sources if written.search(path.read_text())}
     assert places == {COMMON / "jobs" / "queue.py", COMMON / "jobs" / "queue_statements.py"}
-    used = re.compile(r"from common\.job_statements import (\([^)]*|.*)\b(CLAIM|ENQUEUE(_NOW)?|FINISH|RUN_AGAIN)\b")
-    assert [path for path in sources if used.search(path.read_text())] == [COMMON / "queue.py"]
+    used = re.compile(
+        r"from common\.jobs\.queue_statements import (\([^)]*|.*)\b(CLAIM|ENQUEUE(_NOW)?|FINISH|RUN_AGAIN)\b"
+    )
+    assert [path for path in sources if used.search(path.read_text())] == [COMMON / "jobs" / "queue.py"]
 
 
 def test_a_job_that_another_worker_has_claimed_is_not_written(on_database: str) -> None:

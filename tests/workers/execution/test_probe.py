@@ -35,7 +35,7 @@ def worker(environ: dict[str, str], tmp_path: Path) -> Iterator[subprocess.Popen
 # However busy this machine is: a Redis that does not answer the probe in time is not the worker's fault.
 PATIENT_PROBE = """
 import runpy
-from common import feed
+from common.events import feed
 feed.ANSWER_SECONDS = 60
 runpy.run_module("workers.execution.probe", run_name="__main__", alter_sys=True)
 """

@@ -50,9 +50,9 @@ def test_a_sandbox_may_have_a_sandbox_inside(starter: Starter) -> None:
 def test_everything_ends_with_the_starter(confining: SandboxFinding, tmp_path: Path) -> None:
     code = (
         "import subprocess, sys, time; from pathlib import Path; from workers.sandbox.sandboxes import Sandboxes;"
-        "from workers.sandbox.limits import Walls; home = Path(sys.argv[1]);"
+        "from workers.sandbox.limits import SandboxLimits; home = Path(sys.argv[1]);"
         "c = ['sh', '-c', 'echo ready; sleep 1000'];"
-        "e = Sandboxes(home / 's').enclose(c, cwd=home, environ={}, walls=Walls(home));"
+        "e = Sandboxes(home / 's').enclose(c, cwd=home, environ={}, sandbox_limits=SandboxLimits(home));"
         "p = subprocess.Popen(e.argv, cwd=e.cwd, env=e.environ, pass_fds=e.pass_fds); e.begin(p.pid); time.sleep(1000)"
     )
     outer = subprocess.Popen(

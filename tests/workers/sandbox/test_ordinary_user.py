@@ -26,14 +26,17 @@ import json, os, pathlib, subprocess, sys
 folder, port = pathlib.Path(sys.argv[1]), int(sys.argv[2])
 sys.path[:0] = [str(folder / "sources"), sys.argv[3]]
 from workers.sandbox.sandboxes import Sandboxes
-from workers.sandbox.limits import Bounds, Door, Reach, Walls
+from workers.sandbox.limits import Bounds, ForwardedPort, Reach, SandboxLimits
 
 for name in ("home", "work"):
     (folder / name).mkdir(exist_ok=True)
 (folder / "canary").write_text("secret")
 sandboxes = Sandboxes(folder / "boxes", admin_hosts=[f"127.0.0.1:{port}"])
-doors = (Door("127.0.0.1", port, inner_port=4000, paths=("/git/",)),)
-walls = Walls(folder / "home", writable=(folder / "work",), reach=Reach.PROXY, doors=doors, bounds=Bounds(processes=60))
+forwarded_ports = (ForwardedPort("127.0.0.1", port, inner_port=4000, paths=("/git/",)),)
+sandbox_limits = SandboxLimits(
+    folder / "home", writable=(folder / "work",), reach=Reach.PROXY,
+    forwarded_ports=forwarded_ports, bounds=Bounds(processes=60),
+)
 script = '''
 id -u; grep CapEff /proc/self/status; cat %s/canary; touch /usr/x %s/y made
 curl -s --noproxy '*' http://127.0.0.1:4000/git/a; curl -s -o /dev/null -w '%%{http_code} ' --noproxy '*' http://127.0.0.1:4000/api
@@ -44,7 +47,9 @@ try:
 except OSError as error: print(error.errno)'
 ''' % (folder, folder, port, port)
 environ = {"PATH": f"{folder}/closed/bin:{folder}/closed:/usr/bin:/bin"}
-enclosed = sandboxes.enclose(["sh", "-c", script], cwd=folder / "work", environ=environ, walls=walls)
+enclosed = sandboxes.enclose(
+    ["sh", "-c", script], cwd=folder / "work", environ=environ, sandbox_limits=sandbox_limits
+)
 process = subprocess.Popen(enclosed.argv, cwd=enclosed.cwd, env=enclosed.environ, pass_fds=enclosed.pass_fds,
                            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 enclosed.begin(process.pid)

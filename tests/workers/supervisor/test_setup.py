@@ -108,7 +108,7 @@ def test_the_log_of_a_check_is_whole_at_its_end_however_slowly_output_is_copied(
     tmp_path: Path, repository: Repository
 ) -> None:
     check = check_of(repository.version("x", repository.commit(a="1")), SPACE, "c", "seq 10000; printf 'the end'")
-    with supervised(tmp_path / "runtime", constants={"outputs.LOOP_SHARE": 1e-9}) as supervisor:
+    with supervised(tmp_path / "runtime", constants={"units.outputs.LOOP_SHARE": 1e-9}) as supervisor:
         supervisor.runtime.ensure_check(check)
         state = finished(supervisor.runtime, check)
 
