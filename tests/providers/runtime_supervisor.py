@@ -157,8 +157,8 @@ class Repository:
 class Supervisor:
     """A supervisor process. `runtime` is a client of it. It confines nothing unless `environ` says so.
 
-    constants: other values of its modules' constants, such as {"traffic.forward.IDLE_SECONDS": 60}: for tests that assert
-    nothing about that time. Most would fail if a busy machine let them, or an app, wait for longer than it.
+    constants: other values of its modules' constants, such as {"traffic.forward.IDLE_SECONDS": 60}: for tests that
+    assert nothing about that time. Most would fail if a busy machine let them, or an app, wait for longer than it.
     """
 
     def __init__(
