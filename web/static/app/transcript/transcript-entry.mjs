@@ -117,7 +117,7 @@ function Call({ row, live, isFound }) {
   `;
 }
 
-export function Plan({ steps }) {
+export function PlanSteps({ steps }) {
   return html`<ol class="plan" data-testid="transcript-plan">
     ${steps.map(
       ({ text, done }, at) =>
@@ -155,7 +155,7 @@ function body({ row, live, isFound }) {
   if (kind === "text") return html`<${Markdown} text=${entry.message} />`;
   if (kind === "thinking") return html`<${Thinking} entry=${entry} />`;
   if (kind === "message") return html`<${Message} entry=${entry} />`;
-  if (kind === "plan" && stepsOf(entry)) return html`<${Plan} steps=${stepsOf(entry)} />`;
+  if (kind === "plan" && stepsOf(entry)) return html`<${PlanSteps} steps=${stepsOf(entry)} />`;
   // Calls of older runners have neither an id nor details.
   if (entry.kind === "tool" && (entry.callId || entry.details))
     return html`<${Call} row=${row} live=${live} isFound=${isFound} />`;

@@ -5,7 +5,7 @@ import { html } from "../components/html.mjs";
 import { t, tn } from "../words/language.mjs";
 import { integer as grouped } from "../words/numbers.mjs";
 import { useTranscript } from "./read-transcript.mjs";
-import { Plan, TranscriptEntry } from "./transcript-entry.mjs";
+import { PlanSteps, TranscriptEntry } from "./transcript-entry.mjs";
 import { entryKinds, isError, rowsOf, withResults } from "./transcript-rows.mjs";
 import { useVisibleRows } from "./visible-rows.mjs";
 
@@ -32,7 +32,7 @@ export function Transcript({ taskId, runId }) {
         <summary>
           ${t("Plan · {done} of {all} done", { done: plan.filter((one) => one.done).length, all: plan.length })}
         </summary>
-        <${Plan} steps=${plan} />
+        <${PlanSteps} steps=${plan} />
       </details>`
     }
     ${

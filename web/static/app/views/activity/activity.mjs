@@ -13,8 +13,8 @@ import { project } from "../../state/projects.mjs";
 import { EVENTS, Sentence } from "../../words/event-sentences.mjs";
 import { intl, t } from "../../words/language.mjs";
 import { labelOf } from "../../words/words.mjs";
-import { About, useSubjects } from "./event-subjects.mjs";
-import { withoutRepeats } from "./repeated-events.mjs";
+import { EventSubject, useEventSubjects } from "./event-subjects.mjs";
+import { withRepeatsCounted } from "./repeated-events.mjs";
 
 const PAGE = 100;
 const OF_ADMINISTRATION = /^((user|token|settings):|job:retried$)/;
@@ -53,7 +53,7 @@ function Record({ projectId, title, lead }) {
   const { events, hasMore, error, more, again } = useEvents(projectId, type, actor);
   const isAdministration = projectId === ADMINISTRATION_FEED;
   const kinds = EVENTS.filter((one) => OF_ADMINISTRATION.test(one) === isAdministration);
-  const known = useSubjects(isAdministration ? null : projectId, events);
+  const known = useEventSubjects(isAdministration ? null : projectId, events);
   useTabTitle(title);
   const actors = [...new Set([actor, ...(events || []).map((one) => one.actor)])].filter(Boolean).sort();
   const change = (name, value) => replaceQuery({ ...route.value.query, [name]: value });
@@ -105,13 +105,13 @@ function Days({ events, known }) {
       html`<section key=${name} class="timeline">
         <h2>${name}</h2>
         <ol>
-          ${withoutRepeats(some).map(
+          ${withRepeatsCounted(some).map(
             (one) =>
               html`<li key=${one.seq} data-testid="activity-event">
                 <${Avatar} of=${one.actor} />
                 <span>
                   <b>${actorName(one.actor)}</b> <${Sentence} of=${one} />
-                  <${About} event=${one} known=${known} />
+                  <${EventSubject} event=${one} known=${known} />
                 </span>
                 <${Time} at=${one.at} />
               </li>`,

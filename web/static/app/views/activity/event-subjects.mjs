@@ -20,7 +20,7 @@ async function newest(projectId) {
 }
 
 // The project's newest tasks, groups and deployments by their ids, once events name one. projectId: null reads none.
-export function useSubjects(projectId, events) {
+export function useEventSubjects(projectId, events) {
   const [known, setKnown] = useState(new Map());
   const asked = useRef({ ids: new Set(), next: 0 });
   useEffect(() => {
@@ -40,7 +40,7 @@ export function useSubjects(projectId, events) {
 }
 
 // known: as useSubjects returns it.
-export function About({ event: { projectId, data }, known }) {
+export function EventSubject({ event: { projectId, data }, known }) {
   const { deploymentId, title, ...named } = data || {};
   const { taskId, lastTaskId, taskGroupId } = { ...known.get(deploymentId), ...named };
   const id = taskId || lastTaskId;

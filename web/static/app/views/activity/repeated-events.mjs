@@ -6,7 +6,7 @@ const isSame = (one, other) =>
 
 // The events with `times`: where only the checks of one task change again and again, the last of them is there.
 // events: the newest first.
-export function withoutRepeats(events) {
+export function withRepeatsCounted(events) {
   const told = [];
   for (const one of events) {
     const last = told.at(-1);

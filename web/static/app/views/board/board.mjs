@@ -36,9 +36,9 @@ import { NewTask } from "./new-task.mjs";
 import { holdCards } from "./pointer-hold.mjs";
 import { selectedTasks } from "./selected-tasks.mjs";
 
-const Filters = lazy(() => import("./board-filters.mjs"), "BoardFilters", NoPlaceholder);
-const Selection = lazy(() => import("./board-selection.mjs"), "SelectionBar", NoPlaceholder);
-const NewTasks = lazy(() => import("./several-new-tasks.mjs"), "SeveralNewTasks", NoPlaceholder);
+const BoardFilters = lazy(() => import("./board-filters.mjs"), "BoardFilters", NoPlaceholder);
+const SelectionBar = lazy(() => import("./board-selection.mjs"), "SelectionBar", NoPlaceholder);
+const SeveralNewTasks = lazy(() => import("./several-new-tasks.mjs"), "SeveralNewTasks", NoPlaceholder);
 const TaskPanel = lazy(
   () => import("../task/task-panel.mjs"),
   "TaskPanel",
@@ -186,7 +186,7 @@ export function Board({ taskId }) {
           }
         </div>
       </header>
-      ${showsFilter && html`<${Filters} projectId=${projectId} close=${() => setFiltering(false)} />`}
+      ${showsFilter && html`<${BoardFilters} projectId=${projectId} close=${() => setFiltering(false)} />`}
       <${Provisioning} />
       <${MissingDriver} />
       ${
@@ -197,8 +197,8 @@ export function Board({ taskId }) {
             : html`<${Loading} />`
       }
     </main>
-    ${selectedTasks.value.size > 0 && html`<${Selection} />`}
-    ${several && html`<${NewTasks} close=${() => setSeveral(false)} />`}
+    ${selectedTasks.value.size > 0 && html`<${SelectionBar} />`}
+    ${several && html`<${SeveralNewTasks} close=${() => setSeveral(false)} />`}
     ${taskId && html`<${TaskPanel} key=${taskId} id=${taskId} />`}
     ${newTaskProject.value === projectId && html`<${NewTask} close=${() => (newTaskProject.value = null)} />`}
   </div>`;

@@ -19,7 +19,7 @@ import { selectedTasks, toggleSelected } from "./selected-tasks.mjs";
 
 const MOST_REASON = 200;
 const MOST_STEP = 120;
-const Overlap = lazy(
+const FilesOverlap = lazy(
   () => import("./changed-files-overlap.mjs"),
   "FilesOverlap",
   () => null,
@@ -103,7 +103,7 @@ export function Card({ task, on }) {
         html`<span class=${`chip ${task.phase === "queued" ? "" : "busy"}`}>${labelOf(task.phase)}</span>`
       }
       <${Checks} of=${said?.checks || {}} />
-      ${said?.overlaps.length > 0 && html`<${Overlap} of=${said.overlaps} />`}
+      ${said?.overlaps.length > 0 && html`<${FilesOverlap} of=${said.overlaps} />`}
       <${SentBackChip} round=${task.round} />
       ${(task.labels || []).slice(0, 3).map((label) => html`<span key=${label} class="chip label">${label}</span>`)}
       ${said?.costUsd > 0 && html`<span class="chip" title=${t("Spent on models")}>${dollars(said.costUsd)}</span>`}

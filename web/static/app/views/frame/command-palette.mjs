@@ -106,7 +106,7 @@ function useTasks(typed) {
   return found.tasks.map((task) => ({ key: task.id, text: task.title, task, act: () => go(to.task(id, task.id)) }));
 }
 
-export function Palette() {
+export function CommandPalette() {
   const [typed, setTyped] = useState("");
   const [at, setAt] = useState(0);
   const list = useId();
@@ -177,7 +177,7 @@ const Item = ({ of }) =>
     ? html`<code>${shortId(of.task.id)}</code><span>${of.text}</span><${Badge} word=${shownState(of.task)} />`
     : html`<${Icon} name=${of.icon} /><span>${of.text}</span>`;
 
-export const Keys = () =>
+export const KeyboardHelp = () =>
   html`<${Dialog} title=${t("Keys")} close=${close}>
     ${shortcutLists().map(
       (keys, index) =>

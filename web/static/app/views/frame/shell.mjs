@@ -28,12 +28,12 @@ const Admin = lazy(() => import("../administration/admin.mjs"), "Admin");
 const Agent = lazy(() => import("../agents/agents.mjs"), "Agent");
 const Agents = lazy(() => import("../agents/agents.mjs"), "Agents");
 const Inbox = lazy(() => import("./inbox.mjs"), "Inbox");
-const Keys = lazy(() => import("./command-palette.mjs"), "Keys", NoPlaceholder);
+const KeyboardHelp = lazy(() => import("./command-palette.mjs"), "KeyboardHelp", NoPlaceholder);
 const Jobs = lazy(() => import("../administration/jobs.mjs"), "Jobs");
 const ModelViews = lazy(() => import("../models/model-views.mjs"), "ModelViews");
 const Releases = lazy(() => import("../releases/releases.mjs"), "Releases");
-const Repository = lazy(() => import("./repository-address.mjs"), "RepositoryAddress");
-const Palette = lazy(() => import("./command-palette.mjs"), "Palette", NoPlaceholder);
+const RepositoryAddress = lazy(() => import("./repository-address.mjs"), "RepositoryAddress");
+const CommandPalette = lazy(() => import("./command-palette.mjs"), "CommandPalette", NoPlaceholder);
 const ProjectTests = lazy(() => import("../project/project-tests.mjs"), "ProjectTests");
 const ProjectViews = lazy(() => import("../project/project-views.mjs"), "ProjectViews");
 const Spend = lazy(() => import("../spend/spend.mjs"), "Spend");
@@ -129,8 +129,8 @@ function Frame() {
     <${Sidebar} leave=${() => setOpen(false)} />
     <div class="scrim" onClick=${() => setOpen(false)}></div>
     <div class="content"><${View} /></div>
-    ${overlay.value === "palette" && html`<${Palette} close=${uncover} />`}
-    ${overlay.value === "keys" && html`<${Keys} close=${uncover} />`}
+    ${overlay.value === "palette" && html`<${CommandPalette} close=${uncover} />`}
+    ${overlay.value === "keys" && html`<${KeyboardHelp} close=${uncover} />`}
     <${ConnectionBanner} />
   </div>`;
 }
@@ -312,7 +312,7 @@ function View() {
   if (projectsError.value && !projects.value)
     return html`<main class="page"><${LoadError} error=${projectsError.value} again=${loadProjects} /></main>`;
   if (!projects.value) return html`<${Loading} />`;
-  if (view === "repository") return html`<${Repository} place=${route.value.place} pull=${route.value.pull} />`;
+  if (view === "repository") return html`<${RepositoryAddress} place=${route.value.place} pull=${route.value.pull} />`;
   if (!projectId.value || view === "welcome") return html`<${ModelViews} isWelcome />`;
   if (!project.value)
     return html`<${Page} title=${t("Not found")}>

@@ -12,7 +12,7 @@ import { labelOf, shortId, shortSha } from "../../words/words.mjs";
 import { DeploymentLogs } from "./deployment-logs.mjs";
 import { HealthStrip } from "./health-strip.mjs";
 import { Receipt } from "./receipt.mjs";
-import { earlierThan, Rollback } from "./release-rollback.mjs";
+import { earlierThan, RollbackDialog } from "./release-rollback.mjs";
 import { versionName } from "./release-sentences.mjs";
 
 // shown: what the API says of the environment now, undefined until it is read and for previews.
@@ -78,7 +78,12 @@ export function Environment({ environment, projectId, shown, progress }) {
     ${logs && html`<${DeploymentLogs} deployment=${logs} close=${() => setLogs(null)} />`}
     ${
       leaving &&
-      html`<${Rollback} deployment=${leaving} items=${items} reload=${pages.reload} close=${() => setLeaving(null)} />`
+      html`<${RollbackDialog}
+        deployment=${leaving}
+        items=${items}
+        reload=${pages.reload}
+        close=${() => setLeaving(null)}
+      />`
     }
   </section>`;
 }

@@ -67,7 +67,7 @@ const fixOf = ({ commits, tasks }, deployment) => ({
 });
 
 // items: the environment's deployments, newest first, as far as they are known here.
-export function Rollback({ deployment, items, reload, close }) {
+export function RollbackDialog({ deployment, items, reload, close }) {
   const form = useForm({ toDeploymentId: "", writesFix: false });
   const { toDeploymentId, writesFix } = form.draft;
   const path = `/deployments/${deployment.id}/rollback`;

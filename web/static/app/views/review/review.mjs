@@ -23,7 +23,7 @@ const TYPED = "input,textarea,select,dialog,[contenteditable]";
 
 // The task's diff: {path, diff, error, isOld, readAgain}. path: null where there is none. isOld: the diff is of another
 // commit than the task's by now. It stays while the newer one is read, and where that fails.
-export function useDiff(task) {
+export function useTaskDiff(task) {
   const path = task.branchName && HAS_DIFF.includes(task.state) ? `/tasks/${task.id}/diff` : null;
   const { value: diff, error, reload: readAgain } = useRead(path);
   const isOld = Boolean(diff?.patch && task.headSha) && diff.headSha !== task.headSha;

@@ -14,13 +14,13 @@ import { project } from "../../state/projects.mjs";
 import { useReview } from "../../state/review-drafts.mjs";
 import { t, tn } from "../../words/language.mjs";
 import { idOf } from "../../words/words.mjs";
-import { Review as Changes, useDiff } from "./review.mjs";
+import { Review as Changes, useTaskDiff } from "./review.mjs";
 
 const draftOf = ({ id }) => `rejection.${id}`;
 
-export function Review({ task, reload }) {
+export function TaskReview({ task, reload }) {
   const review = useReview(task.id);
-  const changes = useDiff(task);
+  const changes = useTaskDiff(task);
   const [rejecting, setRejecting] = useState(false);
   const [, draw] = useState(0);
   const isOpen = task.state === "ready_to_test" && hasRole("maintainer");

@@ -14,7 +14,7 @@ import { hasRole } from "../../server/session.mjs";
 import { actorName } from "../../state/actors.mjs";
 import { resolveComment } from "../../state/review-drafts.mjs";
 import { t } from "../../words/language.mjs";
-import { withoutRepeats } from "../activity/repeated-events.mjs";
+import { withRepeatsCounted } from "../activity/repeated-events.mjs";
 
 const Sentence = lazy(
   () => import("../../words/event-sentences.mjs"),
@@ -149,7 +149,7 @@ export function Timeline({ task, begin = false }) {
         : !events
           ? html`<${Loading} />`
           : html`<ol>
-            ${withoutRepeats(withRollbacks(events, !!task.rolledBackAt)).map(
+            ${withRepeatsCounted(withRollbacks(events, !!task.rolledBackAt)).map(
               (one) =>
                 html`<li key=${one.seq}>
                   <span><b>${actorName(one.actor)}</b> <${Sentence} of=${one} /></span>

@@ -15,7 +15,7 @@ import { roundsOf } from "./task-rounds.mjs";
 import { isReview, RunLine, SpentOnRun, stateOf, waitsForText } from "./task-runs.mjs";
 import { isWorking, Steering } from "./task-steering.mjs";
 
-export function Work({ task, reload }) {
+export function TaskWork({ task, reload }) {
   const rounds = roundsOf(task);
   const writes = !task.heldBy && isWorking(task);
   return html`<div class="chapters" data-testid="task-log">

@@ -9,11 +9,11 @@ import { t } from "../../words/language.mjs";
 import { Timeline } from "../task-work/task-discussion.mjs";
 import { ReviewMark, SpentOnRun, stateOf, Usage } from "../task-work/task-runs.mjs";
 import { Attachments } from "./task-attachments.mjs";
-import { Facts } from "./task-facts.mjs";
+import { TaskFacts } from "./task-facts.mjs";
 import { TaskCaps } from "./task-parked.mjs";
 import { Proposals } from "./task-proposals.mjs";
 
-export const Details = ({ task, reload }) =>
+export const TaskDetails = ({ task, reload }) =>
   html`<div class="details-tab">
   <section>
     <h2>${t("Description")}</h2>
@@ -24,7 +24,7 @@ export const Details = ({ task, reload }) =>
     }
     ${task.notes && html`<h3>${t("Notes")}</h3><${Markdown} text=${task.notes} />`}
   </section>
-  <${Facts} task=${task} />
+  <${TaskFacts} task=${task} />
   <${TaskCaps} task=${task} />
   <${Attachments} task=${task} reload=${reload} />
   <${Proposals} task=${task} reload=${reload} />

@@ -78,7 +78,7 @@ const Agent = ({ task }) => html`
 
 const chips = (words, kind = "chip") => words.map((one) => html`<span key=${one} class=${kind}>${one}</span>`);
 
-export const ShortFacts = ({ task }) =>
+export const ShortTaskFacts = ({ task }) =>
   html`<dl class="facts">
   <${Preview} task=${task} />
   <${Notable} task=${task} />
@@ -86,7 +86,7 @@ export const ShortFacts = ({ task }) =>
   ${task.labels?.length > 0 && html`<${Fact} name=${t("Labels")}>${chips(task.labels, "chip label")}<//>`}
 </dl>`;
 
-export function Facts({ task }) {
+export function TaskFacts({ task }) {
   const number = `#${task.prNumber}`;
   const needs = task.requiredCapabilities || [];
   const limits = limitTexts(task.limits);

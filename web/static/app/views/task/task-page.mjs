@@ -7,15 +7,15 @@ import { TaskFilesProvider } from "../../components/pasted-pictures.mjs";
 import { project } from "../../state/projects.mjs";
 import { t } from "../../words/language.mjs";
 import { shortId } from "../../words/words.mjs";
-import { Review } from "../review/task-review.mjs";
-import { Work } from "../task-work/task-work.mjs";
-import { Details } from "./task-details.mjs";
+import { TaskReview } from "../review/task-review.mjs";
+import { TaskWork } from "../task-work/task-work.mjs";
+import { TaskDetails } from "./task-details.mjs";
 import { TaskHead, useTask } from "./task-head.mjs";
 
-const BODIES = { review: Review, work: Work, details: Details };
+const BODIES = { review: TaskReview, work: TaskWork, details: TaskDetails };
 const names = () => ({ review: t("Review"), work: t("Work"), details: t("Details") });
 
-export function WholeTask({ id, tab }) {
+export function TaskTabs({ id, tab }) {
   const { task, error, reload } = useTask(id);
   const { id: projectId } = project.value;
   const panel = withQuery(to.task(projectId, id), boardQuery(projectId));

@@ -12,20 +12,20 @@ import { listen } from "../../server/live-events.mjs";
 import { project } from "../../state/projects.mjs";
 import { t } from "../../words/language.mjs";
 import { shortId } from "../../words/words.mjs";
-import { Review } from "../review/task-review.mjs";
+import { TaskReview } from "../review/task-review.mjs";
 import { Comments } from "../task-work/task-discussion.mjs";
 import { isReview, Runs } from "../task-work/task-runs.mjs";
 import { Steering } from "../task-work/task-steering.mjs";
 import { Attachments } from "./task-attachments.mjs";
 import { CheckLine } from "./task-checks.mjs";
-import { ShortFacts } from "./task-facts.mjs";
+import { ShortTaskFacts } from "./task-facts.mjs";
 import { TaskHead, useTask } from "./task-head.mjs";
-import { WholeTask } from "./task-page.mjs";
+import { TaskTabs } from "./task-page.mjs";
 import { TaskCaps } from "./task-parked.mjs";
 import { Proposals } from "./task-proposals.mjs";
 
 // Panel and page are loaded together: they share most of their parts. So is what a release needs of them.
-export const TaskPage = WholeTask;
+export const TaskPage = TaskTabs;
 export const ReadDiff = PlainDiff;
 
 export function TaskPanel({ id }) {
@@ -92,7 +92,7 @@ function Glance({ task, reload }) {
     <${TaskHead} task=${task} reload=${reload} title=${title} answered />
     <${LastWords} task=${task} />
     <${CheckLine} task=${task} reload=${reload} />
-    <${ShortFacts} task=${task} />
+    <${ShortTaskFacts} task=${task} />
     <${TaskCaps} task=${task} />
     <section>
       <h2>${t("Description")}</h2>
@@ -104,7 +104,7 @@ function Glance({ task, reload }) {
       ${task.notes && html`<h3>${t("Notes")}</h3><${Beginning}><${Markdown} text=${task.notes} /><//>`}
     </section>
     <${Proposals} task=${task} reload=${reload} />
-    <${Review} task=${task} reload=${reload} />
+    <${TaskReview} task=${task} reload=${reload} />
     <${Runs} task=${task} />
     ${!task.heldBy && html`<${Steering} task=${task} reload=${reload} />`}
     ${task.attachments?.length > 0 && html`<${Attachments} task=${task} reload=${reload} />`}
