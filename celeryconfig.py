@@ -21,7 +21,7 @@ if broker_use_ssl:
 broker_transport_options = {
     # kombu would write each message that a worker takes into Redis and remove it when the job has ended: two
     # transactions for each job, one before it begins. What a killed worker had taken would come back after the
-    # visibility timeout; the sweep rings those jobs within 5 s. An orderly stop gives back what is in memory.
+    # visibility timeout; the sweep sends those jobs again within 5 s. An orderly stop gives back what is in memory.
     "ack_emulation": False,
     "socket_timeout": 5,  # a frozen Redis must not hang a worker; must exceed the polling interval of 1 s
     "socket_connect_timeout": 2,

@@ -2,7 +2,8 @@
 
 `@transactional` runs a service function in a transaction; a nested call joins the open one. Only the outermost call
 commits, is repeated after a deadlock, and sends events after the commit (messages of jobs: see
-`_Attempt.ring_if_alone`). Network calls and subprocesses are not allowed inside. `snapshot()` is for reads.
+`_Attempt.send_job_messages_if_alone`). Network calls and subprocesses are not allowed inside. `snapshot()` is for
+reads.
 """
 
 from __future__ import annotations
@@ -141,13 +142,13 @@ class Transaction:
         if event is not None:
             self.outbox.record(event)
 
-    def tell(self, project_id: str, event: str, body: Mapping[str, object], *, task_id: str = "") -> None:
+    def notify(self, project_id: str, event: str, body: Mapping[str, object], *, task_id: str = "") -> None:
         """After commit, send an ephemeral message to followers of the task, or of the project if task_id is empty."""
-        self._announcement.tell(project_id, event, body, task_id=task_id)
+        self._announcement.notify(project_id, event, body, task_id=task_id)
 
-    def tell_person(self, user_id: str, event: str, body: Mapping[str, object]) -> None:
+    def notify_person(self, user_id: str, event: str, body: Mapping[str, object]) -> None:
         """After commit, send an ephemeral message to all sockets of this user, and to nobody else."""
-        self._announcement.tell_person(user_id, event, body)
+        self._announcement.notify_person(user_id, event, body)
 
     def wake(self, key: str) -> None:
         """After commit, wake the long polls that wait for `key`."""
@@ -228,7 +229,7 @@ def _run_once(function: Callable[[Transaction], R]) -> R:
         else:
             with contextlib.closing(_begun()) as connection:
                 attempt.run(connection)
-                before_commit(connection, attempt.ring_if_alone)
+                before_commit(connection, attempt.send_job_messages_if_alone)
                 engines.commit(connection)
     finally:
         _writing.discard(thread)
@@ -258,7 +259,7 @@ class _Attempt(Generic[R]):
             late.close()
         self._outcome = result, tx
 
-    def ring_if_alone(self) -> None:
+    def send_job_messages_if_alone(self) -> None:
         """Send the messages of its jobs before it is committed: they need about as long as a commit does.
 
         Not while others write, too: then one round trip to Redis, after the commit, serves several of them. And not
@@ -296,13 +297,13 @@ def _run_on_sqlite(attempt: _Attempt[R]) -> None:
 def _run_in_turn(attempt: _Attempt[R]) -> CommitGroup | None:
     """The same, unless the group that is open has no room: then it is returned, and nothing was run."""
     failure: Exception | None = None
-    with commit_groups.turn():
+    with commit_groups.write_lock():
         group = commit_groups.joinable()
         if group is None:
             with contextlib.closing(_begun()) as connection:
                 attempt.run(connection)
-                with commit_groups.gathered(connection):
-                    before_commit(connection, attempt.ring_if_alone)
+                with commit_groups.committed_together(connection):
+                    before_commit(connection, attempt.send_job_messages_if_alone)
                     engines.commit(connection)
             return None
         if group.is_full:

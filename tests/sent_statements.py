@@ -10,7 +10,7 @@ from sqlalchemy.engine.interfaces import DBAPICursor
 from sqlalchemy.pool import PoolProxiedConnection
 
 from common.database.compiled_statements import Bound, Statement, _bound, _Compiled
-from common.database.mariadb_connection import PatientConnection, Then
+from common.database.mariadb_connection import PatientConnection, ResultCallback
 
 Note = Callable[[str, object, bool], None]
 
@@ -35,7 +35,7 @@ def noting(note: Note) -> Iterator[None]:
         return send(self, borrowed, dialect, compiled, parameters)
 
     def with_next(
-        self: Statement, driver: PatientConnection, dialect: Dialect, then: Then,
+        self: Statement, driver: PatientConnection, dialect: Dialect, then: ResultCallback,
         values: Mapping[str, object],
     ) -> bool:  # fmt: skip
         compiled = self._for(dialect)

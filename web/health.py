@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 import structlog
 
 from common.events import feed
-from common.machine.disk import Disk, DiskState, look
+from common.machine.disk import Disk, DiskState, measure_disk
 from common.providers.forge import forge
 from common.providers.runtime import runtime
 from common.services.upkeep import schema
@@ -143,7 +143,7 @@ class Examination:
 def look_at_disk() -> Disk:
     """The disk of the data directory. Raises OSError."""
     store = settings().store
-    return look(store.data_dir, store.disk_reserve_bytes)
+    return measure_disk(store.data_dir, store.disk_reserve_bytes)
 
 
 def backends(chosen: Settings | None = None) -> dict[str, str]:

@@ -23,7 +23,7 @@ from common.errors import Busy
 
 MOST = 32
 """Most transactions of a group."""
-QUIET_TURNS = 2
+QUIET_YIELDS = 2
 """The group is committed once nobody joined for so many turns of the other greenlets or threads. Under gevent the first
 turn is of those that could go on already, the second of those whose sockets had something to read.
 """
@@ -95,7 +95,7 @@ class CommitGroup:
         _joinable = self
         engines.sqlite_write_lock.release()
         try:
-            self._let_join()
+            self._wait_for_joiners()
         finally:
             # However long it takes: the connection may not be used by two at once.
             engines.sqlite_write_lock.acquire()
@@ -104,10 +104,10 @@ class CommitGroup:
         if self._error is not None:
             raise self._error
 
-    def _let_join(self) -> None:
+    def _wait_for_joiners(self) -> None:
         seen, quiet = self._size, 0
-        while quiet < QUIET_TURNS and self._size < MOST and self._error is None:
-            _let_others_go_on()
+        while quiet < QUIET_YIELDS and self._size < MOST and self._error is None:
+            _yield_to_others()
             quiet = quiet + 1 if self._size == seen else 0
             seen = self._size
 
@@ -123,7 +123,7 @@ def _for_all(error: BaseException) -> Exception:
     return error if isinstance(error, DBAPIError | Busy) else Busy("a transaction was interrupted")
 
 
-def _let_others_go_on() -> None:
+def _yield_to_others() -> None:
     """Give other greenlets a turn, or the threads that wait for the lock."""
     if waiting or has_greenlets():
         time.sleep(0)
@@ -155,7 +155,7 @@ def joinable() -> CommitGroup | None:
 
 
 @contextlib.contextmanager
-def turn() -> Iterator[None]:
+def write_lock() -> Iterator[None]:
     """Hold the lock of those that write to SQLite. Raises Busy if that takes too long."""
     lock = engines.sqlite_write_lock
     if not lock.acquire(blocking=False):
@@ -180,7 +180,7 @@ def turn() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def gathered(connection: Connection) -> Iterator[None]:
+def committed_together(connection: Connection) -> Iterator[None]:
     """Let others join the open transaction, then commit it inside. Call it with the lock held, and all flushed."""
     group = CommitGroup(connection)
     try:

@@ -26,7 +26,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from common.database import engines
 
 if TYPE_CHECKING:
-    from common.database.mariadb_connection import PatientConnection, Then
+    from common.database.mariadb_connection import PatientConnection, ResultCallback
 
 
 class IsoTime(TypeDecorator[str]):
@@ -149,7 +149,7 @@ class Statement:
         finally:
             cursor.close()
 
-    def run_with_next(self, connection: Connection, then: Then, **values: object) -> None:
+    def run_with_next(self, connection: Connection, then: ResultCallback, **values: object) -> None:
         """As `rows`, for who does not wait for the reply: on MariaDB and MySQL it is sent with the connection's next
         statement, before that one, so it costs no round trip.
 
@@ -169,7 +169,7 @@ class Statement:
             then([_converted(row, compiled.reads) for row in rows], last_id)
 
     def _hand_over(
-        self, driver: PatientConnection, dialect: Dialect, then: Then, values: Mapping[str, object]
+        self, driver: PatientConnection, dialect: Dialect, then: ResultCallback, values: Mapping[str, object]
     ) -> bool:  # fmt: skip
         """Returns False if it has to be sent alone."""
         compiled = self._for(dialect)

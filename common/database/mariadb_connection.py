@@ -43,7 +43,7 @@ Rows: TypeAlias = Sequence[tuple[object, ...]]
 """What a statement returned; none if it returns nothing."""
 
 
-Then: TypeAlias = Callable[[Rows, int], object] | None
+ResultCallback: TypeAlias = Callable[[Rows, int], object] | None
 """Called with the rows of a statement and the last id that it made or was told by LAST_INSERT_ID."""
 
 
@@ -65,11 +65,11 @@ def _idle_limit(seconds: int) -> str:
 
 
 @dataclass(frozen=True)
-class _Later:
+class _QueuedStatement:
     """A statement that is to be sent with the next one."""
 
     statement: bytes
-    then: Then
+    then: ResultCallback
 
 
 class PatientConnection(pymysql.connections.Connection):
@@ -84,7 +84,7 @@ class PatientConnection(pymysql.connections.Connection):
     """Whether the last call of `commit` came as far as to send COMMIT."""
     at_commit: Callable[[], None] | None = None
     """Called once, when all statements are answered, before COMMIT is sent."""
-    _later: Sequence[_Later] = ()
+    _later: Sequence[_QueuedStatement] = ()
     _head = b""
     """What is sent in front of the next bytes."""
     _sock: socket.socket | None
@@ -100,7 +100,7 @@ class PatientConnection(pymysql.connections.Connection):
     def _bound(self) -> float | None:
         return None if self.read_seconds is None else wait_budget.bounded(self.read_seconds)
 
-    def query_with_next(self, statement: str, then: Then) -> bool:
+    def query_with_next(self, statement: str, then: ResultCallback) -> bool:
         """Send it with the next statement, in front of it, or before COMMIT. Never sent if ROLLBACK comes first.
 
         then: called before the next statement returns, if all went well; None: nobody wants the reply. If it fails, the
@@ -110,7 +110,7 @@ class PatientConnection(pymysql.connections.Connection):
         encoded = statement.encode(self.encoding)
         if len(encoded) > _LONGEST_LATER:
             return False
-        self._later = [*self._later, _Later(encoded, then)]
+        self._later = [*self._later, _QueuedStatement(encoded, then)]
         return True
 
     def query(self, sql: str | bytes, unbuffered: bool = False) -> int:
@@ -155,7 +155,7 @@ class PatientConnection(pymysql.connections.Connection):
             self._force_close()
             raise
 
-    def _replies_to(self, before: Sequence[_Later], sql: str | bytes | None, unbuffered: bool) -> int:
+    def _replies_to(self, before: Sequence[_QueuedStatement], sql: str | bytes | None, unbuffered: bool) -> int:
         failed: Exception | None = None
         found: list[tuple[Rows, int]] = []
         first = before if sql is not None else before[:-1]
@@ -259,7 +259,7 @@ def _packet(statement: bytes) -> bytes:
     return struct.pack("<iB", len(statement) + 1, COMMAND.COM_QUERY) + statement
 
 
-class _Told:
+class _PacketReplay:
     """Stands for the connection while the driver takes descriptions apart that were read already."""
 
     def __init__(self, connection: PatientConnection, packets: Iterable[bytes]) -> None:
@@ -275,7 +275,7 @@ class _Told:
 class _Result(pymysql.connections.MySQLResult):
     """A result whose columns may be known already."""
 
-    connection: PatientConnection | _Told | None  # type: ignore[assignment]
+    connection: PatientConnection | _PacketReplay | None  # type: ignore[assignment]
 
     def _get_descriptions(self) -> None:
         connection = self.connection
@@ -289,7 +289,7 @@ class _Result(pymysql.connections.MySQLResult):
         """Read the descriptions, and keep what they say with the bytes that said it."""
         first = connection._next_seq_id
         packets = [packet.get_all_data() for packet in connection.read_descriptions(self.field_count)]  # type: ignore[no-untyped-call]
-        self.connection = _Told(connection, packets)
+        self.connection = _PacketReplay(connection, packets)
         super()._get_descriptions()  # type: ignore[misc]
         self.connection = connection
         described = self.fields, self.converters, self.description

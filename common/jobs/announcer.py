@@ -43,35 +43,35 @@ due.
 class Announcement:
     """Messages to other processes.
 
-    rings: job messages as (delay in seconds, kind, job id). early_rings: those sent before the commit, without a delay,
-    as (kind, job id). entries: stream entries, in order.
+    job_messages: job messages as (delay in seconds, kind, job id). early_job_messages: those sent before the commit,
+    without a delay, as (kind, job id). entries: stream entries, in order.
     """
 
-    rings: list[tuple[float, str, str]] = field(default_factory=list)
-    early_rings: list[tuple[str, str]] = field(default_factory=list)
+    job_messages: list[tuple[float, str, str]] = field(default_factory=list)
+    early_job_messages: list[tuple[str, str]] = field(default_factory=list)
     entries: list[feed.Entry] = field(default_factory=list)
 
     @property
     def is_awaited(self) -> bool:
-        """Whether a worker or an agent waits for it. Of early rings nobody does before the commit."""
-        return bool(self.rings) or any(entry.kind == "wake" for entry in self.entries)
+        """Whether a worker or an agent waits for it. For early job messages nobody does before the commit."""
+        return bool(self.job_messages) or any(entry.kind == "wake" for entry in self.entries)
 
     def wake_worker(self, kind: str, job_id: str, after_seconds: float = 0) -> None:
         """Have a worker try to claim the job after after_seconds."""
-        self.rings.append((after_seconds, kind, job_id))
+        self.job_messages.append((after_seconds, kind, job_id))
 
-    def take_due_rings(self) -> Announcement:
+    def take_due_job_messages(self) -> Announcement:
         """Remove the job messages without a delay, and return them as early ones."""
-        due = [(kind, job_id) for delay, kind, job_id in self.rings if delay <= 0]
-        self.rings = [wake_worker for wake_worker in self.rings if wake_worker[0] > 0]
-        return Announcement(early_rings=due)
+        due = [(kind, job_id) for delay, kind, job_id in self.job_messages if delay <= 0]
+        self.job_messages = [message for message in self.job_messages if message[0] > 0]
+        return Announcement(early_job_messages=due)
 
-    def tell(self, project_id: str, event: str, body: Mapping[str, object], *, task_id: str = "") -> None:
+    def notify(self, project_id: str, event: str, body: Mapping[str, object], *, task_id: str = "") -> None:
         """Send an ephemeral message to the followers of the task, or of the project if there is no task."""
         text = feed.message(event, body, projectId=project_id)
         self.entries.append(feed.Entry("ephemeral", project_id, text, task_id=task_id))
 
-    def tell_person(self, user_id: str, event: str, body: Mapping[str, object]) -> None:
+    def notify_person(self, user_id: str, event: str, body: Mapping[str, object]) -> None:
         """Send an ephemeral message to all sockets of this user, and to nobody else."""
         self.entries.append(feed.Entry("person", user_id, feed.message(event, body)))
 
@@ -101,7 +101,7 @@ class Announcer:
 
     def announce(self, announcement: Announcement) -> None:
         """Queue the announcement and return at once; it is dropped if the queue is full. Safe from any thread."""
-        if not (announcement.rings or announcement.early_rings or announcement.entries):
+        if not (announcement.job_messages or announcement.early_job_messages or announcement.entries):
             return
         try:
             with self._counting:
@@ -121,11 +121,11 @@ class Announcer:
             time.sleep(0)
 
     def flush(self, seconds: float) -> bool:
-        """Wait until every announcement was tried, except delayed rings. Returns False after `seconds`."""
+        """Wait until every announcement was tried, except delayed job messages. Returns False after `seconds`."""
         return self._idle.wait(seconds)
 
     def stop(self, seconds: float) -> bool:
-        """Try every announcement, except delayed rings, and end the thread. Safe to repeat.
+        """Try every announcement, except delayed job messages, and end the thread. Safe to repeat.
 
         Returns False if that takes longer than `seconds`. A later announcement starts the thread again.
         """
@@ -159,39 +159,39 @@ class Announcer:
                 return
 
     def _gathered(self, first: Announcement) -> Announcement:
-        """Merge `first` with the queued announcements: one round trip for all entries, one ring per job."""
-        together = Announcement([*first.rings], [*first.early_rings], [*first.entries])
+        """Merge `first` with the queued announcements: one round trip for all entries, one message per job."""
+        together = Announcement([*first.job_messages], [*first.early_job_messages], [*first.entries])
         with contextlib.suppress(queue.Empty):
             while len(together.entries) < MOST_ENTRIES:
                 following = self._queue.get_nowait()
-                together.rings += following.rings
-                together.early_rings += following.early_rings
+                together.job_messages += following.job_messages
+                together.early_job_messages += following.early_job_messages
                 together.entries += following.entries
-        together.rings = list(dict.fromkeys(together.rings))
-        together.early_rings = list(dict.fromkeys(together.early_rings))
+        together.job_messages = list(dict.fromkeys(together.job_messages))
+        together.early_job_messages = list(dict.fromkeys(together.early_job_messages))
         return together
 
     def _try(self, announcement: Announcement) -> None:
         now = time.monotonic()
         try:
-            due = [(kind, job_id) for delay, kind, job_id in announcement.rings if delay <= 0]
-            for delay, kind, job_id in announcement.rings:
+            due = [(kind, job_id) for delay, kind, job_id in announcement.job_messages if delay <= 0]
+            for delay, kind, job_id in announcement.job_messages:
                 if 0 < delay <= LONGEST_DELAY_SECONDS:
                     heapq.heappush(self._later, (now + delay, next(self._order), kind, job_id))
             while self._later and self._later[0][0] <= now:
                 _at, _order, kind, job_id = heapq.heappop(self._later)
                 due.append((kind, job_id))
-            # One round trip for all, and rings first: a worker begins while the entries are being appended. Nobody
-            # relies on an entry being there before a job's are: sockets go by the numbers of the events.
+            # One round trip, job messages first: a worker begins while the entries are being appended.
+            # Nobody relies on an entry being there before a job's are: sockets go by the numbers of the events.
             commands = [
-                *broker.ringing(announcement.early_rings, before_commit=True),
-                *broker.ringing(due),
+                *broker.push_commands(announcement.early_job_messages, before_commit=True),
+                *broker.push_commands(due),
                 *feed.appending(announcement.entries),
             ]
             if commands:
                 feed.exchange(commands)
         except (redis.RedisError, OSError) as error:
-            # Only a delay: the sweep rings again, and stream readers query the database.
+            # Only a delay: the sweep sends them again, and stream readers query the database.
             if self._is_redis_up:
                 log.warning("can't publish announcements to Redis", error=type(error).__name__)
             self._is_redis_up = False
@@ -206,7 +206,7 @@ def full_queues(most: int) -> list[Queue]:
     """The queues with so many messages that nobody has taken yet. None if Redis does not answer."""
     queues = list(Queue)
     try:
-        lengths = feed.exchange([broker.counting(queue) for queue in queues])
+        lengths = feed.exchange([broker.length_command(queue) for queue in queues])
     except (redis.RedisError, OSError):
         return []
     return [queue for queue, length in zip(queues, lengths, strict=True) if cast("int", length) >= most]

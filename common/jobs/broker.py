@@ -31,7 +31,7 @@ def celery_app() -> Celery:
     return app
 
 
-def ringing(rings: Iterable[tuple[str, str]], *, before_commit: bool = False) -> list[list[str | int]]:
+def push_commands(job_messages: Iterable[tuple[str, str]], *, before_commit: bool = False) -> list[list[str | int]]:
     """The commands to Redis that send the ids of jobs to their queues: (kind, job id) each.
 
     before_commit: the transaction that enqueued them may not be committed when a worker takes the message.
@@ -43,18 +43,18 @@ def ringing(rings: Iterable[tuple[str, str]], *, before_commit: bool = False) ->
             f"{settings().instance}:{queue}",
             *[message(kind, queue, job_id, before_commit=before_commit) for kind, job_id in together],
         ]
-        for (queue, is_first), together in itertools.groupby(rings, key=_place)
+        for (queue, is_first), together in itertools.groupby(job_messages, key=_queue_of)
     ]
 
 
-def counting(queue: Queue) -> list[str | int]:
+def length_command(queue: Queue) -> list[str | int]:
     """The command to Redis that counts the messages of a queue that nobody has taken yet."""
     return ["LLEN", f"{settings().instance}:{queue}"]
 
 
-def _place(rung: tuple[str, str]) -> tuple[str, bool]:
+def _queue_of(job_message: tuple[str, str]) -> tuple[str, bool]:
     """The queue of a job's messages, and whether they go before those that wait."""
-    known = CATALOGUE[rung[0]]
+    known = CATALOGUE[job_message[0]]
     return known.queue.value, known.is_first
 
 

@@ -74,7 +74,7 @@ class Chain:
     beside: list[Lease] = field(default_factory=list)
 
     def takes(self, kind: Kind) -> bool:
-        """Whether a new job of this kind is done here, and not by the worker that a ring would reach."""
+        """Whether a new job of this kind is done here, and not by the worker that a message would reach."""
         return kind.name in self.takes_along and time.monotonic() < self.until
 
 
@@ -90,9 +90,9 @@ def chain_of_this_thread() -> Chain | None:
 def chained(seconds: float, takes_along: frozenset[str] = frozenset()) -> Iterator[Chain]:
     """Inside, a step that is due at once is claimed with the record of the one before it, and no message is sent.
 
-    seconds: after that, the next step is rung as usual, so that a long chain does not keep other jobs waiting.
-    takes_along: names of the kinds of which a new job is claimed in the same way, one for each transaction. If the
-    process dies, the leases end and the sweep rings, as after any claim.
+    seconds: after that, the next step is sent to the queue as usual, so that a long chain does not keep other jobs
+    waiting. takes_along: names of the kinds of which a new job is claimed in the same way, one for each transaction. If
+    the process dies, the leases end and the sweep sends them again, as after any claim.
     """
     chain = Chain(None, time.monotonic() + seconds, takes_along)
     token = _chain.set(chain)

@@ -112,7 +112,7 @@ class Outbox:
 
         Who gets one waits for the commit with the claim, or finds nothing if there is none.
         """
-        announcer().announce(self._announcement.take_due_rings())
+        announcer().announce(self._announcement.take_due_job_messages())
 
     def send(self) -> None:
         """Publish everything else in the background and log the events. Call it after the commit."""

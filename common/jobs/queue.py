@@ -44,7 +44,7 @@ MOST_SWEPT = 200
 MOST_REPLACED = 500
 """Parked jobs that are deleted at once. There is one, but for those that an older version left."""
 AFTER_LEASE_SECONDS = 0.1
-"""How long after the end of a lease a job is rung, so that the claim does not come too early."""
+"""How long after the end of a lease a job is sent again, so that the claim does not come too early."""
 LONGEST_WAIT_SECONDS = 300
 """Longest wait, even if a provider asks for more."""
 
@@ -375,7 +375,7 @@ class JobQueue:
     def _tell_progress(self, lease: Lease, body: Mapping[str, object]) -> None:
         if lease.project_id:
             about = {"jobId": lease.job_id, "kind": lease.kind, "subjectId": lease.subject_id}
-            self._announcement.tell(lease.project_id, "job:progress", {**about, **body})
+            self._announcement.notify(lease.project_id, "job:progress", {**about, **body})
 
     def _update(self, *where: ColumnElement[bool], **values: object) -> bool:
         self._late.flush()

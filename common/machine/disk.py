@@ -56,7 +56,7 @@ class Disk:
         return self.state in {DiskState.OK, DiskState.SCARCE}
 
 
-def look(path: Path, reserve_bytes: int | None) -> Disk:
+def measure_disk(path: Path, reserve_bytes: int | None) -> Disk:
     """Measure the disk of this path, or of the nearest existing directory above it.
 
     reserve_bytes: None: the larger of 1 GiB and 2 % of the disk.

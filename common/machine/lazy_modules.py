@@ -9,7 +9,7 @@ import importlib
 from types import ModuleType
 
 
-class _LateModule(ModuleType):
+class _LazyModule(ModuleType):
     def __getattr__(self, name: str) -> object:
         return getattr(importlib.import_module(self.__name__), name)
 
@@ -20,4 +20,4 @@ def lazy_module(name: str) -> ModuleType:
     A daemon thread must not be the first: if the process ends while it imports, the exit waits for it forever.
     A name that is in `except` is looked at only when something was raised.
     """
-    return _LateModule(name)
+    return _LazyModule(name)

@@ -276,7 +276,7 @@ class Deployment(HasId, HasState[DeploymentState], Base):
         return Environment(self.environment_)
 
     @property
-    def place(self) -> str:
+    def environment_key(self) -> str:
         """The app that it is deployed to: the value of active_key and live_key."""
         return f"{self.project_id}:{self.app_name}"
 
@@ -284,8 +284,8 @@ class Deployment(HasId, HasState[DeploymentState], Base):
         """Change the state and update the keys. Returns None if there is no event for this change."""
         was_starting = self.state is DeploymentState.IN_PROGRESS
         self.change_state(new, by)
-        self.active_key = self.place if new in ACTIVE_DEPLOYMENT else None
-        self.live_key = self.place if new is DeploymentState.COMPLETED else None
+        self.active_key = self.environment_key if new in ACTIVE_DEPLOYMENT else None
+        self.live_key = self.environment_key if new is DeploymentState.COMPLETED else None
         about = {"feed": self.project_id, "deployment_id": self.id, "environment": self.environment_}
         if new is DeploymentState.IN_PROGRESS:
             return DeployStarted(**about, subject_task_id=self.task_id)

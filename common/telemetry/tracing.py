@@ -108,7 +108,7 @@ def trace_headers() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def under(parent: str | None) -> Iterator[None]:
+def in_trace(parent: str | None) -> Iterator[None]:
     """What happens inside belongs to this trace. parent: None, or what is no traceparent: as before."""
     if parent is None or not _FORM.fullmatch(parent):
         yield

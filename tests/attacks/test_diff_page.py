@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.e2e.browser import chromium
 from tests.patience import PATIENCE_MS
-from tests.providers.git_tree import WorkTree, git
+from tests.providers.git_work_tree import WorkTree, git
 from tests.servers import ROOT
 
 pytestmark = pytest.mark.slow

@@ -22,7 +22,7 @@ from common.values.states import ProjectState, Role
 from tests import builders
 from tests.e2e.instance import wait_until
 from tests.patience import PATIENCE_SECONDS
-from tests.providers.git_tree import WorkTree, git
+from tests.providers.git_work_tree import WorkTree, git
 from tests.web.git.test_smart_http import Shop, served_app
 from tests.web.made import a_live_run, a_project, a_task, set_state
 from tests.web.world import get, run_jobs

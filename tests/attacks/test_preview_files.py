@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from common.providers.runtime import ProcessRuntime
-from common.values.delivery.app import App, Space
+from common.values.delivery.app import App, ProjectNamespace
 from tests.providers.runtime_contract import settled
 from tests.providers.runtime_supervisor import Repository, Supervisor, get, supervised
 from workers.checkouts.commits import is_website, start_line
 from workers.checkouts.pod_start import check_out
 from workers.runner.programs import sessions
 
-APP = App(Space("shop-0000beef", "project-1"), "task-0000cafe")
+APP = App(ProjectNamespace("shop-0000beef", "project-1"), "task-0000cafe")
 SECRET = "the platform's secret key"
 
 

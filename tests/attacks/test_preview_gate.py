@@ -13,12 +13,12 @@ from urllib.parse import urlsplit
 import pytest
 
 from common.providers.runtime import ProcessRuntime
-from common.values.delivery.app import App, Space
+from common.values.delivery.app import App, ProjectNamespace
 from tests.patience import PATIENCE_SECONDS
 from tests.providers.runtime_contract import settled
 from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, get, supervised
 
-SPACE = Space("shop-0000beef", "project-1")
+SPACE = ProjectNamespace("shop-0000beef", "project-1")
 OPEN, GUARDED = App(SPACE, "task-0000cafe"), App(SPACE, "task-0000f00d", is_guarded=True)
 OTHER = App(SPACE, "task-0000dada", is_guarded=True)
 

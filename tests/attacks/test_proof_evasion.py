@@ -9,7 +9,7 @@ import pytest
 from common.models import Task, TaskCheck, TaskGroup
 from common.services.tasks import tasks
 from common.values.runs.claimed_run import ClaimedRun
-from tests.providers.git_tree import WorkTree, git
+from tests.providers.git_work_tree import WorkTree, git
 from tests.workers.jobs.test_which_tests_ran import BROKEN, HOLLOW_PAGE, PYTEST, RED, checks_of, lost_names
 from tests.workers.jobs.test_which_tests_ran import FILES as PAGE_FILES
 from tests.workers.platform import Platform

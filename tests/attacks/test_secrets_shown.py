@@ -21,7 +21,7 @@ from common.services.agent_api import agent_api, transcripts
 from common.services.agents import pods
 from common.services.delivery import group_tests
 from common.services.delivery.bisection import CONFIRMING_RUNS, command_digest
-from common.services.project_settings.places import place_of
+from common.services.project_settings.project_resources import location_of
 from common.services.projects import projects, provisioning
 from common.transaction import Transaction, transactional
 from common.values.states import Role
@@ -197,7 +197,7 @@ def test_why_a_group_is_red_is_shown_without_secrets(world: World) -> None:
     build = BuildResults(command_digest("env"), runs)
     put(TaskGroup, group_id, state_="merging", base_sha="a" * 40, head_sha="b" * 40, build=build)
     merge_member(group_id, task_id)
-    trial = group_tests.Trial(1, 1, Check(place_of(project).space, f"{group_id}-1-1", "b" * 40, "env"))
+    trial = group_tests.Trial(1, 1, Check(location_of(project).space, f"{group_id}-1-1", "b" * 40, "env"))
 
     # Of a log only the end is kept: it may begin in the midst of a secret.
     group_tests.record_tested(

@@ -9,7 +9,7 @@ import pytest
 
 from common.database import engines
 from common.settings import settings
-from tests import rings
+from tests import job_messages
 from tests.standstills import bear_standstills
 
 SECRET_KEY = "a secret key that only tests use, 32 characters and more"
@@ -27,7 +27,7 @@ def use_database(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
         settings.cache_clear()
 
     yield use
-    rings.settle()
+    job_messages.settle()
     engines.dispose_engines()
     settings.cache_clear()
 

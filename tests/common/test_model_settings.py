@@ -18,7 +18,7 @@ def read(**environ: str) -> ModelSettings:
 
 
 def test_without_variables_there_is_no_provider() -> None:
-    assert read() == ModelSettings("http://127.0.0.1:3000", 600, ())
+    assert read() == ModelSettings("http://127.0.0.1:3000", ())
 
 
 @pytest.mark.parametrize(
@@ -59,11 +59,21 @@ def test_a_wrong_address_is_named_without_being_shown(name: str) -> None:
         assert "secret" not in str(raised.value)
 
 
+def test_each_provider_has_the_model_that_takes_over_from_others() -> None:
+    keys = {"ANTHROPIC_API_KEY": KEY, "OPENAI_API_KEY": KEY, "GEMINI_API_KEY": KEY}
+
+    found = read(AIWORKER_FALLBACKS="openai=gpt-mini, anthropic=haiku", **keys).providers
+
+    assert {one.api: one.fallback_model for one in found} == {
+        "anthropic": "haiku", "openai": "gpt-mini", "gemini": None,
+    }  # fmt: skip
+    for wrong in ("haiku", "claude=haiku", "openai="):
+        with pytest.raises(Misconfigured, match="^AIWORKER_FALLBACKS: "):
+            read(AIWORKER_FALLBACKS=wrong)
+
+
 def test_tasks_wait_for_limits_unless_it_is_switched_off() -> None:
-    assert (read().parks_on_limits, read().short_limit_seconds) == (True, 10)
-
-    found = read(AIWORKER_PARK_ON_LIMITS="0", AIWORKER_LIMIT_SHORT_SECONDS="1")
-
-    assert (found.parks_on_limits, found.short_limit_seconds) == (False, 1)
+    assert read().parks_on_limits
+    assert not read(AIWORKER_PARK_ON_LIMITS="0").parks_on_limits
     with pytest.raises(Misconfigured, match="AIWORKER_PARK_ON_LIMITS=maybe is not 0 or 1"):
         read(AIWORKER_PARK_ON_LIMITS="maybe")

@@ -10,7 +10,7 @@ import pytest
 
 from common.errors import Misconfigured
 from common.settings.telemetry import TelemetrySettings
-from common.telemetry.tracing import span, trace_headers, trace_parent, trace_variables, under
+from common.telemetry.tracing import in_trace, span, trace_headers, trace_parent, trace_variables
 from tests.doubles.sentry_receiver import SentryReceiver
 from tests.servers import ROOT
 
@@ -56,7 +56,7 @@ def test_no_process_loads_the_libraries_without_an_address(start: str, tmp_path:
 
 @pytest.mark.parametrize("wrong", [None, "x", PARENT + "\n", f"00-{'0' * 32}-{'0' * 16}-01"])
 def test_what_is_no_traceparent_is_not_passed_on(wrong: str | None) -> None:
-    with under(wrong):
+    with in_trace(wrong):
         assert trace_parent() is None
 
 
@@ -115,6 +115,6 @@ def test_a_trace_is_passed_on_where_nothing_is_exported() -> None:
         nothing.note("a", 1)
         nothing.fail("Nothing")
         assert trace_parent() is None
-    with under(PARENT), span("nothing"):
+    with in_trace(PARENT), span("nothing"):
         assert (trace_headers(), trace_variables()) == ({"traceparent": PARENT}, {"TRACEPARENT": PARENT})
     assert (trace_parent(), trace_headers(), trace_variables()) == (None, {}, {})

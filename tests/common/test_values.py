@@ -9,7 +9,7 @@ import pytest
 
 from common.machine.text import camel_case
 from common.values.constraints import Identity, Name
-from common.values.delivery.app import App, AppPhase, AppState, Health, Space, Spec, Version
+from common.values.delivery.app import App, AppPhase, AppState, Health, ProjectNamespace, Spec, Version
 from common.values.delivery.rollback_barrier import Barrier
 from common.values.json_codec import Malformed, decode, decode_arguments, encode
 from common.values.repository import Repository, Source
@@ -22,13 +22,13 @@ from common.values.runs.claimed_run import (
     Feedback,
     FeedbackComment,
     Limits,
-    RunPass,
+    RunAccess,
 )
 from common.values.testing.build_results import BuildResults, TrialRun
 from common.values.testing.check import Check, CheckEnd, CheckPhase, CheckState
 from common.values.variable_set import Variables
 
-SPACE = Space("shop-0000beef", "project-1", "500m", "1Gi")
+SPACE = ProjectNamespace("shop-0000beef", "project-1", "500m", "1Gi")
 VARIABLES = Variables({"COLOUR": "blue", "KEY": "s3cret"}, ("KEY",))
 VERSION = Version(
     "v1", "1" * 40, Source("https://forge.test/shop.git", "ada", "pass"),
@@ -36,7 +36,7 @@ VERSION = Version(
 )  # fmt: skip
 CHECK = Check(SPACE, "c-1", "2" * 40, "make test", Source("/srv/shop.git"), VARIABLES, 60, "1Gi", "shop:1")
 CLAIMED = ClaimedRun(
-    RunPass("r1", 2, "awr_token"), ClaimedTask("t1", "Greet", "Say hello", "task/greet", "high", ("ui",)),
+    RunAccess("r1", 2, "awr_token"), ClaimedTask("t1", "Greet", "Say hello", "task/greet", "high", ("ui",)),
     ClaimedProject("p1", "Shop", "main", "make test", "Be brief"),
     Clone("http://h/x.git", "task/greet", "main", "u", "p"),
     "Do it", (Feedback("rejection", "Needs tests", (FeedbackComment("c1", "here", "a.py", 3),)),), Limits(1.5, 1000, 5),
@@ -91,7 +91,7 @@ def test_a_message_quotes_no_secret() -> None:
 
 
 def test_a_verb_gets_exactly_the_arguments_that_it_names() -> None:
-    def verb(space: Space, name: Name, check_id: Identity) -> None: ...
+    def verb(space: ProjectNamespace, name: Name, check_id: Identity) -> None: ...
 
     asked = {"space": encode(SPACE), "name": "staging", "check_id": "c.1", "other": 1}
     assert decode_arguments(verb, asked) == {"space": SPACE, "name": "staging", "check_id": "c.1"}

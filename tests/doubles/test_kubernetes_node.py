@@ -17,7 +17,7 @@ from tests.doubles.kubernetes import ClusterDouble
 from tests.doubles.kubernetes.node import ProcessNode, SimulatedNode
 from tests.e2e.instance import wait_until
 from tests.e2e.origin import served_repository
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 from tests.providers.runtime_cluster import PRODUCTION, SPACE, STAGING, runtime_on
 
 

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 
 APP = '''\
 """A page that says what greeting.txt says."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from common.values.names import RECEIPTS_REF
 from tests.e2e.instance import ROOT, Instance, wait_until
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 
 
 def check_receipts(instance: Instance, clone_url: str, commits: set[str], *, amount: int) -> None:

@@ -22,7 +22,7 @@ from tests.e2e.models import KEYS, SCRIPTED_MODELS, is_scripted, provider_of_dem
 from tests.e2e.origin import HISTORY, served_repository
 from tests.e2e.story_tasks import BAD, FIRST, REASON, REMARK, RIVAL, SECOND, StoryTask
 from tests.patience import PATIENCE_SECONDS
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 
 EVENTS = {
     "project:status_changed", "task:created", "task:status_changed", "task:updated", "task:needs_input",

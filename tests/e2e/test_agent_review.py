@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.instance import running
 from tests.e2e.origin import served_repository
 from tests.e2e.story import Story
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 
 pytestmark = pytest.mark.slow
 

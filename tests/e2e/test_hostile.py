@@ -31,7 +31,7 @@ from tests.e2e.models import SCRIPTED_MODELS, environment_for, environment_of_te
 from tests.e2e.origin import served_repository
 from tests.e2e.story import Story, body_of
 from tests.patience import PATIENCE_SECONDS
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 
 pytestmark = pytest.mark.slow
 

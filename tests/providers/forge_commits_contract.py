@@ -11,7 +11,7 @@ from common.providers.forge import Forge, MergeConflict, Merged
 from common.values.repository import Repository
 from tests.attacks.bombs import tree_bomb
 from tests.providers.forge_contract import NOWHERE, refused, twice
-from tests.providers.git_tree import WorkTree, git
+from tests.providers.git_work_tree import WorkTree, git
 
 
 class CommitsContract:

@@ -16,7 +16,7 @@ from common.errors import ProviderRefused
 from common.providers.forge import Forge
 from common.values.names import RECEIPTS_REF
 from common.values.repository import Repository
-from tests.providers.git_tree import WorkTree, git
+from tests.providers.git_work_tree import WorkTree, git
 
 T = TypeVar("T")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from common.providers.forge import Forge
 from common.values.repository import Credential, Repository
 from tests.doubles.gitea import basic
-from tests.providers.git_tree import WorkTree, git
+from tests.providers.git_work_tree import WorkTree, git
 
 
 def address(forge: Forge, repository: Repository, credential: Credential) -> str:

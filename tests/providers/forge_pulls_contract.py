@@ -7,7 +7,7 @@ from common.values.delivery.pull_request import PullPicture, PullRequest, PullSt
 from common.values.repository import Repository
 from tests.png import solid
 from tests.providers.forge_contract import twice
-from tests.providers.git_tree import WorkTree
+from tests.providers.git_work_tree import WorkTree
 
 
 class PullsContract:

@@ -11,7 +11,7 @@ from common.errors import ProviderUnavailable
 from common.providers.runtime.cluster.client import connect
 from common.providers.runtime.cluster.runtime import KubernetesRuntime
 from common.settings import KubernetesSettings, from_env
-from common.values.delivery.app import App, Space, Version
+from common.values.delivery.app import App, ProjectNamespace, Version
 from common.values.repository import Source
 from tests.doubles.kubernetes import ClusterDouble
 from tests.providers.runtime_contract import version_of
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 COMMIT = "1" * 40
 SOURCE = Source("http://forge.test/shop.git", "aiworker", "clone-password")
-SPACE = Space("shop-0000beef", "project-1")
+SPACE = ProjectNamespace("shop-0000beef", "project-1")
 STAGING, PRODUCTION = App(SPACE, "staging"), App(SPACE, "production")
 
 

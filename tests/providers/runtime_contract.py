@@ -15,7 +15,7 @@ import pytest
 
 from common.errors import ProviderRefused
 from common.providers.runtime import Runtime
-from common.values.delivery.app import App, AppPhase, AppState, Space, Spec, Version
+from common.values.delivery.app import App, AppPhase, AppState, ProjectNamespace, Spec, Version
 from common.values.repository import Source
 from common.values.testing.check import Check, CheckPhase, CheckState
 from tests.patience import PATIENCE_SECONDS
@@ -59,7 +59,7 @@ def finished(runtime: Runtime, check: Check) -> CheckState:
     return state
 
 
-def check_of(version: Version, space: Space, check_id: str, command: str) -> Check:
+def check_of(version: Version, space: ProjectNamespace, check_id: str, command: str) -> Check:
     return Check(space, check_id, version.commit, command, version.source, timeout_seconds=600)
 
 
@@ -78,7 +78,7 @@ class RuntimeContract:
     """What needs pods that become ready, and no more. Inherit and give the fixtures that the module names."""
 
     @pytest.fixture
-    def app(self, space: Space) -> App:
+    def app(self, space: ProjectNamespace) -> App:
         return App(space, "staging")
 
     def test_an_app_and_an_environment_are_made_and_deleted_twice(
@@ -141,7 +141,7 @@ class RuntimeContract:
         with pytest.raises(ProviderRefused, match="much"):
             runtime.ensure_app(app, with_spec(good("v1"), memory_limit="much"))
 
-    def test_a_check_ends_and_stays_ended(self, runtime: Runtime, space: Space, good: MakeVersion) -> None:
+    def test_a_check_ends_and_stays_ended(self, runtime: Runtime, space: ProjectNamespace, good: MakeVersion) -> None:
         check = replace(check_of(good("v1"), space, "check-1", "true"), settings="first")
         runtime.ensure_environment(space)
         runtime.ensure_check(check)
@@ -151,7 +151,7 @@ class RuntimeContract:
         assert (state.phase, state.exit_code, state.reason) == (CheckPhase.PASSED, 0, None)
         assert state.settings == "first"
 
-    def test_a_deleted_check_is_gone(self, runtime: Runtime, space: Space, good: MakeVersion) -> None:
+    def test_a_deleted_check_is_gone(self, runtime: Runtime, space: ProjectNamespace, good: MakeVersion) -> None:
         check = check_of(good("v1"), space, "check-1", "sleep 600")
         runtime.ensure_environment(space)
         assert runtime.read_check(space, "check-1") is None
@@ -165,7 +165,9 @@ class RuntimeContract:
 class ChecksContract:
     """The rest, for runtimes whose checks really run."""
 
-    def test_a_failing_check_says_how_it_ended(self, runtime: Runtime, space: Space, good: MakeVersion) -> None:
+    def test_a_failing_check_says_how_it_ended(
+        self, runtime: Runtime, space: ProjectNamespace, good: MakeVersion
+    ) -> None:
         check = check_of(good("v1"), space, "check-1", "echo broken >&2; exit 3")
         runtime.ensure_environment(space)
         runtime.ensure_check(check)

@@ -19,7 +19,7 @@ from tests.patience import PATIENCE_SECONDS
 from tests.providers.forge_commits_contract import CommitsContract, CommitsInDetailContract
 from tests.providers.forge_contract import ForgeContract, refused
 from tests.providers.forge_pulls_contract import PullsContract
-from tests.providers.git_tree import WorkTree
+from tests.providers.git_work_tree import WorkTree
 
 
 @pytest.fixture

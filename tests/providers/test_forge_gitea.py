@@ -16,7 +16,7 @@ from tests.providers.forge_commits_contract import CommitsContract
 from tests.providers.forge_contract import ForgeContract, twice
 from tests.providers.forge_credentials_contract import CredentialsContract, address
 from tests.providers.forge_pulls_contract import PullsContract
-from tests.providers.git_tree import WorkTree, git
+from tests.providers.git_work_tree import WorkTree, git
 
 pytestmark = pytest.mark.slow
 

@@ -13,8 +13,8 @@ from common.values.delivery.pull_request import PullComment, PullState
 from tests.doubles.gitea import GiteaDouble, basic
 from tests.doubles.gitea.pulls import add_review, change_pull
 from tests.providers.forge_contract import refused
-from tests.providers.git_tree import WorkTree
-from tests.providers.gitea_shop import SHOP, client_of, forge, head, make, pushed, server, work
+from tests.providers.git_work_tree import WorkTree
+from tests.providers.gitea_fixtures import SHOP, client_of, forge, head, make, pushed, server, work
 
 __all__ = ["forge", "head", "server", "work"]
 

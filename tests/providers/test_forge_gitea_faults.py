@@ -12,8 +12,8 @@ from common.errors import AccessDenied, ProviderUnavailable
 from common.providers.forge.gitea import GiteaForge
 from common.values.repository import Repository
 from tests.doubles.gitea import Fault, GiteaDouble
-from tests.providers.git_tree import WorkTree, git
-from tests.providers.gitea_shop import SHOP, again, client_of, forge, head, make, pushed, server, work
+from tests.providers.git_work_tree import WorkTree, git
+from tests.providers.gitea_fixtures import SHOP, again, client_of, forge, head, make, pushed, server, work
 
 __all__ = ["forge", "head", "server", "work"]
 

@@ -10,8 +10,8 @@ from common.providers.forge.gitea import GiteaForge
 from common.values.repository import Repository
 from tests.doubles.gitea import GiteaDouble, basic
 from tests.providers.forge_contract import refused
-from tests.providers.git_tree import git
-from tests.providers.gitea_shop import SHOP, forge, head, server
+from tests.providers.git_work_tree import git
+from tests.providers.gitea_fixtures import SHOP, forge, head, server
 
 pytestmark = pytest.mark.slow
 

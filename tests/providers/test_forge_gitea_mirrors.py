@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from common.providers.forge.gitea import GiteaForge
-from tests.providers.git_tree import WorkTree, git
-from tests.providers.gitea_shop import SHOP, forge, head, pushed, server, work
+from tests.providers.git_work_tree import WorkTree, git
+from tests.providers.gitea_fixtures import SHOP, forge, head, pushed, server, work
 
 pytestmark = pytest.mark.slow
 

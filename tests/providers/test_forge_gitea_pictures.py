@@ -9,8 +9,8 @@ from common.providers.forge.gitea import GiteaForge
 from common.values.delivery.pull_request import PullPicture
 from tests.doubles.gitea import Fault, GiteaDouble
 from tests.png import solid
-from tests.providers.git_tree import WorkTree
-from tests.providers.gitea_shop import SHOP, forge, head, pushed, server, work
+from tests.providers.git_work_tree import WorkTree
+from tests.providers.gitea_fixtures import SHOP, forge, head, pushed, server, work
 
 __all__ = ["forge", "head", "server", "work"]
 

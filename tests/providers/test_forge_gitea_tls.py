@@ -10,7 +10,7 @@ import pytest
 from common.errors import ProviderUnavailable
 from common.providers.forge.gitea import GiteaForge
 from tests.doubles.gitea import GiteaDouble
-from tests.providers.gitea_shop import SHOP, make, server
+from tests.providers.gitea_fixtures import SHOP, make, server
 from tests.tls import make_certificate, tls_in_front_of
 
 pytestmark = pytest.mark.slow

@@ -21,7 +21,7 @@ from tests.attacks.bombs import deep_tree, file_of_zeros, tree_bomb
 from tests.e2e.instance import wait_until
 from tests.patience import PATIENCE_SECONDS
 from tests.processes import words
-from tests.providers.git_tree import WorkTree, git
+from tests.providers.git_work_tree import WorkTree, git
 
 SHOP = Repository("aiworker", "shop", "project-1")
 

@@ -21,7 +21,7 @@ from common.providers.forge import BareForge
 from common.values.repository import Repository
 from tests.patience import PATIENCE_SECONDS
 from tests.providers.forge_contract import refused
-from tests.providers.git_tree import WorkTree, git
+from tests.providers.git_work_tree import WorkTree, git
 
 SHOP = Repository("aiworker", "shop", "project-1")
 

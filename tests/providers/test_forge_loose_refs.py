@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from common.providers.forge import loose_refs
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 
 NEW = "refs/heads/task/one"
 

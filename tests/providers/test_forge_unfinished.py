@@ -11,8 +11,8 @@ import pytest
 from common.machine.git.leftover_locks import ABANDONED_SECONDS
 from common.providers.forge import BareForge, git
 from common.values.repository import Repository
-from tests.providers.git_tree import WorkTree
-from tests.providers.git_tree import git as as_person
+from tests.providers.git_work_tree import WorkTree
+from tests.providers.git_work_tree import git as as_person
 
 SHOP = Repository("aiworker", "shop", "project-1")
 

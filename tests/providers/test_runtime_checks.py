@@ -9,19 +9,19 @@ from pathlib import Path
 import pytest
 
 from common.providers.runtime import ProcessRuntime
-from common.values.delivery.app import Space, Version
+from common.values.delivery.app import ProjectNamespace, Version
 from common.values.testing.check import CheckPhase
 from common.values.variable_set import Variables
 from tests.attacks.bombs import tree_bomb
 from tests.deep_folders import remove_deep
 from tests.processes import lives
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 from tests.providers.runtime_contract import check_of, finished, until
 from tests.providers.runtime_supervisor import Repository, supervised
 
 pytestmark = pytest.mark.slow
 
-SPACE = Space("shop-0000beef", "project-1")
+SPACE = ProjectNamespace("shop-0000beef", "project-1")
 
 
 @pytest.fixture

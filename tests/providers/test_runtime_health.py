@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from common.providers.runtime import ProcessRuntime
-from common.values.delivery.app import App, AppPhase, AppState, Health, Space
+from common.values.delivery.app import App, AppPhase, AppState, Health, ProjectNamespace
 from tests.providers.runtime_contract import settled
 from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, supervised
 
 pytestmark = pytest.mark.slow
 
-SPACE = Space("shop-0000beef", "project-1")
+SPACE = ProjectNamespace("shop-0000beef", "project-1")
 BAD_SECONDS = 12
 """What is never healthy is given up then: after its start, also on a busy machine."""
 PATIENT = {"start_seconds": 60}

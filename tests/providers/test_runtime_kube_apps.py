@@ -11,7 +11,7 @@ import pytest
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.runtime import Runtime
-from common.values.delivery.app import App, AppPhase, Space
+from common.values.delivery.app import App, AppPhase, ProjectNamespace
 from common.values.testing.check import CheckPhase
 from common.values.variable_set import Variables
 from tests.doubles.kubernetes import ClusterDouble
@@ -100,11 +100,11 @@ def test_a_namespace_is_restricted_and_closed(runtime: Runtime, cluster: Cluster
     ],
 )
 def test_every_app_has_a_host_that_no_other_has(runtime: Runtime, namespace: str, app: str, host: str) -> None:
-    assert runtime.ensure_app(App(Space(namespace, "p"), app), version("v1")).url == f"http://{host}"
+    assert runtime.ensure_app(App(ProjectNamespace(namespace, "p"), app), version("v1")).url == f"http://{host}"
 
 
 def test_a_foreign_namespace_is_refused_and_left_alone(runtime: Runtime, cluster: ClusterDouble) -> None:
-    runtime.ensure_environment(Space(SPACE.namespace, "another-project"))
+    runtime.ensure_environment(ProjectNamespace(SPACE.namespace, "another-project"))
     before = cluster.object("namespaces", "", SPACE.namespace)
 
     for verb in (runtime.ensure_environment, runtime.delete_environment):

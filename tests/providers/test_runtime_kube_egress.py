@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from common.errors import Misconfigured
-from common.providers.runtime.cluster_objects.egress_policies import look_outside
+from common.providers.runtime.cluster_objects.egress_policies import resolve_outside_rules
 from common.values.egress import Egress, Network
 from common.values.testing.check import Check
 from common.values.variable_set import Variables
@@ -81,7 +81,7 @@ def test_with_a_proxy_registries_reaches_it_alone(cluster: ClusterDouble, tmp_pa
 
 
 def test_a_proxy_and_a_public_forge_are_allowed_by_address_and_port() -> None:
-    outside = look_outside("https://1.1.1.1/", "http://192.0.2.7:3128")
+    outside = resolve_outside_rules("https://1.1.1.1/", "http://192.0.2.7:3128")
 
     (forge,), (proxy,) = outside.forge, outside.proxy
     assert forge == {"to": [{"ipBlock": {"cidr": "1.1.1.1/32"}}], "ports": [{"protocol": "TCP", "port": 443}]}

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from common.providers.runtime import Runtime
-from common.values.delivery.app import Space
+from common.values.delivery.app import ProjectNamespace
 from tests.doubles.kubernetes import ClusterDouble
 from tests.providers.runtime_cluster import SPACE, runtime_on, version
 from tests.providers.runtime_contract import ChecksContract, MakeVersion, RuntimeContract
@@ -22,7 +22,7 @@ def runtime(cluster: ClusterDouble, tmp_path: Path) -> Iterator[Runtime]:
 
 class TestKubernetesRuntime(RuntimeContract, ChecksContract):
     @pytest.fixture
-    def space(self) -> Space:
+    def space(self) -> ProjectNamespace:
         return SPACE
 
     @pytest.fixture

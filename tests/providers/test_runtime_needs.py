@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from common.providers.runtime import Runtime
-from common.values.delivery.app import App, AppPhase, Space, Spec, Version
+from common.values.delivery.app import App, AppPhase, ProjectNamespace, Spec, Version
 from common.values.needs import Needs
 from common.values.repository import Source
 from common.values.testing.check import Check, CheckEnd, CheckPhase
@@ -17,13 +17,13 @@ from common.values.variable_set import Variables
 from tests.doubles.kubernetes import ClusterDouble
 from tests.doubles.kubernetes.node import ProcessNode
 from tests.e2e.origin import served_repository
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 from tests.providers.runtime_cluster import runtime_on
 from tests.providers.runtime_contract import finished, settled
 
 pytestmark = pytest.mark.slow
 
-SPACE = Space("shop-0000beef", "project-1")
+SPACE = ProjectNamespace("shop-0000beef", "project-1")
 APP = App(SPACE, "task-1")
 SERVE = "exec python3 -m http.server --bind $HOST $PORT"
 

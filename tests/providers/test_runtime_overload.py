@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from common.providers.runtime import ProcessRuntime
-from common.values.delivery.app import App, AppPhase, AppState, Space
+from common.values.delivery.app import App, AppPhase, AppState, ProjectNamespace
 from tests.providers.runtime_contract import settled, until
 from tests.providers.runtime_supervisor import Repository, get, supervised
 from workers.supervisor.units.overload import LEAST_PROJECTS, STARTS_AT_ONCE, Overload, StartPermit
@@ -30,7 +30,7 @@ def repository(tmp_path: Path) -> Repository:
 def failures(runtime: ProcessRuntime, repository: Repository, projects: int) -> list[AppState]:
     """How live versions of so many projects end that all turn bad at the same moment and stay so."""
     wanted = repository.web_app("v1")
-    apps = [App(Space(f"shop-{number}", f"project-{number}"), "production") for number in range(projects)]
+    apps = [App(ProjectNamespace(f"shop-{number}", f"project-{number}"), "production") for number in range(projects)]
     urls = [runtime.ensure_app(app, wanted).url for app in apps]
     assert [settled(runtime, app, "v1").phase for app in apps] == [AppPhase.LIVE] * projects
     for url in urls:

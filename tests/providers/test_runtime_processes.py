@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from common.providers.runtime import ProcessRuntime
-from common.values.delivery.app import App, AppPhase, AppState, Health, Space
+from common.values.delivery.app import App, AppPhase, AppState, Health, ProjectNamespace
 from common.values.variable_set import Variables
 from tests.patience import PATIENCE_SECONDS
 from tests.processes import lives
@@ -30,7 +30,7 @@ from tests.providers.runtime_supervisor import (
 
 pytestmark = pytest.mark.slow
 
-SPACE = Space("shop-0000beef", "project-1")
+SPACE = ProjectNamespace("shop-0000beef", "project-1")
 APP = App(SPACE, "staging")
 
 
@@ -61,7 +61,7 @@ def repository(tmp_path: Path) -> Repository:
 
 class TestProcessRuntime(RuntimeContract, ChecksContract):
     @pytest.fixture
-    def space(self) -> Space:
+    def space(self) -> ProjectNamespace:
         return SPACE
 
     @pytest.fixture

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from common.providers.runtime import ProcessRuntime
-from common.values.delivery.app import App, AppPhase, AppState, Space, Version
+from common.values.delivery.app import App, AppPhase, AppState, ProjectNamespace, Version
 from common.values.variable_set import Variables
 from tests.providers.runtime_contract import settled, until
 from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, get, supervised
 
 pytestmark = pytest.mark.slow
 
-APP = App(Space("shop-0000beef", "project-1"), "production")
+APP = App(ProjectNamespace("shop-0000beef", "project-1"), "production")
 STARTS_AGAIN = "starting it again in"
 
 

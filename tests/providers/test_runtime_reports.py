@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from common.providers.runtime import Runtime
-from common.values.delivery.app import Space
+from common.values.delivery.app import ProjectNamespace
 from common.values.needs import Needs
 from common.values.repository import Source
 from common.values.testing.check import Check, CheckPhase, CheckState
@@ -23,14 +23,14 @@ from common.values.variable_set import Variables
 from tests.doubles.kubernetes import ClusterDouble
 from tests.doubles.kubernetes.node import ProcessNode
 from tests.e2e.origin import served_repository
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 from tests.providers.runtime_cluster import runtime_on
 from tests.providers.runtime_contract import finished
 from tests.providers.runtime_supervisor import supervised
 
 pytestmark = pytest.mark.slow
 
-SPACE = Space("shop-0000beef", "project-1")
+SPACE = ProjectNamespace("shop-0000beef", "project-1")
 PYTEST = f"PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 {sys.executable} -m pytest -q -p no:cacheprovider tests"
 UNITTEST = f"{sys.executable} -m unittest"
 ONE = '<testsuite name="s"><testcase classname="page" name="test_title" time="0.25"/></testsuite>'

@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 
 from common.providers.runtime import ProcessRuntime
-from common.values.delivery.app import App, AppPhase, Space
+from common.values.delivery.app import App, AppPhase, ProjectNamespace
 from common.values.repository import Source
 from tests.providers.runtime_contract import check_of, finished, settled
 from tests.providers.runtime_supervisor import RUN_WEB_APP, WEB_APP, Repository, get, supervised
 
 pytestmark = pytest.mark.slow
 
-APP = App(Space("shop-0000beef", "project-1"), "task-0000cafe")
+APP = App(ProjectNamespace("shop-0000beef", "project-1"), "task-0000cafe")
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_clone_over_http_sends_the_credential_and_keeps_it_out_of_the_checkout
 ) -> None:
     commit = repository.commit(index__html="over http")
     repository.serve_plainly()
-    with Served(repository.path / ".git", "agent", "s3cret-pass") as url:
+    with LiveVersionFacts(repository.path / ".git", "agent", "s3cret-pass") as url:
         check = check_of(repository.version("v1", commit), APP.space, "check", "git log -1 --format=%H; env")
         good = replace(check, source=Source(url, "agent", "s3cret-pass"))
         runtime.ensure_check(good)
@@ -89,7 +89,7 @@ def test_a_clone_over_http_sends_the_credential_and_keeps_it_out_of_the_checkout
     assert not any(b"s3cret-pass" in file.read_bytes() for file in kept)
 
 
-class Served:
+class LiveVersionFacts:
     """Git's dumb protocol behind Basic credentials."""
 
     def __init__(self, directory: Path, username: str, password: str) -> None:

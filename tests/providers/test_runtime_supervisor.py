@@ -12,13 +12,13 @@ import pytest
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.runtime import ProcessRuntime, runtime
 from common.settings import settings
-from common.values.delivery.app import App, AppPhase, Space
+from common.values.delivery.app import App, AppPhase, ProjectNamespace
 from tests.patience import PATIENCE_SECONDS
 from tests.processes import lives, words
 from tests.providers.runtime_contract import check_of, finished, settled, until
 from tests.providers.runtime_supervisor import Repository, Supervisor, get, supervised, wait_until_gone
 
-SPACE = Space("shop-0000beef", "project-1")
+SPACE = ProjectNamespace("shop-0000beef", "project-1")
 APP = App(SPACE, "production")
 
 
@@ -139,7 +139,7 @@ def test_nobody_else_may_open_the_socket(supervisor: Supervisor) -> None:
 @pytest.mark.parametrize(("namespace", "name"), [("../up", "app")])
 def test_a_name_that_is_a_path_is_refused(supervisor: Supervisor, namespace: str, name: str) -> None:
     with pytest.raises(ProviderRefused) as refused:
-        supervisor.runtime.read_app(App(Space(namespace, "project-1"), name), "v1")
+        supervisor.runtime.read_app(App(ProjectNamespace(namespace, "project-1"), name), "v1")
     assert refused.value.code == "invalid"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from common.providers.forge.gitea.client import Client
-from tests.providers.git_tree import WorkTree
+from tests.providers.git_work_tree import WorkTree
 
 
 @dataclass

@@ -23,7 +23,7 @@ from tests.providers.forge_commits_contract import CommitsContract
 from tests.providers.forge_contract import ForgeContract, twice
 from tests.providers.forge_credentials_contract import CredentialsContract
 from tests.providers.forge_pulls_contract import PullsContract
-from tests.providers.git_tree import WorkTree
+from tests.providers.git_work_tree import WorkTree
 from tests.real.patience import Patient
 from tests.real.people import new_person
 

@@ -21,15 +21,15 @@ from common.providers.forge.gitea.client import Client
 from common.providers.runtime import Runtime
 from common.providers.runtime.cluster.runtime import KubernetesRuntime
 from common.settings import from_env
-from common.values.delivery.app import App, AppPhase, AppState, Space, Version
+from common.values.delivery.app import App, AppPhase, AppState, ProjectNamespace, Version
 from common.values.repository import Source
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 from tests.providers.runtime_contract import MakeVersion, RuntimeContract, version_of, with_spec
 from tests.real.patience import Patient, again_slowly
 
 LIVE_SECONDS = 420.0
 """More than the deadline of a rollout: a version without room waits for it until then."""
-ROOM_FOR_ONE = {"AIWORKER_KUBE_QUOTA_MEMORY": "256Mi", "AIWORKER_KUBE_PREVIEWS_MEMORY": "256Mi"}
+ROOM_FOR_ONE = {"AIWORKER_KUBE_QUOTA": "memory=256Mi", "AIWORKER_KUBE_PREVIEWS": "memory=256Mi"}
 """A quota that one container of the usual 512Mi fills."""
 pytestmark = pytest.mark.timeout(900)
 
@@ -84,8 +84,8 @@ def make_runtime() -> Callable[..., Runtime]:
 
 
 @pytest.fixture
-def space(make_runtime: Callable[..., Runtime]) -> Iterator[Space]:
-    made = Space(f"aiwtest-{secrets.token_hex(4)}", f"project-{secrets.token_hex(4)}")
+def space(make_runtime: Callable[..., Runtime]) -> Iterator[ProjectNamespace]:
+    made = ProjectNamespace(f"aiwtest-{secrets.token_hex(4)}", f"project-{secrets.token_hex(4)}")
     yield made
     make_runtime().delete_environment(made)
 
@@ -119,7 +119,7 @@ def settled(runtime: Runtime, app: App, wanted: Version) -> AppState:
 
 
 def test_a_version_without_room_fails_and_the_old_one_stays(
-    make_runtime: Callable[..., Runtime], space: Space, version: MakeVersion
+    make_runtime: Callable[..., Runtime], space: ProjectNamespace, version: MakeVersion
 ) -> None:
     runtime, app = make_runtime(**ROOM_FOR_ONE), App(space, "staging")
     assert settled(runtime, app, version("v1")).phase is AppPhase.LIVE
@@ -129,8 +129,8 @@ def test_a_version_without_room_fails_and_the_old_one_stays(
     assert settled(runtime, app, version("v1")).phase is AppPhase.LIVE
 
 
-def test_a_foreign_namespace_is_refused(make_runtime: Callable[..., Runtime], space: Space) -> None:
+def test_a_foreign_namespace_is_refused(make_runtime: Callable[..., Runtime], space: ProjectNamespace) -> None:
     runtime = make_runtime()
     runtime.ensure_environment(space)
     with pytest.raises(ProviderRefused, match="does not belong to project"):
-        runtime.ensure_environment(Space(space.namespace, "another-project"))
+        runtime.ensure_environment(ProjectNamespace(space.namespace, "another-project"))

@@ -17,7 +17,7 @@ from common.models.task import TaskDependency
 from common.services.caps.spend_counters import end_of_work
 from common.transaction import snapshot
 from common.values.states import GROUP_LIVE, RunState, TaskState
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 from tests.sequences.stage import Stage
 
 Wrong = Iterator[str]

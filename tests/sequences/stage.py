@@ -26,7 +26,7 @@ from common.values.repository import Repository
 from common.values.states import Role
 from tests import builders
 from tests.patience import PATIENCE_SECONDS
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 from tests.workers.platform import Platform
 from workers import registry
 

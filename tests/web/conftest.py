@@ -15,7 +15,7 @@ from common.events.feed import client as redis_client
 from common.models.account import User
 from common.settings import settings
 from common.values.states import Role
-from tests import builders, rings
+from tests import builders, job_messages
 from tests.patience import PATIENCE_SECONDS
 from tests.standstills import bear_standstills
 from web.app import create_app
@@ -43,7 +43,7 @@ def made_apps(folder: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> 
     yield make
     # It would read the stream and the database of whatever the next test is.
     assert end_hub(PATIENCE_SECONDS)
-    rings.settle()
+    job_messages.settle()
     engines.dispose_engines()
     settings.cache_clear()
 

@@ -12,7 +12,7 @@ from common.providers.forge import forge, local_forge
 from common.providers.runtime import runtime
 from common.settings import settings, socket_path
 from common.telemetry.logs import configure_logs
-from tests import rings, version_guard
+from tests import job_messages, version_guard
 from tests.providers.runtime_supervisor import Supervisor
 from tests.standstills import bear_standstills
 from tests.workers.platform import Platform
@@ -54,7 +54,7 @@ def platform_on(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch)
     for supervisor in made:
         if supervisor.process.poll() is None:
             supervisor.stop()
-    rings.settle()
+    job_messages.settle()
     engines.dispose_engines()
     _forget()
 

@@ -21,7 +21,7 @@ from tests.doubles.gitea.model import Repo
 from tests.doubles.kubernetes import ClusterDouble
 from tests.doubles.kubernetes.node import Node
 from tests.doubles.settings import settings_of
-from tests.providers.git_tree import WorkTree
+from tests.providers.git_work_tree import WorkTree
 from tests.workers.platform import Platform
 
 

@@ -31,7 +31,7 @@ from common.values.runs.claimed_run import ClaimedRun
 from common.values.states import Outcome, Role
 from tests.builders import a_user, caller_of
 from tests.patience import PATIENCE_SECONDS
-from tests.providers.git_tree import WorkTree, git
+from tests.providers.git_work_tree import WorkTree, git
 from tests.providers.runtime_supervisor import Supervisor
 from workers import registry
 
@@ -269,6 +269,6 @@ def _age(tx: Transaction, model: type[Base], row_id: str, seconds: float) -> Non
 
 @transactional
 def _age_sign(tx: Transaction, seconds: float) -> None:
-    heartbeat_reception.note_hearing()
+    heartbeat_reception.note_heartbeats_taken()
     mark: Any = tx.session.get(Mark, "hearing")
     mark.at = tx.now() - timedelta(seconds=seconds)

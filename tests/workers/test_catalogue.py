@@ -29,7 +29,7 @@ from common.values.delivery.pull_request import PullState
 from common.values.names import RECEIPTS_REF
 from common.values.states import JobState
 from tests.doubles.webhook_receiver import WebhookReceiver
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 from tests.providers.runtime_supervisor import get
 from tests.web.made import somebody
 from tests.workers.platform import Platform

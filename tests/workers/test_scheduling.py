@@ -13,7 +13,7 @@ from common.errors import LeaseLost
 from common.jobs import catalogue
 from common.jobs.catalogue import Lease
 from common.models import Agent, Job, Project, Run, Task
-from common.services.agents.assigning import Pair, assign
+from common.services.agents.assigning import PlannedAssignment, assign
 from common.services.agents.scheduling import assign_next, schedule_tasks
 from common.services.projects import projects
 from common.services.tasks.tasks import update_task
@@ -71,13 +71,13 @@ def test_every_task_of_several_batches_gets_one_run_of_an_agent_of_its_own(
     assert Counter(platform.events(project)) >= Counter({"task:status_changed": 10, "agent:status": 10})
 
 
-def _pair(task: Task, agent_id: str) -> Pair:
+def _pair(task: Task, agent_id: str) -> PlannedAssignment:
     own = task.driver, task.model, task.required_capabilities
-    return Pair(task.id, task.project_id, agent_id, "scripted", None, own, has_caps=False)
+    return PlannedAssignment(task.id, task.project_id, agent_id, "scripted", None, own, has_caps=False)
 
 
 @transactional
-def _assign(tx: Transaction, *pairs: Pair) -> tuple[int, int]:
+def _assign(tx: Transaction, *pairs: PlannedAssignment) -> tuple[int, int]:
     made = assign(tx, pairs)
     return made.runs, made.left_out
 
@@ -90,7 +90,9 @@ def test_a_choice_that_does_not_hold_any_more_is_left_out(platform: Platform) ->
     assert _assign(_pair(tasks[0], agents[0])) == (1, 0)
 
     assert _assign(_pair(tasks[0], agents[1]), _pair(tasks[1], agents[0])) == (0, 2)
-    changed = Pair(tasks[1].id, project.id, agents[1], "scripted", None, ("claude", None, []), has_caps=False)
+    changed = PlannedAssignment(
+        tasks[1].id, project.id, agents[1], "scripted", None, ("claude", None, []), has_caps=False
+    )
     assert _assign(changed, _pair(tasks[2], agents[2])) == (1, 1)
     assert len(platform.all(Run)) == 2
 

@@ -95,7 +95,7 @@ def _counted_attempt(username: str) -> Iterator[None]:
             log.warning("a password was refused", request_id=request_id(), client=address, reason=str(refused))
         raise
     for attempt in spent:
-        attempt.give_back()
+        attempt.mark_feedback_undelivered()
 
 
 def _spend_attempt(username: str, address: str) -> list[Spent]:

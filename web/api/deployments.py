@@ -6,7 +6,7 @@ from marshmallow import fields
 
 from common.providers.runtime import runtime
 from common.services.deployment import deployments as services
-from common.services.deployment.deployments import Placed
+from common.services.deployment.deployments import AppDeployment
 from common.services.requests.paging import PageQuery
 from common.values.log_line import LogLine
 from common.values.states import DeploymentState, Environment, Role
@@ -138,9 +138,9 @@ def read_deployment(deployment_id: str) -> object:
 @reply(DeploymentLogsSchema)
 def read_deployment_logs(deployment_id: str) -> object:
     """The output of its processes; empty if none is kept."""
-    placed = services.read_deployment(deployment_id, by=who())
-    found = look(lambda: _lines_of(placed), f"the log of deployment {deployment_id}")
-    texts = placed.mask.lines([line.text for line in found])
+    shown = services.read_deployment(deployment_id, by=who())
+    found = look(lambda: _lines_of(shown), f"the log of deployment {deployment_id}")
+    texts = shown.mask.lines([line.text for line in found])
     return {"lines": texts, "entries": [{"at": line.at, "text": text} for line, text in zip(found, texts, strict=True)]}
 
 
@@ -150,8 +150,8 @@ def read_deployment_logs(deployment_id: str) -> object:
 @reply(VisitSchema)
 def visit_deployment(deployment_id: str) -> object:
     """The address for this caller's browser: the deployment's url, or one that works once for a guarded preview."""
-    placed = services.read_visited(deployment_id, by=who())
-    return {"url": look(lambda: _entry_to(placed), f"the entry address of deployment {deployment_id}")}
+    shown = services.read_live_deployment(deployment_id, by=who())
+    return {"url": look(lambda: _entry_to(shown), f"the entry address of deployment {deployment_id}")}
 
 
 @deployments.get("/deployments/<id:deployment_id>/rollback")
@@ -164,7 +164,7 @@ def plan_rollback(deployment_id: str, to_deployment_id: str | None) -> object:
     target = plan.target.commit_sha if plan.target else None
     return {
         "target": plan.target, "reason": plan.reason, "commits": plan.commits, "tasks": plan.tasks,
-        "commit_count": count_commits(plan.place, target, plan.live.commit_sha),
+        "commit_count": count_commits(plan.location, target, plan.live.commit_sha),
     }  # fmt: skip
 
 
@@ -179,9 +179,9 @@ def rollback_deployment(deployment_id: str, to_deployment_id: str | None) -> obj
     return {"success": True, "rollback_deployment_id": made.id, "job": job, "takes_back": task_ids}
 
 
-def _lines_of(placed: Placed) -> list[LogLine]:
-    return runtime().app_logs(placed.app, placed.deployment.id, limit=MOST_LINES)
+def _lines_of(shown: AppDeployment) -> list[LogLine]:
+    return runtime().app_logs(shown.app, shown.deployment.id, limit=MOST_LINES)
 
 
-def _entry_to(placed: Placed) -> str:
-    return runtime().open_app(placed.app) or str(placed.deployment.url)
+def _entry_to(shown: AppDeployment) -> str:
+    return runtime().open_app(shown.app) or str(shown.deployment.url)

@@ -9,9 +9,9 @@ from marshmallow import fields
 from common.errors import Invalid, ProviderRefused
 from common.providers import forge as forges
 from common.providers.forge import Forge, forge
-from common.services.project_settings.places import place_of
+from common.services.project_settings.project_resources import location_of
 from common.services.tasks.tasks import TaskView
-from common.values.delivery.project_place import Place
+from common.values.delivery.project_location import ProjectLocation
 from common.values.repository import Repository
 from web.api.provider_read import look
 from web.http.fields import Schema
@@ -58,19 +58,21 @@ _EMPTY: dict[str, object] = {"base_sha": None, "head_sha": None, "files": [], "p
 
 def read_diff(view: TaskView) -> object:
     """The task's changes, for DiffSchema. ProviderUnavailable if the forge takes longer than 5 s."""
-    place, proven = place_of(view.project), view.task.head_sha
+    location, proven = location_of(view.project), view.task.head_sha
     # After delivery the default branch contains the commit, and the diff to it is empty: use the run's base then.
     started_at = next((run.base_sha for run in view.runs if run.base_sha and not run.is_review), None)
     found = look(
-        lambda: _diff(forge(), place, view.task.branch_name, proven, started_at), f"the diff of task {view.task.id}"
+        lambda: _diff(forge(), location, view.task.branch_name, proven, started_at), f"the diff of task {view.task.id}"
     )
     return _EMPTY if found is None else found
 
 
-def _diff(at: Forge, place: Place, branch: str, proven: str | None, started_at: str | None) -> forges.Diff | None:
-    repository = place.repository
+def _diff(
+    at: Forge, location: ProjectLocation, branch: str, proven: str | None, started_at: str | None
+) -> forges.Diff | None:
+    repository = location.repository
     try:
-        base = at.read_head(repository, place.default_branch)
+        base = at.read_head(repository, location.default_branch)
         head = proven or at.read_head(repository, branch)
     except ProviderRefused as error:
         if error.code == "no_repository":
@@ -96,9 +98,9 @@ def read_lines(view: TaskView, path: str, commit_sha: str | None, first_line: in
     Invalid (commitSha) for a commit that belongs neither to the task's branch nor to the default one, and (path) for
     what is no text file there, or larger than MOST_FILE_BYTES. Lines end at line feeds alone, as in a diff.
     """
-    place, task = place_of(view.project), view.task
+    location, task = location_of(view.project), view.task
     commit_sha, content = look(
-        lambda: _file(forge(), place, (task.branch_name, task.head_sha), commit_sha, path),
+        lambda: _file(forge(), location, (task.branch_name, task.head_sha), commit_sha, path),
         f"a file of task {task.id}",
     )
     if content is None:
@@ -115,12 +117,12 @@ def read_lines(view: TaskView, path: str, commit_sha: str | None, first_line: in
 
 
 def _file(
-    at: Forge, place: Place, branch: tuple[str, str | None], wanted: str | None, path: str
+    at: Forge, location: ProjectLocation, branch: tuple[str, str | None], wanted: str | None, path: str
 ) -> tuple[str, bytes | None]:
     """The commit and the file's content there. branch: the task's, and its verified commit."""
-    repository = place.repository
+    repository = location.repository
     try:
-        heads = [branch[1], at.read_head(repository, branch[0]), at.read_head(repository, place.default_branch)]
+        heads = [branch[1], at.read_head(repository, branch[0]), at.read_head(repository, location.default_branch)]
         there = [head for head in dict.fromkeys(heads) if head is not None]
         commit = wanted or next(iter(there), None)
         if commit is None or not any(at.contains(repository, ancestor=commit, head=head) for head in there):

@@ -10,7 +10,7 @@ from marshmallow import fields
 from common.errors import ProviderRefused
 from common.machine.text import path_text
 from common.providers.forge import Entry, Listing, forge
-from common.values.delivery.project_place import Place
+from common.values.delivery.project_location import ProjectLocation
 from common.values.path_patterns import compiled
 from web.api.provider_read import look
 from web.http.fields import Schema
@@ -55,18 +55,18 @@ class MatchedFiles:
     truncated: bool
 
 
-def match_files(place: Place, patterns: Sequence[str]) -> MatchedFiles:
+def match_files(location: ProjectLocation, patterns: Sequence[str]) -> MatchedFiles:
     """What each pattern matches at the default branch's head. ProviderUnavailable after 5 s."""
-    head, listing = look(lambda: _list(place), f"the files of project {place.project_id}")
+    head, listing = look(lambda: _list(location), f"the files of project {location.project_id}")
     looked_at = listing.entries[: MOST_LOOKS // max(len(patterns), 1)]
     found = [_matches(pattern, looked_at) for pattern in patterns]
     return MatchedFiles(head, found, listing.is_truncated or len(looked_at) < len(listing.entries))
 
 
-def _list(place: Place) -> tuple[str | None, Listing]:
-    repository = place.repository
+def _list(location: ProjectLocation) -> tuple[str | None, Listing]:
+    repository = location.repository
     try:
-        head = forge().read_head(repository, place.default_branch)
+        head = forge().read_head(repository, location.default_branch)
     except ProviderRefused as error:
         if error.code != "no_repository":
             raise

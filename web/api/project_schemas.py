@@ -10,7 +10,7 @@ from marshmallow import fields, validate
 from common.errors import Invalid
 from common.network.host_patterns import LONGEST_NAME, host_pattern
 from common.providers.forge import check_import_address, is_of_forge
-from common.services.project_settings.places import branch_fault
+from common.services.project_settings.project_resources import branch_fault
 from common.services.project_settings.variables import MOST_VARIABLES, variable_fault
 from common.services.proof.flaky_tests import MOST_DAYS
 from common.settings import settings

@@ -8,7 +8,7 @@ from marshmallow import fields
 
 from common.errors import Invalid
 from common.providers.forge import is_of_forge
-from common.services.project_settings.places import place_of
+from common.services.project_settings.project_resources import location_of
 from common.services.projects import projects as services
 from common.services.requests.paging import PageQuery
 from common.values.states import Role
@@ -88,7 +88,7 @@ def read_forbidden_paths(project_id: str, pattern: str | None) -> object:
     """The files of the default branch that a pattern, or each of the project's own patterns, matches now."""
     project = services.read_project(project_id, by=who()).project
     chosen = project.forbidden_paths if pattern is None else [pattern]
-    return match_files(place_of(project), chosen)
+    return match_files(location_of(project), chosen)
 
 
 @projects.patch("/projects/<id:project_id>")

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.forge import Commits, Diff, forge
-from common.values.delivery.project_place import Place
+from common.values.delivery.project_location import ProjectLocation
 from web.api.provider_read import look
 
 T = TypeVar("T")
@@ -16,41 +16,44 @@ MOST_COMMITS = 200
 _ABSENT = {"no_commit", "no_repository", "unrelated"}
 
 
-def read_commits(place: Place, base: str | None, head: str | None, *, limit: int = MOST_COMMITS) -> Commits | None:
+def read_commits(
+    location: ProjectLocation, base: str | None, head: str | None, *, limit: int = MOST_COMMITS
+) -> Commits | None:
     """The commits of head that base lacks; None where one of the two is None or not at the forge.
 
     ProviderUnavailable if the forge takes longer than 5 s.
     """
     if base is None or head is None:
         return None
-    what = f"the commits up to {head} in {place.repository.name}"
+    what = f"the commits up to {head} in {location.repository.name}"
     return look(
-        lambda: _unless_absent(lambda: forge().read_commits(place.repository, base=base, head=head, limit=limit)), what
+        lambda: _unless_absent(lambda: forge().read_commits(location.repository, base=base, head=head, limit=limit)),
+        what,
     )
 
 
-def read_diff(place: Place, base: str | None, head: str | None) -> Diff | None:
+def read_diff(location: ProjectLocation, base: str | None, head: str | None) -> Diff | None:
     """The diff from base to head; as read_commits."""
     if base is None or head is None:
         return None
-    what = f"the diff up to {head} in {place.repository.name}"
-    return look(lambda: _unless_absent(lambda: forge().diff(place.repository, base=base, head=head)), what)
+    what = f"the diff up to {head} in {location.repository.name}"
+    return look(lambda: _unless_absent(lambda: forge().diff(location.repository, base=base, head=head)), what)
 
 
-def count_commits(place: Place, base: str | None, head: str | None) -> int | None:
+def count_commits(location: ProjectLocation, base: str | None, head: str | None) -> int | None:
     """How many commits head has that base lacks, merges left out; None if that is not known now."""
     try:
-        found = read_commits(place, base, head, limit=1)
+        found = read_commits(location, base, head, limit=1)
     except (ProviderUnavailable, ProviderRefused):
         return None
     return None if found is None else found.total
 
 
-def read_default_head(place: Place) -> str | None:
+def read_default_head(location: ProjectLocation) -> str | None:
     """The head of the default branch; None if there is none, or if the forge does not say it in time."""
-    what = f"the head of {place.default_branch} in {place.repository.name}"
+    what = f"the head of {location.default_branch} in {location.repository.name}"
     try:
-        return look(lambda: forge().read_head(place.repository, place.default_branch), what)
+        return look(lambda: forge().read_head(location.repository, location.default_branch), what)
     except (ProviderUnavailable, ProviderRefused):
         return None
 

@@ -9,7 +9,7 @@ from common.services.delivery.merge_train import Train
 from common.services.delivery.releases import DeploymentPlan
 from common.services.deployment import environments
 from common.values.delivery.health_check import HealthState
-from common.values.delivery.project_place import Place
+from common.values.delivery.project_location import ProjectLocation
 from common.values.states import Environment, Role, TaskState
 from web.api.deployments import DeploymentSchema
 from web.api.diffs import DiffSchema
@@ -207,7 +207,7 @@ class EnvironmentsSchema(Schema):
 def read_release(group_id: str) -> object:
     """What the group delivers: tasks, commits against what production serves, and a changelog."""
     found = releases.read_release(group_id, by=who())
-    commits = read_commits(found.place, found.base_sha, found.head_sha)
+    commits = read_commits(found.location, found.base_sha, found.head_sha)
     return {
         "against": found.against, "base_sha": found.base_sha, "head_sha": found.head_sha, "tasks": found.tasks,
         "commits": commits.commits if commits else (), "commit_count": commits.total if commits else None,
@@ -221,7 +221,7 @@ def read_release(group_id: str) -> object:
 def read_release_diff(group_id: str) -> object:
     """What the group changes in what production serves. Empty until it is merged."""
     found = releases.read_release(group_id, by=who())
-    diff = read_diff(found.place, found.base_sha, found.head_sha)
+    diff = read_diff(found.location, found.base_sha, found.head_sha)
     shown = _NO_DIFF if diff is None else {name: getattr(diff, name) for name in _NO_DIFF}
     return {**shown, "against": found.against}
 
@@ -231,9 +231,9 @@ def read_release_diff(group_id: str) -> object:
 @reply(one("plan", ReleasePlanSchema))
 def plan_release(group_id: str) -> object:
     """What deploying the group to staging and to production would do now, and what is missing for it."""
-    head = read_default_head(releases.read_release(group_id, by=who()).place)
+    head = read_default_head(releases.read_release(group_id, by=who()).location)
     plan = releases.plan_release(group_id, default_head=head, by=who())
-    shown = [_planned(plan.place, each) for each in plan.plans]
+    shown = [_planned(plan.location, each) for each in plan.plans]
     return {"environments": shown, "task_count": plan.task_count, "may_act": plan.may_act}
 
 
@@ -261,10 +261,10 @@ def read_environments(project_id: str) -> object:
     return {"environments": environments.read_environments(project_id, by=who())}
 
 
-def _planned(place: Place, plan: DeploymentPlan) -> object:
+def _planned(location: ProjectLocation, plan: DeploymentPlan) -> object:
     base = plan.live.commit_sha if plan.live else None
     return {
         "environment": plan.environment, "live": plan.live, "version": plan.version, "commit_sha": plan.commit_sha,
         "missing": plan.missing, "accepts": plan.accepts,
-        "brings_back": plan.brings_back, "commit_count": count_commits(place, base, plan.commit_sha),
+        "brings_back": plan.brings_back, "commit_count": count_commits(location, base, plan.commit_sha),
     }  # fmt: skip

@@ -5,7 +5,7 @@ from __future__ import annotations
 from marshmallow import ValidationError, fields
 
 from common.services.agent_api import transcripts as services
-from common.services.agent_api.transcripts import Wanted
+from common.services.agent_api.transcripts import TranscriptQuery
 from common.services.runs.log_entries import KINDS, entry_body
 from common.values.states import Outcome, Role, RunState
 from common.values.testing.agent_review import Purpose, Verdict
@@ -82,7 +82,7 @@ class ReadTranscriptSchema(Schema):
     """q: a part of the message or of a text in the details, in either case. before: read the last entries before this
     seq."""
 
-    makes = Wanted
+    makes = TranscriptQuery
     after = QueryInteger(0, load_default=0)
     before = QueryInteger(1, load_default=None)
     limit = QueryInteger(1, MOST_ENTRIES, load_default=500)
@@ -101,7 +101,7 @@ def read_run(run_id: str) -> object:
 @allow(Role.VIEWER)
 @query(ReadTranscriptSchema)
 @reply(TranscriptSchema)
-def read_transcript(run_id: str, query: Wanted) -> object:
+def read_transcript(run_id: str, query: TranscriptQuery) -> object:
     """The entries of the run's transcript, oldest first. kind: only these kinds, joined by commas. before: the end of
     the transcript up to this seq, such as 9007199254740991 for its very end."""
     found = services.read_transcript(run_id, query, by=who())

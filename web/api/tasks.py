@@ -288,8 +288,8 @@ def list_tasks(page: PageQuery, *, mine: str, **wanted: str | None) -> object:
     caller = who()
     created_by_id = caller.user_id if mine == "true" else None
     chosen = lists.TaskFilter(**wanted, created_by_id=created_by_id)
-    standing = caller.standing
-    if standing is None or standing.role is None or chosen.q is not None or chosen.label is not None:
+    role_in_project = caller.role_in_project
+    if role_in_project is None or role_in_project.role is None or chosen.q is not None or chosen.label is not None:
         return lists.list_tasks(chosen, page, by=caller)
     return versioned(lambda: write_tasks(list_project_tasks(chosen, page)), of_user=created_by_id or "")
 

@@ -69,7 +69,7 @@ class BodyMemory:
             _body_bytes[self._run_id] = of_run
             self._bytes += more_bytes
 
-    def give_back(self, fewer_bytes: int) -> None:
+    def mark_feedback_undelivered(self, fewer_bytes: int) -> None:
         """Count fewer bytes, which were taken."""
         with _changing:
             self._bytes -= fewer_bytes
@@ -79,4 +79,4 @@ class BodyMemory:
                 _body_bytes[self._run_id] = left
 
     def __exit__(self, *_raised: object) -> None:
-        self.give_back(self._bytes)
+        self.mark_feedback_undelivered(self._bytes)

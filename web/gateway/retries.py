@@ -35,6 +35,9 @@ FAULTS = LASTING_FAULTS | {502, 504}
 """And those by which the gateway says that it does not reach one."""
 UNKNOWN_LIMIT = timedelta(minutes=1)
 """How long calls go to the fallback before a provider that names no time is asked again."""
+SHORT_LIMIT_SECONDS = 10.0
+"""A limit of at most this length is left to the CLIs, which try again by themselves: less than it takes to end a run
+and to begin another one."""
 
 
 class ProviderAttempts:
@@ -87,7 +90,7 @@ class ProviderAttempts:
             copied_bytes = 0 if request.body is self._given.body else len(request.body)
             self._room.take(copied_bytes)
             yield route, request
-            self._room.give_back(copied_bytes)
+            self._room.mark_feedback_undelivered(copied_bytes)
 
     def goes_on(self, route: Route, began: float, reply: Response, limit: Limit, *, is_paid: bool) -> bool:
         """Whether the call goes to the next route, or is refused if there is none. Else the reply is passed on.
@@ -150,9 +153,8 @@ class Limits:
 
     def note(self, route: Route, began: float, limit: Limit, *, has_fallback: bool, earlier: int = 0) -> bool:
         """Whether the limit keeps calls from the route for longer than the CLI can be left to try again."""
-        chosen = settings().models
         in_a_row = book.note_refusal(self._access.task_id, began, earlier)
-        longest_short = timedelta(seconds=chosen.short_limit_seconds)
+        longest_short = timedelta(seconds=SHORT_LIMIT_SECONDS)
         is_short = limit.until is not None and limit.until - limit.said_at <= longest_short
         if is_short and in_a_row < MOST_IN_A_ROW:
             return False

@@ -23,7 +23,7 @@ from common.services.people import accounts
 from common.services.project_settings.repository_access import FoundRepository, find_repository, find_repository_of_run
 from common.services.requests.access import Caller
 from common.settings import settings
-from common.values.delivery.project_place import Place
+from common.values.delivery.project_location import ProjectLocation
 from common.values.names import RELEASE_PREFIX, STAGING_BRANCH, TAG_PREFIX
 from common.values.repository import Repository
 from web.git.push_commands import Command, PushRules
@@ -52,12 +52,12 @@ class _Access:
     person: Caller | None = None
 
     @property
-    def place(self) -> Place:
-        return self.found.place
+    def location(self) -> ProjectLocation:
+        return self.found.location
 
     @property
     def repository(self) -> Repository:
-        return self.place.repository
+        return self.location.repository
 
     @property
     def rights(self) -> tuple[bool, bool, tuple[str, ...] | None]:
@@ -109,7 +109,7 @@ def serve(owner: str, name: str, service_path: str) -> Response:
     )
     if service_path == "git-receive-pack" and reply.status_code == 200:
         # Once git's answer is complete, the branch has moved.
-        reply.call_on_close(lambda: _ring(access.place.project_id, noted))
+        reply.call_on_close(lambda: _ring(access.location.project_id, noted))
     return reply
 
 
@@ -135,7 +135,7 @@ def _access(owner: str, name: str, username: str, password: str) -> _Access:
     of_run = find_repository_of_run(owner, name, username.removeprefix("run-"))
     if of_run is None:
         raise Unauthenticated
-    repository = of_run.place.repository
+    repository = of_run.location.repository
     branch = local_forge().check_credential(repository, username, password)
     if branch is None:
         raise Unauthenticated
@@ -146,7 +146,7 @@ def _judge(access: _Access, commands: Sequence[Command], noted: list[str]) -> Pu
     """What this push may do to the default branch. A person's commands are recorded; their ids go into `noted`."""
     default = f"{_BRANCHES}{local_forge().read_default_branch(access.repository)}"
     # Before provisioning, the branch's name in the project may differ from that in the repository.
-    protected = {default, f"{_BRANCHES}{access.place.default_branch}"}
+    protected = {default, f"{_BRANCHES}{access.location.default_branch}"}
     rules = PushRules(tuple(sorted(protected)))
     if access.person is None:
         return rules
@@ -154,7 +154,7 @@ def _judge(access: _Access, commands: Sequence[Command], noted: list[str]) -> Pu
         if _may_move_default(access):
             rules = PushRules(is_forward_only=True)
         else:
-            rules = PushRules(rules.hidden_refs, notice=_no_direct_push(access.place.default_branch))
+            rules = PushRules(rules.hidden_refs, notice=_no_direct_push(access.location.default_branch))
     pushed = [
         NewPush(one.ref.removeprefix(_BRANCHES), None if one.old == ZERO_SHA else one.old, one.new)
         for one in commands
@@ -164,7 +164,7 @@ def _judge(access: _Access, commands: Sequence[Command], noted: list[str]) -> Pu
         # No task has a branch whose name is not UTF-8, and the database can't be asked for it.
         and _is_utf_8(one.ref)
     ]
-    noted += note_pushes(access.place.project_id, pushed, by=access.person) if pushed else []
+    noted += note_pushes(access.location.project_id, pushed, by=access.person) if pushed else []
     return rules
 
 

@@ -22,6 +22,7 @@ from common.services.agent_api.agent_api import AgentPrincipal, RunPrincipal
 from common.services.people import accounts, login_tokens, tokens
 from common.services.requests.access import Caller, RoleInProject
 from common.settings import settings
+from common.settings.security import ACCESS_TOKEN_SECONDS
 from common.values.states import Role
 from web.http.fields import UUID_PATTERN
 from web.http.rate_limits import spend, writes
@@ -198,13 +199,13 @@ def again() -> tuple[Callable[[], Admitted], Admitted]:
     It raises CallerError once the token is not accepted any more; only in views with @allow.
     """
     token, caller = bearer_token(), who()
-    project_id = None if caller.standing is None else caller.standing.project_id
+    project_id = None if caller.role_in_project is None else caller.role_in_project.project_id
 
     def admit() -> Admitted:
         found = accounts.authenticate(token, project_id)
-        return found, found.standing
+        return found, found.role_in_project
 
-    return admit, (caller, caller.standing)
+    return admit, (caller, caller.role_in_project)
 
 
 def agent() -> AgentPrincipal:
@@ -253,7 +254,7 @@ def issue_tokens(login: accounts.OpenLogin) -> IssuedTokens:
     access = create_access_token(
         identity=login.user.id,
         additional_claims=claims,
-        expires_delta=timedelta(seconds=security.access_token_seconds),
+        expires_delta=timedelta(seconds=ACCESS_TOKEN_SECONDS),
     )
     refresh = create_refresh_token(
         identity=login.user.id,
@@ -263,6 +264,6 @@ def issue_tokens(login: accounts.OpenLogin) -> IssuedTokens:
     return {
         "access_token": access,
         "refresh_token": refresh,
-        "expires_in": security.access_token_seconds,
+        "expires_in": ACCESS_TOKEN_SECONDS,
         "user": login.user,
     }

@@ -81,8 +81,8 @@ def versioned(write: Callable[[], bytes], *, of_user: str = "") -> Response:
     Without a version, its ETag is made from its content. of_user: the id of the user if the reply depends on who asks.
     The view has checked that it may be seen: a kept reply is sent to everybody who asks for the same.
     """
-    standing = who().standing
-    if standing is None or (version := standing.version) is None:
+    role_in_project = who().role_in_project
+    if role_in_project is None or (version := role_in_project.version) is None:
         return Response(write(), content_type="application/json")
     current = request._get_current_object()  # type: ignore[attr-defined]
     tag = f"{VERSION}-{version}-{of_user}"

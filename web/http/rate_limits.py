@@ -52,12 +52,12 @@ def writes() -> Limit:
 
 @dataclass(frozen=True)
 class Spent:
-    """One counted request. `give_back` subtracts it again."""
+    """One counted request. `mark_feedback_undelivered` subtracts it again."""
 
     key: str
     is_local: bool
 
-    def give_back(self) -> None:
+    def mark_feedback_undelivered(self) -> None:
         if self.is_local:
             _local.add(self.key, -1, 0)
             return

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from common.machine.disk import DiskState, look
+from common.machine.disk import DiskState, measure_disk
 from common.settings import settings
 
 log = structlog.get_logger()
@@ -19,7 +19,7 @@ class _Logged:
 def has_room() -> bool:
     """Whether the data directory's disk has AIWORKER_DISK_RESERVE_BYTES free."""
     store = settings().store
-    found = look(store.data_dir, store.disk_reserve_bytes)
+    found = measure_disk(store.data_dir, store.disk_reserve_bytes)
     if found.state is not _Logged.state:
         write = log.info if found.state is DiskState.OK else log.warning
         consequence = "new work begins" if found.has_room else "no new work begins until there is room"

@@ -38,7 +38,7 @@ from common.services.upkeep.schema import forget_connections
 from common.settings import settings
 from common.telemetry.error_reports import flush_error_reports, start_error_reports
 from common.telemetry.logs import configure_logs
-from common.telemetry.tracing import span, start_tracing, stop_tracing, under
+from common.telemetry.tracing import in_trace, span, start_tracing, stop_tracing
 from workers.execution import leases
 from workers.execution.disk_room import has_room
 
@@ -153,7 +153,7 @@ def _run(lease: Lease, work: Work, parked: rows.Parked | None) -> None:
     with (
         structlog.contextvars.bound_contextvars(job=lease.kind, subject=lease.subject_id),
         leases.renewed(lease),
-        under(lease.trace_parent),
+        in_trace(lease.trace_parent),
     ):
         try:
             with acting("platform"), _traced(lease):

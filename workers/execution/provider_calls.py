@@ -12,8 +12,8 @@ from common.providers.forge import Forge
 from common.providers.runtime import Runtime
 from common.services.deployment import rollouts
 from common.services.proof import test_results
-from common.values.delivery.app import Space, Version
-from common.values.delivery.project_place import Place
+from common.values.delivery.app import ProjectNamespace, Version
+from common.values.delivery.project_location import ProjectLocation
 from common.values.repository import Repository
 from common.values.testing.check import Check, CheckEnd, CheckPhase, CheckState, second_run_of
 
@@ -25,9 +25,9 @@ PLACE_SECONDS = 5.0
 """How often to poll a check that waits for a place to run."""
 
 
-def with_source(forge: Forge, place: Place, wanted: T) -> T:
+def with_source(forge: Forge, location: ProjectLocation, wanted: T) -> T:
     """Return the version or check with the source from which the runtime clones its code."""
-    return replace(wanted, source=forge.read_source(place.repository))
+    return replace(wanted, source=forge.read_source(location.repository))
 
 
 def run_check(runtime: Runtime, wanted: Check, *, makes_room: bool = True) -> CheckState:
@@ -53,14 +53,14 @@ def run_check(runtime: Runtime, wanted: Check, *, makes_room: bool = True) -> Ch
 def _has_no_tests(wanted: Check, state: CheckState) -> bool:
     """Whether pytest or unittest says that there is no test, as in a project that is new.
 
-    A report from a place that the project names may be another runner's, for which this exit status means a failure.
+    A report from a location that the project names may be another runner's, for which this exit status means a failure.
     """
     if wanted.test_report is not None or state.code != CheckEnd.EXITED or state.exit_code != NO_TESTS:
         return False
     return state.report is not None and state.report.is_usable and not state.report.tests
 
 
-def forget_check(runtime: Runtime, space: Space, check_id: str) -> None:
+def forget_check(runtime: Runtime, space: ProjectNamespace, check_id: str) -> None:
     """Delete the check and its second run. Safe to repeat."""
     for known in (check_id, second_run_of(check_id)):
         runtime.delete_check(space, known)
@@ -84,7 +84,7 @@ def _run_once(runtime: Runtime, wanted: Check, makes_room: bool) -> CheckState:
     return state
 
 
-def make_room(space: Space, code: str | None) -> None:
+def make_room(space: ProjectNamespace, code: str | None) -> None:
     """Take down previews, oldest first, if a check or an environment of the project waits for room.
 
     code: `quota`: take down the project's own previews; `no_room` (the nodes are full): any project's. No-op for any
@@ -105,7 +105,7 @@ def close_pull(
             raise
 
 
-def revoke_credential(forge: Forge, place: Place, run_id: str) -> bool:
+def revoke_credential(forge: Forge, location: ProjectLocation, run_id: str) -> bool:
     """Revoke the run's credential at the forge. Safe to repeat.
 
     Also if the repository is removed already, or has lost the mark of the platform.
@@ -113,7 +113,7 @@ def revoke_credential(forge: Forge, place: Place, run_id: str) -> bool:
     Returns whether the credential is removed completely: if not, the caller repeats the call some seconds later.
     """
     try:
-        return forge.delete_credential(place.repository, run_id=run_id)
+        return forge.delete_credential(location.repository, run_id=run_id)
     except ProviderRefused as error:
         if error.code not in {"no_repository", "foreign"}:
             raise

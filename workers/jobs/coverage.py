@@ -51,7 +51,7 @@ class CoverageRun:
             if error.code != "several_bases":
                 raise
             # The default branch has moved since the proof.
-            branch = self.plan.place.default_branch
+            branch = self.plan.location.default_branch
             message = f"It is not known which lines the tests touch: it has merged what {branch} got by another merge."
             return CheckResult(COVERAGE, "skipped", message)
 
@@ -66,12 +66,12 @@ class CoverageRun:
             return CheckResult(COVERAGE, "skipped", f"{message}: {state.reason}.", log=state.log)
         if state.coverage is None:
             return CheckResult(COVERAGE, "skipped", "No tool measured which lines the tests touch.", log=state.log)
-        changes = read_changes(self.forge, self.plan.place.repository, self.plan)
-        return check_coverage(self.forge, self.plan.place.repository, changes, measured, state.coverage)
+        changes = read_changes(self.forge, self.plan.location.repository, self.plan)
+        return check_coverage(self.forge, self.plan.location.repository, changes, measured, state.coverage)
 
     def forget(self) -> None:
         """Have the runtime forget the run. Safe to repeat."""
-        forget_check(self.runtime, self.plan.place.space, self._check_id)
+        forget_check(self.runtime, self.plan.location.space, self._check_id)
 
     @property
     def _check_id(self) -> str:

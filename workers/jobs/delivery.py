@@ -16,7 +16,7 @@ from common.providers.runtime import runtime
 from common.services.delivery import group_statuses, group_tests, merging
 from common.services.delivery.merging import FinishPlan, MergePlan, Step
 from common.services.deployment import restoring, rollouts
-from common.services.deployment.receipt_contents import Served
+from common.services.deployment.receipt_contents import LiveVersionFacts
 from common.services.deployment.restoring import LiveApp
 from common.services.deployment.rollouts import RolloutPlan
 from common.services.proof import red_base
@@ -76,8 +76,8 @@ def merge_group(job: Claimed) -> None:
 def _forget(job: Claimed, plan: MergePlan) -> None:
     for check_id in plan.left:
         try:
-            forget_without(runtime(), plan.place.space, check_id)
-            forget_check(runtime(), plan.place.space, check_id)
+            forget_without(runtime(), plan.location.space, check_id)
+            forget_check(runtime(), plan.location.space, check_id)
         except ProviderRefused as error:
             # It ends by its own time limit. The group does not depend on it.
             log.warning("a test can't be stopped", check=check_id, reason=error.message)
@@ -85,20 +85,20 @@ def _forget(job: Claimed, plan: MergePlan) -> None:
 
 
 def _start(job: Claimed, plan: MergePlan) -> None:
-    place = plan.place.repository
-    base = default_head(forge(), plan.place)
-    forge().advance(place, plan.branch, old=forge().read_head(place, plan.branch), new=base, force=True)
+    repository = plan.location.repository
+    base = default_head(forge(), plan.location)
+    forge().advance(repository, plan.branch, old=forge().read_head(repository, plan.branch), new=base, force=True)
     merging.record_started(job.lease, base_sha=base)
 
 
 def _merge(job: Claimed, plan: MergePlan) -> None:
     job.progress(f"merging {plan.title}")
-    place, onto = plan.place.repository, plan.expected_head
-    if undone := undone_by(forge(), place, base=plan.base_sha, onto=onto, head=plan.commit_sha):
+    repository, onto = plan.location.repository, plan.expected_head
+    if undone := undone_by(forge(), repository, base=plan.base_sha, onto=onto, head=plan.commit_sha):
         merging.record_taking_back(job.lease, plan, files=[path_text(path) for path in undone[:MOST_FILES]])
         return
     result = forge().merge(
-        place,
+        repository,
         into=plan.branch,
         commit=plan.commit_sha,
         expected_head=onto,
@@ -117,7 +117,7 @@ def _test(job: Claimed, plan: MergePlan) -> None:
         group_tests.record_untested(job.lease, trial)
         return
     job.progress("testing the merged branch" if trial.position else "testing the default branch")
-    check = with_source(forge(), plan.place, trial.check)
+    check = with_source(forge(), plan.location, trial.check)
     tested = run_check(runtime(), check)
     ignored = failed_in_quarantine(tested, trial.quarantined)
     decisive = tested
@@ -131,21 +131,21 @@ def _test(job: Claimed, plan: MergePlan) -> None:
     if ignored:
         known = record_run(check, decisive, run=trial.number, is_landed=trial.position == 0)
     if trial.position == 0:
-        red_base.record_base(plan.place.space.project_id, trial.check.commit, known, ignored=trial.quarantined)
+        red_base.record_base(plan.location.space.project_id, trial.check.commit, known, ignored=trial.quarantined)
     passed = decisive.phase is CheckPhase.PASSED
     group_tests.record_tested(
         job.lease, trial, passed=passed, reason=decisive.reason or "", log=decisive.log,
         ignored=ignored if passed else (),
     )  # fmt: skip
-    forget_without(runtime(), plan.place.space, trial.check.check_id)
-    forget_check(runtime(), plan.place.space, trial.check.check_id)
+    forget_without(runtime(), plan.location.space, trial.check.check_id)
+    forget_check(runtime(), plan.location.space, trial.check.check_id)
 
 
 def _await_statuses(job: Claimed, plan: MergePlan) -> None:
     awaited = plan.awaited
     assert awaited is not None
     job.progress("waiting for the repository's own CI")
-    result = statuses.statuses_of(forge(), plan.place.repository, awaited.commit_sha, awaited.required)
+    result = statuses.statuses_of(forge(), plan.location.repository, awaited.commit_sha, awaited.required)
     group_statuses.record_statuses(job.lease, awaited, result, after_seconds=statuses.LOOK_AGAIN_SECONDS)
 
 
@@ -185,7 +185,7 @@ def _close_pulls(plan: FinishPlan) -> list[str]:
     refused = []
     for number, branch in plan.pull_requests:
         try:
-            close_pull(forge(), plan.place.repository, number, head=branch, merged_commit=plan.commit_sha)
+            close_pull(forge(), plan.location.repository, number, head=branch, merged_commit=plan.commit_sha)
         except ProviderRefused as error:
             refused.append(f"pull request #{number} could not be closed as merged: {error.message}")
     return refused
@@ -194,10 +194,10 @@ def _close_pulls(plan: FinishPlan) -> list[str]:
 def _tag(plan: FinishPlan) -> str | None:
     """Tag the release. If its tag points at another commit, use the spare name and return a remark about it."""
     try:
-        forge().ensure_tag(plan.place.repository, plan.tag, at=plan.commit_sha)
+        forge().ensure_tag(plan.location.repository, plan.tag, at=plan.commit_sha)
     except ProviderRefused as error:
         try:
-            forge().ensure_tag(plan.place.repository, plan.spare_tag, at=plan.commit_sha)
+            forge().ensure_tag(plan.location.repository, plan.spare_tag, at=plan.commit_sha)
         except ProviderRefused as again:
             raise ProviderRefused(f"the release is not tagged: {again.message}; delete that tag or branch") from error
         return f"this release is tagged {plan.spare_tag}, because {error.message}"
@@ -210,7 +210,7 @@ def deploy(job: Claimed) -> None:
     if plan is None:
         return
     if _has_moved(plan):
-        reason = f"the default branch {plan.place.default_branch} moved in the meantime"
+        reason = f"the default branch {plan.location.default_branch} moved in the meantime"
         rollouts.record_failed(job.lease, code=BASE_MOVED, reason=reason, rebuild=True)
         return
     state = _put_back(plan) or _ensure(plan)
@@ -226,7 +226,7 @@ def deploy(job: Claimed) -> None:
 def _wait(job: Claimed, plan: RolloutPlan, state: AppState) -> None:
     """Record that the version is still starting. Without room for it, staging and production replace previews."""
     if plan.environment is not Environment.PREVIEW:
-        make_room(plan.place.space, state.code)
+        make_room(plan.location.space, state.code)
     message = state.reason or f"healthy for {state.checked_seconds:.0f} of {plan.version.spec.health.seconds:.0f} s"
     after_seconds = seconds_until_next_check(plan.started_seconds)
     rollouts.record_progress(job.lease, message=message, url=state.url, after_seconds=after_seconds)
@@ -239,7 +239,7 @@ def seconds_until_next_check(started_seconds: float) -> float:
 
 def _ensure(plan: RolloutPlan) -> AppState:
     try:
-        return runtime().ensure_app(plan.app, with_source(forge(), plan.place, plan.version))
+        return runtime().ensure_app(plan.app, with_source(forge(), plan.location, plan.version))
     except ProviderRefused as error:
         return AppState(AppPhase.FAILED, url="", live_version_id=None, reason=error.message, code=error.code)
 
@@ -255,7 +255,7 @@ def _put_back(plan: RolloutPlan) -> AppState | None:
         return None
     state = runtime().read_app(plan.app, before.version_id)
     try:
-        state = state or runtime().ensure_app(plan.app, with_source(forge(), plan.place, before))
+        state = state or runtime().ensure_app(plan.app, with_source(forge(), plan.location, before))
     except ProviderRefused:
         return None
     # One that waits for room, is restarted again and again, or does not answer any more, must not keep the new one from
@@ -268,30 +268,30 @@ def _has_moved(plan: RolloutPlan) -> bool:
     """Whether the default branch is neither at the group's base nor, after a lost answer, at its version already."""
     if plan.advance_from is None:
         return False
-    head = forge().read_head(plan.place.repository, plan.place.default_branch)
+    head = forge().read_head(plan.location.repository, plan.location.default_branch)
     return head not in {plan.advance_from, plan.version.commit}
 
 
 def _complete(job: Claimed, plan: RolloutPlan, state: AppState) -> None:
     """The version serves: move the default branch or the staging branch to it, then record it as live."""
-    repository, commit = plan.place.repository, plan.version.commit
+    repository, commit = plan.location.repository, plan.version.commit
     try:
         if plan.advance_from is not None:
-            forge().advance(repository, plan.place.default_branch, old=plan.advance_from, new=commit)
+            forge().advance(repository, plan.location.default_branch, old=plan.advance_from, new=commit)
         if plan.environment is Environment.STAGING:
             old = forge().read_head(repository, STAGING_BRANCH)
             forge().advance(repository, STAGING_BRANCH, old=old, new=commit, force=True)
     except ProviderRefused as error:
         # Another push moved the branch first, or the forge takes none: put the previous version back at once.
         if plan.previous is not None:
-            runtime().ensure_app(plan.app, with_source(forge(), plan.place, plan.previous))
+            runtime().ensure_app(plan.app, with_source(forge(), plan.location, plan.previous))
         has_moved = error.code in MOVED
         code = BASE_MOVED if has_moved else "push_refused"
         rollouts.record_failed(job.lease, code=code, reason=error.message, rebuild=has_moved)
         return
     served = None
     if plan.environment is Environment.PRODUCTION:
-        served = Served(forge().read_tree(repository, commit), state.image)
+        served = LiveVersionFacts(forge().read_tree(repository, commit), state.image)
     barrier = read_barrier(forge(), repository, commit, plan.older)
     rollouts.record_live(job.lease, url=state.url, barrier=barrier, served=served)
 
@@ -346,11 +346,11 @@ def _alone(app: App, unavailable: list[ProviderUnavailable]) -> Iterator[None]:
         unavailable.append(error)
 
 
-def _dying(live: LiveApp, state: AppState) -> restoring.Dying | None:
+def _dying(live: LiveApp, state: AppState) -> restoring.FailingVersion | None:
     if state.phase is AppPhase.FAILED:
-        return restoring.Dying(live.version.version_id, state.reason or "it keeps crashing", state.code)
+        return restoring.FailingVersion(live.version.version_id, state.reason or "it keeps crashing", state.code)
     if state.phase is AppPhase.STARTING and live.is_held:
-        return restoring.Dying(live.version.version_id, "it is being restarted", MACHINE)
+        return restoring.FailingVersion(live.version.version_id, "it is being restarted", MACHINE)
     return None
 
 
@@ -373,7 +373,7 @@ def _restored(live: LiveApp, running: str | None) -> AppState | None:
         if not is_retried:
             _ensure_secrets(live, state)
             return state
-    wanted = with_source(forge(), live.place, dataclasses.replace(live.version, is_retried=is_retried))
+    wanted = with_source(forge(), live.location, dataclasses.replace(live.version, is_retried=is_retried))
     # Another version may have gone live since the job began, which looks at one app after the other.
     return runtime().ensure_app(live.app, wanted) if restoring.should_serve(live.version.version_id) else None
 
@@ -386,6 +386,6 @@ def _ensure_secrets(live: LiveApp, state: AppState) -> None:
     if not state.may_lack_secrets:
         return
     with contextlib.suppress(ProviderRefused, ProviderUnavailable):
-        wanted = with_source(forge(), live.place, live.version)
+        wanted = with_source(forge(), live.location, live.version)
         if restoring.should_serve(live.version.version_id):
             runtime().ensure_app(live.app, wanted)

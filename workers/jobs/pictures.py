@@ -10,7 +10,7 @@ from common.machine.programs.bubblewrap import find_sandbox
 from common.providers.forge import forge
 from common.providers.runtime import runtime
 from common.services.changes import preview_pictures
-from common.services.changes.preview_pictures import NewPicture, PicturePlan, Sight
+from common.services.changes.preview_pictures import NewPicture, PicturePlan, PictureTarget
 from common.settings import settings
 from workers.execution.job_run import Claimed, job
 from workers.screenshots.screenshots import HEIGHT, WIDTH, Camera, NoPicture, Photographer
@@ -27,10 +27,10 @@ def take_pictures(job: Claimed) -> None:
     plan = preview_pictures.begin_pictures(job.lease)
     if plan is None:
         return
-    if plan.sights and plan.commit_sha is not None:
+    if plan.targets and plan.commit_sha is not None:
         camera = find_camera()
         if camera is not None:
-            preview_pictures.record_pictures(job.lease, plan.commit_sha, _take(camera, plan.sights))
+            preview_pictures.record_pictures(job.lease, plan.commit_sha, _take(camera, plan.targets))
         return
     try:
         _show(plan)
@@ -48,23 +48,23 @@ def find_camera() -> Camera | None:
     return Camera(program, chosen.store.data_dir / FOLDER, hidden=(chosen.store.data_dir,))
 
 
-def _take(camera: Camera, sights: tuple[Sight, ...]) -> list[NewPicture]:
+def _take(camera: Camera, targets: tuple[PictureTarget, ...]) -> list[NewPicture]:
     try:
         with camera.ready() as photographer:
-            return [_picture(photographer, sight) for sight in sights]
+            return [_picture(photographer, target) for target in targets]
     except BlockingIOError as error:
         raise ProviderUnavailable("another picture is being taken", retry_after_seconds=BUSY_SECONDS) from error
 
 
-def _picture(photographer: Photographer, sight: Sight) -> NewPicture:
+def _picture(photographer: Photographer, target: PictureTarget) -> NewPicture:
     content, problem = None, None
     try:
         # A guarded preview lets in a browser that comes by an address made for it.
-        content = photographer.take(runtime().open_app(sight.app) or sight.url)
+        content = photographer.take(runtime().open_app(target.app) or target.url)
     except (NoPicture, ProviderRefused) as error:
         problem = str(error)
-        log.warning("no picture was taken", kind=sight.kind, reason=problem)
-    return NewPicture(sight.kind, sight.commit_sha, WIDTH, HEIGHT, content, problem)
+        log.warning("no picture was taken", kind=target.kind, reason=problem)
+    return NewPicture(target.kind, target.commit_sha, WIDTH, HEIGHT, content, problem)
 
 
 def _show(plan: PicturePlan) -> None:
@@ -76,7 +76,7 @@ def _show(plan: PicturePlan) -> None:
     if len(plan.pictures) == 1:
         body = f"The preview of {commit[:12]} as AiWorker's browser saw it."
     forge().ensure_pictures(
-        plan.place.repository,
+        plan.location.repository,
         plan.pr_number,
         head=plan.branch,
         version=commit or "none",

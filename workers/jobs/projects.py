@@ -33,18 +33,18 @@ def provision_project(job: Claimed) -> None:
     try:
         job.progress("importing the repository" if plan.import_url else "creating the repository", 0, 2)
         made = forge().ensure_repository(
-            plan.place.repository,
-            default_branch=plan.place.default_branch,
+            plan.location.repository,
+            default_branch=plan.location.default_branch,
             description=plan.description,
             import_url=plan.import_url,
             files=plan.files,
         )
         forge().ensure_protection(
-            plan.place.repository, default_branch=made.default_branch, allows_direct_push=plan.allows_direct_push
+            plan.location.repository, default_branch=made.default_branch, allows_direct_push=plan.allows_direct_push
         )
-        forge().ensure_webhook(plan.place.repository)
+        forge().ensure_webhook(plan.location.repository)
         job.progress("creating the environment", 1, 2)
-        runtime().ensure_environment(plan.place.space)
+        runtime().ensure_environment(plan.location.space)
     except ProviderRefused as error:
         provisioning.record_provision_refused(job.lease, error.message)
         return
@@ -55,11 +55,11 @@ def provision_project(job: Claimed) -> None:
 def protect_project(job: Claimed) -> None:
     plan = provisioning.begin_protection(job.lease)
     if plan is not None:
-        place, allows_direct_push = plan
+        location, allows_direct_push = plan
         forge().ensure_protection(
-            place.repository, default_branch=place.default_branch, allows_direct_push=allows_direct_push
+            location.repository, default_branch=location.default_branch, allows_direct_push=allows_direct_push
         )
-        forge().ensure_webhook(place.repository)
+        forge().ensure_webhook(location.repository)
         provisioning.record_protected(job.lease)
 
 
@@ -69,19 +69,19 @@ def delete_project(job: Claimed) -> None:
     if plan is None:
         return
     job.progress("removing apps and checks", 0, 2)
-    runtime().delete_environment(plan.place.space)
+    runtime().delete_environment(plan.location.space)
     job.progress("removing the repository", 1, 2)
-    _delete_repository(plan.place.repository)
+    _delete_repository(plan.location.repository)
     for run_id in plan.runs:
-        revoke_credential(forge(), plan.place, run_id)
+        revoke_credential(forge(), plan.location, run_id)
     provisioning.record_deleted(job.lease, was_busy=plan.was_busy)
 
 
-def _delete_repository(place: Repository) -> None:
+def _delete_repository(repository: Repository) -> None:
     """Delete the repository, if it is the project's: the project may have failed as somebody else's has its name, or a
     person may have taken the mark away."""
     try:
-        forge().delete_repository(place)
+        forge().delete_repository(repository)
     except ProviderRefused as error:
         if error.code not in {"no_repository", "foreign"}:
             raise
@@ -93,73 +93,73 @@ def watch_repository(job: Claimed) -> None:
     plan = forge_changes.begin_watch(job.lease)
     if plan is None:
         return
-    place = plan.place.repository
+    repository = plan.location.repository
     try:
         for push in plan.pushes:
-            settle_push(job.lease, push, has_landed=has_landed(forge(), place, push))
-        heads = {branch: forge().read_head(place, branch) for branch in plan.branches}
+            settle_push(job.lease, push, has_landed=has_landed(forge(), repository, push))
+        heads = {branch: forge().read_head(repository, branch) for branch in plan.branches}
     except (ProviderRefused, AccessDenied) as error:
         forge_changes.record_unreadable(job.lease, str(error))
         return
-    pulls, refusal = _read_pulls(place, plan.pulls)
+    pulls, refusal = _read_pulls(repository, plan.pulls)
     for seen in pulls.values():
         if seen.pull.head in plan.branches:
-            _open_again(place, seen.pull)
+            _open_again(repository, seen.pull)
     forge_changes.record_heads(job.lease, plan, heads, pulls, unreadable=refusal)
 
 
-def has_landed(at: Forge, place: Repository, push: PendingPush) -> bool:
+def has_landed(at: Forge, repository: Repository, push: PendingPush) -> bool:
     """Whether the pushed commit has arrived: in the default branch, or for a task's branch anywhere in the repository.
 
     (A task's branch may have been moved by force since.) False for pushes by the platform's own account.
     """
     if push.is_at_forge and at.is_own_login(push.username):
         return False
-    head = at.read_head(place, push.branch) if push.is_default else push.new_sha
+    head = at.read_head(repository, push.branch) if push.is_default else push.new_sha
     try:
-        return head is not None and at.contains(place, ancestor=push.new_sha, head=head)
+        return head is not None and at.contains(repository, ancestor=push.new_sha, head=head)
     except ProviderRefused as error:
         if error.code != "no_commit":
             raise
         return False
 
 
-def _read_pulls(place: Repository, numbers: Iterable[int]) -> tuple[dict[int, PullReview], str | None]:
+def _read_pulls(repository: Repository, numbers: Iterable[int]) -> tuple[dict[int, PullReview], str | None]:
     """The pull requests that could be read, and why the server refuses to show any more; None if it does not."""
     pulls: dict[int, PullReview] = {}
     for number in numbers:
         try:
-            seen = _look(place, number)
+            seen = _look(repository, number)
         except ProviderRefused as error:
             if error.code not in OF_ONE_PULL:
                 return pulls, error.message
-            log.warning("a pull request can't be read", repository=place.name, number=number, reason=error.message)
+            log.warning("a pull request can't be read", repository=repository.name, number=number, reason=error.message)
             continue
         if seen is not None:
             pulls[number] = seen
     return pulls, None
 
 
-def _open_again(place: Repository, pull: PullRequest) -> None:
+def _open_again(repository: Repository, pull: PullRequest) -> None:
     """Open the pull request of proven work again if an agent closed it: any run's credential can."""
     if pull.state is not PullState.CLOSED or not pull.is_closed_by_run:
         return
     try:
-        forge().reopen_pull_request(place, pull.number, head=pull.head)
+        forge().reopen_pull_request(repository, pull.number, head=pull.head)
     except ProviderRefused as error:
         log.warning("a pull request can't be opened again", number=pull.number, reason=error.message)
 
 
-def _look(place: Repository, number: int) -> PullReview | None:
+def _look(repository: Repository, number: int) -> PullReview | None:
     """Return the pull request with people's comments; None if it does not exist (any more).
 
     Instead of comments that are too many to be read, there is one that says so.
     """
-    pull = forge().read_pull_request(place, number)
+    pull = forge().read_pull_request(repository, number)
     if pull is None:
         return None
     try:
-        comments = tuple(forge().read_comments(place, number))
+        comments = tuple(forge().read_comments(repository, number))
     except ProviderRefused as error:
         if error.code != TOO_LARGE:
             raise

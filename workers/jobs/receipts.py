@@ -12,4 +12,4 @@ from workers.execution.job_run import Claimed, job
 def publish_receipt(job: Claimed) -> None:
     plan = receipts.begin_publish(job.lease)
     if plan is not None:
-        forge().ensure_note(plan.place.repository, commit=plan.commit_sha, text=plan.text)
+        forge().ensure_note(plan.location.repository, commit=plan.commit_sha, text=plan.text)

@@ -16,7 +16,7 @@ from common.services.proof.verification import CheckResult, ProofPlan
 from common.services.review import agent_review
 from common.services.runs import preparation
 from common.services.runs.preparation import RunPlan
-from common.values.delivery.project_place import Place
+from common.values.delivery.project_location import ProjectLocation
 from common.values.repository import Credential
 from common.values.testing.agent_review import AGENT_REVIEW
 from workers.execution.job_run import Claimed, job
@@ -59,12 +59,12 @@ def prepare_run(job: Claimed) -> None:
 
 def _branch_and_credential(plan: RunPlan) -> tuple[Credential, str]:
     """Create the run's branch and credential. Returns the credential and the default branch's head."""
-    place = plan.place.repository
-    base = default_head(forge(), plan.place)
+    repository = plan.location.repository
+    base = default_head(forge(), plan.location)
     if not plan.is_review:
-        forge().ensure_branch(place, plan.branch, at=base)
+        forge().ensure_branch(repository, plan.branch, at=base)
     may_push = not plan.is_review
-    return forge().ensure_credential(place, branch=plan.branch, run_id=plan.run_id, may_push=may_push), base
+    return forge().ensure_credential(repository, branch=plan.branch, run_id=plan.run_id, may_push=may_push), base
 
 
 def _record_unprepared(job: Claimed, plan: RunPlan, error: ProviderRefused | ProviderUnavailable) -> None:
@@ -85,7 +85,7 @@ def release_run(job: Claimed) -> None:
 @job(catalogue.CLOSE_RUN)
 def close_run(job: Claimed) -> None:
     plan = preparation.begin_close(job.lease)
-    if plan is not None and not revoke_credential(forge(), plan.place, plan.run_id):
+    if plan is not None and not revoke_credential(forge(), plan.location, plan.run_id):
         preparation.record_closing(job.lease, after_seconds=CLOSE_SECONDS)
 
 
@@ -121,7 +121,7 @@ def _begin_proof(job: Claimed) -> ProofPlan | None:
 
 def _results(job: Claimed, plan: ProofPlan, proof: TestProof) -> list[CheckResult]:
     """The checks of the proof in their order, up to one that fails or has to wait. Raises as `_add_tests`."""
-    results = examine(forge(), plan.place.repository, plan)
+    results = examine(forge(), plan.location.repository, plan)
     if results[-1].status not in {"failed", "running"}:
         _add_tests(job, plan, proof, results)
     return results
@@ -158,13 +158,13 @@ def _add_tests(job: Claimed, plan: ProofPlan, proof: TestProof, results: list[Ch
     results += statuses.required_statuses(forge(), proof.plan)
     # An opinion costs money: it is asked for only of what is proven otherwise.
     if plan.is_reviewed and results[-1].status not in {"failed", "running"}:
-        results += filter(None, [agent_review.look(job.lease)])
+        results += filter(None, [agent_review.advance_review(job.lease)])
 
 
-def _await_default_branch(place: Place) -> None:
+def _await_default_branch(location: ProjectLocation) -> None:
     """Raise ProviderUnavailable while the default branch is missing: the task, which is proven, can't help it."""
     try:
-        default_head(forge(), place)
+        default_head(forge(), location)
     except NoDefaultBranch as error:
         raise ProviderUnavailable(error.message) from error
 
@@ -174,14 +174,14 @@ def publish_task(job: Claimed) -> None:
     plan = publishing.begin_publish(job.lease)
     if plan is None:
         return
-    place = plan.place.repository
+    repository = plan.location.repository
     try:
-        _await_default_branch(plan.place)
+        _await_default_branch(plan.location)
         pull = forge().ensure_pull_request(
-            place, head=plan.branch, base=plan.place.default_branch, title=plan.title, body=plan.body
+            repository, head=plan.branch, base=plan.location.default_branch, title=plan.title, body=plan.body
         )
         forge().ensure_status(
-            place,
+            repository,
             commit=plan.head_sha,
             context="aiworker/proof",
             state="success",
@@ -204,9 +204,9 @@ def clean_up_task(job: Claimed) -> None:
     publishing.record_preview_deleted(job.lease)
     if plan.branch is None:
         return
-    place, number = plan.place.repository, plan.pr_number
+    repository, number = plan.location.repository, plan.pr_number
     if number is None:
-        found = forge().find_pull_request(place, head=plan.branch, base=plan.place.default_branch)
+        found = forge().find_pull_request(repository, head=plan.branch, base=plan.location.default_branch)
         number = found.number if found is not None else None
     if number is not None:
-        close_pull(forge(), place, number, head=plan.branch)
+        close_pull(forge(), repository, number, head=plan.branch)

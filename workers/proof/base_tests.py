@@ -40,7 +40,7 @@ class BaseCommit:
 
     def sha_of(self, commit_sha: str) -> str:
         """The commit below another commit than the claimed one."""
-        return merge_base_of(self.forge, self.plan.place.repository, base=self._head or "", head=commit_sha)
+        return merge_base_of(self.forge, self.plan.location.repository, base=self._head or "", head=commit_sha)
 
     def tested(self, check: Check) -> Tested | None:
         """What is known of its tests by the commands of this check of the claimed commit; None while they run."""
@@ -56,9 +56,9 @@ class BaseCommit:
             if state.phase is CheckPhase.RUNNING:
                 return None
             known = test_results.record_run(once, state, run=run, is_landed=True)
-            forget_check(self.runtime, self.plan.place.space, once.check_id)
+            forget_check(self.runtime, self.plan.location.space, once.check_id)
         if sha == self._head:
-            red_base.record_base(self.plan.place.space.project_id, sha, known, ignored=self.plan.quarantined)
+            red_base.record_base(self.plan.location.space.project_id, sha, known, ignored=self.plan.quarantined)
         return known
 
     def judged(self, check: Check) -> Tested | None:
@@ -86,11 +86,11 @@ class BaseCommit:
         sha = self.sha()
         for left_out in {(), tuple(sorted(self.plan.quarantined))}:
             for run in range(1, BASE_RUNS + 1):
-                forget_check(self.runtime, self.plan.place.space, _run_id(_check_id(sha, left_out), run))
+                forget_check(self.runtime, self.plan.location.space, _run_id(_check_id(sha, left_out), run))
 
     @functools.cached_property
     def _head(self) -> str | None:
-        return self.forge.read_head(self.plan.place.repository, self.plan.place.default_branch)
+        return self.forge.read_head(self.plan.location.repository, self.plan.location.default_branch)
 
 
 def _check_id(sha: str, left_out: tuple[str, ...]) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from common.providers.runtime import Runtime
-from common.values.delivery.app import Space
+from common.values.delivery.app import ProjectNamespace
 from common.values.testing.check import Check, CheckPhase, CheckState
 from workers.execution.provider_calls import forget_check, run_check
 
@@ -27,7 +27,7 @@ def run_files(runtime: Runtime, check: Check, only_files: tuple[str, ...]) -> Ch
     return run_check(runtime, check)
 
 
-def forget_files(runtime: Runtime, space: Space, check_id: str) -> None:
+def forget_files(runtime: Runtime, space: ProjectNamespace, check_id: str) -> None:
     """Have the runtime forget both runs for the check of this id. Safe to repeat."""
     for one in (check_id, _narrow_id(check_id)):
         forget_check(runtime, space, one)

@@ -52,7 +52,7 @@ class NewTests:
 
     def forget(self, check_id: str) -> None:
         """Have the runtime forget the runs of this kind for the check of this id. Safe to repeat."""
-        forget_files(self.runtime, self.plan.place.space, _control_id(check_id))
+        forget_files(self.runtime, self.plan.location.space, _control_id(check_id))
 
     def _judged(self, names: Collection[str], state: CheckState) -> CheckResult:
         report = state.report or TestReport(problem="")

@@ -80,7 +80,7 @@ class OldTests:
     def forget(self, check_id: str) -> None:
         """Have the runtime forget the runs of this kind for the check of this id. Safe to repeat."""
         for run in range(1, RUNS + 1):
-            forget_files(self.runtime, self.plan.place.space, _run_id(check_id, run))
+            forget_files(self.runtime, self.plan.location.space, _run_id(check_id, run))
 
 
 def _of_tests(entries: Iterable[Entry | None]) -> set[str]:

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from common.providers.runtime import Runtime
-from common.values.delivery.app import Space
+from common.values.delivery.app import ProjectNamespace
 from common.values.testing.check import Check, CheckEnd, CheckState
 from workers.execution.provider_calls import NO_TESTS, forget_check, run_check
 
@@ -51,7 +51,7 @@ def run_without(runtime: Runtime, without: Check, quarantined: Collection[str]) 
     return state
 
 
-def forget_without(runtime: Runtime, space: Space, check_id: str) -> None:
+def forget_without(runtime: Runtime, space: ProjectNamespace, check_id: str) -> None:
     """Delete the runs without them of the check of this id. Safe to repeat."""
     for number in range(1, TRIES + 2):
         forget_check(runtime, space, _try_id(without_id(check_id), number))

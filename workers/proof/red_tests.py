@@ -105,7 +105,7 @@ class RedTests:
 
     def forget(self, check_id: str) -> None:
         """Have the runtime forget the repeated runs of the check of this id. Safe to repeat."""
-        space = self.plan.place.space
+        space = self.plan.location.space
         forget_without(self.runtime, space, check_id)
         for number in range(2, RUNS + 1):
             for one in (check_id, without_id(check_id)):
@@ -139,7 +139,7 @@ class RedTests:
         fresh = sorted(set(still) - old)
         if not fresh and below.report.is_usable:
             named = first_of(sorted(still))
-            branch = self.plan.place.default_branch
+            branch = self.plan.location.default_branch
             message = (
                 f"One test fails, and it fails on the commit below too, in {branch}: {named}."
                 if len(still) == 1
@@ -264,7 +264,7 @@ def _failed(check: Check, state: CheckState, message: str, code: str, **facts: i
 
 
 def _base_is_red(plan: ProofPlan, state: CheckState) -> CheckResult:
-    branch = plan.place.default_branch
+    branch = plan.location.default_branch
     message = (
         f"The tests fail, as they do without this work, in {branch}: {state.reason}. Nothing names the tests that "
         f"fail, so nothing can be said of the work until {branch} is mended and merged into the branch."

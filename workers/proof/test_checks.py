@@ -78,7 +78,7 @@ class TestProof:
             return
         check, setup = self.prepared(self.plan.tests)
         if setup is not None:
-            told = _of_setup(setup, may_change=self.plan.may_change_setup, below=self.plan.place.default_branch)
+            told = _of_setup(setup, may_change=self.plan.may_change_setup, below=self.plan.location.default_branch)
             yield told
             if told.status == "failed":
                 return
@@ -137,7 +137,7 @@ class TestProof:
 
     def prepared(self, tests: Check) -> tuple[Check, SetupChange | None]:
         """The check that runs these tests, and what the commit changes of how they run, which that may take back."""
-        check = with_source(self.forge, self.plan.place, tests)
+        check = with_source(self.forge, self.plan.location, tests)
         setup = self._changed_setup(check)
         if setup is None or self.plan.may_change_setup:
             return check, setup
@@ -213,7 +213,7 @@ class TestProof:
 
     @property
     def _repository(self) -> Repository:
-        return self.plan.place.repository
+        return self.plan.location.repository
 
     def _comparison(self, base: TestReport, report: TestReport, changes: Sequence[Change]) -> Comparison:
         if not report.is_usable:
@@ -291,7 +291,7 @@ class TestProof:
     def forget(self) -> None:
         """Have the runtime forget the checks of this proof, also of a command that was removed. Safe to repeat."""
         check_id = self.plan.run_id
-        forget_check(self.runtime, self.plan.place.space, check_id)
+        forget_check(self.runtime, self.plan.location.space, check_id)
         self._new.forget(check_id)
         self._old.forget(check_id)
         self._red.forget(check_id)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.errors import Misconfigured, NotFound, ProviderRefused, ProviderUnavailable, Unauthenticated
-from common.machine.disk import look
+from common.machine.disk import measure_disk
 from common.values.json_codec import Malformed
 from common.values.runs.claimed_run import ClaimedRun, Directive
 from workers.runner.attempt.attempt import Attempt, remove_leftovers
@@ -252,7 +252,7 @@ class Runner:
             return not self._is_draining
 
     def _has_room(self) -> bool:
-        found = look(self._settings.work_dir, self._settings.disk_reserve_bytes)
+        found = measure_disk(self._settings.work_dir, self._settings.disk_reserve_bytes)
         if not found.has_room:
             facts = {"free_bytes": found.free_bytes, "needed_bytes": found.reserve_bytes}
             logger.warning("no runs are claimed until the disk has room", extra=facts)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.machine.files import replace_file
-from common.values.delivery.app import App, AppPhase, AppState, Space, Version
+from common.values.delivery.app import App, AppPhase, AppState, ProjectNamespace, Version
 from common.values.json_codec import encode
 from common.values.log_line import LogLine
 from workers.supervisor.removals import remove_or_log
@@ -50,7 +50,7 @@ class KeptApp:
 class RunningApp:
     """One app with its port and versions. Call `open` first."""
 
-    def __init__(self, space: Space, name: str, directory: Path, tools: Tools, *, has_gate: bool) -> None:
+    def __init__(self, space: ProjectNamespace, name: str, directory: Path, tools: Tools, *, has_gate: bool) -> None:
         self.space = space
         self.name = name
         self.port = 0
@@ -226,7 +226,7 @@ class Apps:
             kept = read_state(file, KeptApp)
             if kept is None:
                 continue
-            space = Space(file.parent.parent.name, kept.project_id)
+            space = ProjectNamespace(file.parent.parent.name, kept.project_id)
             with contextlib.suppress(NoPort):  # `ensure` tries again
                 await self._opened(App(space, file.parent.name))
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from common.machine.files import replace_file
-from common.values.delivery.app import Space
+from common.values.delivery.app import ProjectNamespace
 from common.values.json_codec import encode
 from common.values.testing.check import OVERLAY_FAILED, Check, CheckEnd, CheckPhase, CheckState
 from common.values.testing.coverage import Coverage
@@ -86,7 +86,7 @@ class Checks:
         running.task = asyncio.create_task(self._run(wanted, running))
         return running.state()
 
-    def state(self, space: Space, check_id: str) -> CheckState | None:
+    def state(self, space: ProjectNamespace, check_id: str) -> CheckState | None:
         """Return the check's state; None if it is not known."""
         running = self._running.get((space.namespace, check_id))
         if running is not None:

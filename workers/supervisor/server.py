@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from common.values.constraints import Count, Identity
-from common.values.delivery.app import App, AppState, Space, Version
+from common.values.delivery.app import App, AppState, ProjectNamespace, Version
 from common.values.json_codec import SOCKET_VERSION, Json, Malformed, decode_arguments, encode
 from common.values.log_line import LogLine
 from common.values.runs.confinement import Confinement
@@ -53,10 +53,10 @@ class Verbs:
         """Return how programs are confined; shows that the supervisor answers."""
         return self._confinement
 
-    async def ensure_environment(self, space: Space) -> None:
+    async def ensure_environment(self, space: ProjectNamespace) -> None:
         """No-op: the local runtime needs no environment."""
 
-    async def delete_environment(self, space: Space) -> None:
+    async def delete_environment(self, space: ProjectNamespace) -> None:
         await asyncio.gather(
             self._apps.delete_namespace(space.namespace), self._checks.delete_namespace(space.namespace)
         )
@@ -88,10 +88,10 @@ class Verbs:
     async def ensure_check(self, check: Check) -> CheckState:
         return self._checks.ensure(check)
 
-    async def read_check(self, space: Space, check_id: Identity) -> CheckState | None:
+    async def read_check(self, space: ProjectNamespace, check_id: Identity) -> CheckState | None:
         return self._checks.state(space, check_id)
 
-    async def delete_check(self, space: Space, check_id: Identity) -> None:
+    async def delete_check(self, space: ProjectNamespace, check_id: Identity) -> None:
         await self._checks.delete(space.namespace, check_id)
 
 

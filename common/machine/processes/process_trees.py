@@ -15,7 +15,7 @@ from common.machine.processes.children import has_ended, kill_group
 from common.machine.waiting import Deadline
 
 _BEGINNING_SECONDS = 0.5
-_MOST_LOOKS = 5
+_MOST_SCANS = 5
 _KERNELS = 0x00200000
 """The flag of the kernel's own threads: PF_KTHREAD in its include/linux/sched.h."""
 
@@ -44,7 +44,7 @@ def environment_of(process: psutil.Process) -> dict[str, str]:
     """
     deadline, looks = Deadline(_BEGINNING_SECONDS), 0
     # Some have none, or write over them, as redis-server does. Else the program has begun since they were read.
-    while not (variables := process.environ()) and looks < _MOST_LOOKS and not deadline.is_over:
+    while not (variables := process.environ()) and looks < _MOST_SCANS and not deadline.is_over:
         if _is_beginning(process.pid):
             time.sleep(0.001)
         else:

@@ -10,7 +10,7 @@ from common.providers.forge import git, history
 from common.values.names import RECEIPTS_REF
 
 
-def noted(path: Path, *, head: str | None, commit: str, text: str) -> str:
+def with_note(path: Path, *, head: str | None, commit: str, text: str) -> str:
     """Return a commit of notes in which `text` is the note of `commit`: head itself if that is so there.
 
     head: the present commit of notes; None: there are no notes yet. Moves no ref.
@@ -33,6 +33,6 @@ def noted(path: Path, *, head: str | None, commit: str, text: str) -> str:
     return git.run(path, "commit-tree", tree, *parents, stdin=b"Notes added by AiWorker\n").line
 
 
-def moved() -> ProviderUnavailable:
+def concurrent_write() -> ProviderUnavailable:
     """The error for notes that somebody else has just written: they are to be read again."""
     return ProviderUnavailable(f"{RECEIPTS_REF} was written by somebody else at the same time")

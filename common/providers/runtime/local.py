@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.machine.waiting import Deadline
-from common.values.delivery.app import App, AppState, Space, Version
+from common.values.delivery.app import App, AppState, ProjectNamespace, Version
 from common.values.json_codec import SOCKET_VERSION, Json, decode, encode
 from common.values.log_line import LogLine
 from common.values.runs.confinement import Confinement
@@ -36,10 +36,10 @@ class ProcessRuntime:
     def ping(self) -> Confinement | None:
         return _optional(Confinement, self._ask("ping"))
 
-    def ensure_environment(self, space: Space) -> None:
+    def ensure_environment(self, space: ProjectNamespace) -> None:
         self._ask("ensure_environment", space=space)
 
-    def delete_environment(self, space: Space) -> None:
+    def delete_environment(self, space: ProjectNamespace) -> None:
         self._ask("delete_environment", space=space)
 
     def ensure_app(self, app: App, version: Version) -> AppState:
@@ -63,10 +63,10 @@ class ProcessRuntime:
     def ensure_check(self, check: Check) -> CheckState:
         return decode(CheckState, self._ask("ensure_check", check=check))
 
-    def read_check(self, space: Space, check_id: str) -> CheckState | None:
+    def read_check(self, space: ProjectNamespace, check_id: str) -> CheckState | None:
         return _optional(CheckState, self._ask("read_check", space=space, check_id=check_id))
 
-    def delete_check(self, space: Space, check_id: str) -> None:
+    def delete_check(self, space: ProjectNamespace, check_id: str) -> None:
         self._ask("delete_check", space=space, check_id=check_id)
 
     def _ask(self, verb: str, **args: object) -> Json:

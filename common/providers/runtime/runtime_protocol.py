@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from common.values.delivery.app import App, AppState, Space, Version
+from common.values.delivery.app import App, AppState, ProjectNamespace, Version
 from common.values.log_line import LogLine
 from common.values.runs.agent_pod import AgentPod, PodState
 from common.values.runs.confinement import Confinement
@@ -26,10 +26,10 @@ class Runtime(Protocol):
         Returns whether it runs programs of repositories in a sandbox of this machine; None: in containers.
         """
 
-    def ensure_environment(self, space: Space) -> None:
+    def ensure_environment(self, space: ProjectNamespace) -> None:
         """Create or update the project's namespace with its limits."""
 
-    def delete_environment(self, space: Space) -> None:
+    def delete_environment(self, space: ProjectNamespace) -> None:
         """Remove everything of the project: apps, checks, checkouts, ports."""
 
     def ensure_app(self, app: App, version: Version) -> AppState:
@@ -62,10 +62,10 @@ class Runtime(Protocol):
         """Start the check. No-op if it runs or has run, as long as the runtime remembers its id: then its state says by
         which settings it began."""
 
-    def read_check(self, space: Space, check_id: str) -> CheckState | None:
+    def read_check(self, space: ProjectNamespace, check_id: str) -> CheckState | None:
         """Return the check's state; None if the runtime does not know it: not started, deleted, lost in a restart."""
 
-    def delete_check(self, space: Space, check_id: str) -> None:
+    def delete_check(self, space: ProjectNamespace, check_id: str) -> None:
         """Stop the check and remove its checkout."""
 
 

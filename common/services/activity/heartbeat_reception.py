@@ -23,7 +23,7 @@ _SWEEP, _WEB = "listening", "hearing"
 
 
 @transactional
-def note_hearing(tx: Transaction) -> None:
+def note_heartbeats_taken(tx: Transaction) -> None:
     """A web process takes heartbeats now. Safe to repeat."""
     set_mark(tx, _WEB, {})
 

@@ -213,9 +213,9 @@ def _sweep_jobs(tx: Transaction, full: Collection[Queue]) -> int:
     follow_clock(tx, last)
     if last is not None and (gap := tx.now() - last.at) > OFF:
         tx.queue.leave_out(gap)
-    rung = tx.queue.wake_workers_for_due_jobs(except_for=full)
-    set_mark(tx, "sweep", {"rung": rung})
-    return rung
+    woken = tx.queue.wake_workers_for_due_jobs(except_for=full)
+    set_mark(tx, "sweep", {"rung": woken})
+    return woken
 
 
 def set_mark(tx: Transaction, name: str, value: dict[str, object]) -> None:
@@ -253,7 +253,7 @@ def announce_live(project_id: str, task_id: str, event: str, body: dict[str, obj
     empty.
     """
     announcement = Announcement()
-    announcement.tell(project_id, event, body, task_id=task_id)
+    announcement.notify(project_id, event, body, task_id=task_id)
     announcer().announce(announcement)
 
 

@@ -46,7 +46,7 @@ def measure(by: Caller | None) -> Measures:
     """
     swept = sweep_age_seconds()
     with snapshot() as read:
-        seen = Seen(None if by is None or by.is_admin else read.session.scalars(visible_projects(by)).all())
+        seen = VisibleProjects(None if by is None or by.is_admin else read.session.scalars(visible_projects(by)).all())
         due = select(func.min(Job.next_at)).where(Job.state_ == JobState.QUEUED)
         oldest = read.session.execute(due).scalar()
         late = 0.0 if oldest is None else max(0.0, (read.now() - oldest).total_seconds())
@@ -69,7 +69,7 @@ def measure(by: Caller | None) -> Measures:
 
 
 @dataclass(frozen=True)
-class Seen:
+class VisibleProjects:
     """The projects that a caller may see; None: every project."""
 
     project_ids: Sequence[str] | None
@@ -91,7 +91,7 @@ def _count_few(read: Snapshot, by: InstrumentedAttribute[str], *where: ColumnEle
     return dict(Counter(str(state) for state in read.session.scalars(select(by).where(*where))))
 
 
-def _jobs(read: Snapshot, seen: Seen) -> dict[tuple[str, str], int]:
+def _jobs(read: Snapshot, seen: VisibleProjects) -> dict[tuple[str, str], int]:
     """Done jobs, which are most, are not read. Zero failed ones are told, so that the first failure is a rise."""
     found = Counter({(queue.value, str(JobState.FAILED)): 0 for queue in Queue})
     states = [state for state in JobState if state is not JobState.DONE]

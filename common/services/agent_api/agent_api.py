@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, or_, select, update
 
 from common.database.compiled_statements import Statement
 from common.errors import Conflict, Invalid, NotFound, Unauthenticated
-from common.machine.yielding import Yielding
+from common.machine.periodic_yield import PeriodicYield
 from common.models.agent import Agent, Drain
 from common.models.run import Run
 from common.models.task import Question, Task
@@ -28,7 +28,7 @@ from common.services.agents.driver_reports import (
     with_news,
 )
 from common.services.agents.waiting_tasks import AGENT_LOST_SECONDS
-from common.services.conversation.feedback import give_back
+from common.services.conversation.feedback import mark_feedback_undelivered
 from common.services.lifecycle import run_states
 from common.services.lifecycle.task_states import (
     begin_proof,
@@ -287,7 +287,7 @@ def ask_question(
 
     Invalid once the run has asked MOST_QUESTIONS others; a transcript entry announces that.
     """
-    mask, pause = mask_for(run_id), Yielding()
+    mask, pause = mask_for(run_id), PeriodicYield()
     given = [text, context or "", default_response or "", *options]
     text, about, default, *options = [masked_and_cut(one, mask, pause=pause) for one in given]
     return _ask(run_id, text, about or context, options, is_blocking, default or None)
@@ -379,7 +379,7 @@ def finish_run(
     else:
         if cut_short:
             run.is_cut_short, task.error = True, (reason or "")[:2000]
-            give_back(tx, run)
+            mark_feedback_undelivered(tx, run)
         requeue(tx, task, reason=reason or "its agent gave it back", counts=False, is_loss=True)
     return run
 

@@ -16,7 +16,7 @@ from common.models.task import Comment, Task
 from common.services.activity import heartbeat_reception
 from common.services.agent_api import stuck
 from common.services.agent_api.agent_api import RunPrincipal
-from common.services.conversation.feedback import give_back
+from common.services.conversation.feedback import mark_feedback_undelivered
 from common.services.conversation.messages import (
     INTERRUPT,
     MESSAGE,
@@ -152,7 +152,7 @@ def _dismiss(tx: Transaction, run: Run) -> None:
         tx.enqueue(catalogue.RELEASE_RUN, run.id, project_id=run.project_id, after_seconds=RELEASE_SECONDS)
     else:
         run_end.end_run(tx, run, Outcome.CANCELLED, reason, by=By.PERSON)
-        give_back(tx, run)
+        mark_feedback_undelivered(tx, run)
 
 
 @transactional

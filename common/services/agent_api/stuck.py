@@ -14,7 +14,7 @@ from sqlalchemy import select
 from common.jobs import catalogue
 from common.models.run import LogEntry, Run
 from common.models.task import Task
-from common.services.conversation.feedback import give_back
+from common.services.conversation.feedback import mark_feedback_undelivered
 from common.services.lifecycle import task_states
 from common.services.runs.log_entries import cut, note
 from common.services.spend.model_calls import MadeCall, record_calls
@@ -106,12 +106,13 @@ def _read(run: Run) -> float:
 
 # Repeating
 
+MOST_REPEATS = 10
+"""How often in a row the same call of a tool may fail: nobody needs more to see that it does not work."""
+
 
 def watch_repeats(run_id: str) -> None:
-    """Stop the run if its last AIWORKER_STUCK_REPEATS calls of tools were the same one and failed each time."""
-    most = settings().work.stuck_repeats
-    if not most:
-        return
+    """Stop the run if its last MOST_REPEATS calls of tools were the same one and failed each time."""
+    most = MOST_REPEATS
     columns = (LogEntry.kind, LogEntry.level, LogEntry.message, LogEntry.call_id, LogEntry.details)
     of_tools = select(*columns).where(LogEntry.run_id == run_id, LogEntry.kind.in_(("tool", "result")))
     with snapshot() as read:
@@ -169,7 +170,7 @@ def keep_stopped(tx: Transaction, task: Task, run: Run) -> bool:
     """
     if run.stop_reason is None:
         return False
-    give_back(tx, run)
+    mark_feedback_undelivered(tx, run)
     if task.state is TaskState.IN_PROGRESS:
         task_states.queue_again(tx, task, by=By.PLATFORM)
         task_states.record_update(tx, task, "phase", "assigned_agent_id")

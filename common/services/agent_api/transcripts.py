@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import Select, func, select
 
 from common.errors import Busy, Conflict, Invalid, NotFound
+from common.machine.periodic_yield import PeriodicYield
 from common.machine.text import without_controls
-from common.machine.yielding import Yielding
 from common.models.run import LogEntry, Run
 from common.secrets.masking import Mask
 from common.services.activity.jobs import announce_live
@@ -70,7 +70,7 @@ class Appended:
 
 
 @dataclass(frozen=True)
-class Wanted:
+class TranscriptQuery:
     """Which entries of a transcript to read: those with a seq greater than `after`. words: a part of the message or of
     a text in the details, in either case; None: all. kinds: empty: all. before: read the last entries with a smaller
     seq instead of the first ones; None: the first ones. Not together with words.
@@ -222,7 +222,7 @@ def _masked(new: Sequence[Line], mask: Mask, *, after: str | None) -> tuple[list
 
     after: the message before; None if they are the first. Text that is masked away counts, so that it has an end, too.
     """
-    pause = Yielding()
+    pause = PeriodicYield()
     partly, masked_away = [], []
     for line in new:
         hidden = 0
@@ -298,7 +298,7 @@ def read_run(run_id: str, *, by: Caller) -> Run:
         return run
 
 
-def read_transcript(run_id: str, wanted: Wanted, *, by: Caller) -> Transcript:
+def read_transcript(run_id: str, wanted: TranscriptQuery, *, by: Caller) -> Transcript:
     """The wanted entries, oldest first. Invalid if it is to search backwards."""
     if wanted.before is not None and wanted.words is not None:
         raise Invalid("before", "Not together with q")
@@ -309,7 +309,7 @@ def read_transcript(run_id: str, wanted: Wanted, *, by: Caller) -> Transcript:
     return Transcript(entries, entries[-1].id if entries else wanted.after, run.live_task_id is not None, left_out)
 
 
-def _found(read: Snapshot, run_id: str, wanted: Wanted) -> list[LogEntry]:
+def _found(read: Snapshot, run_id: str, wanted: TranscriptQuery) -> list[LogEntry]:
     query = select(LogEntry).where(LogEntry.run_id == run_id)
     if wanted.kinds:
         query = query.where(LogEntry.kind.in_(wanted.kinds))
@@ -338,7 +338,7 @@ def _left_out(read: Snapshot, run: Run) -> int:
 
 
 def purge_transcripts() -> int:
-    """Delete entries older than AIWORKER_KEEP_TRANSCRIPT_DAYS. Returns how many. Safe to repeat."""
+    """Delete entries older than AIWORKER_KEEP_DAYS. Returns how many. Safe to repeat."""
     with snapshot() as read:
         old = read.now() - timedelta(days=settings().retention.transcript_days)
     return purge(LogEntry.id, LogEntry.at < old)

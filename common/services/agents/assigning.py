@@ -29,7 +29,7 @@ from common.services.lifecycle.task_states import Begun, begin_work
 from common.services.project_settings import held_projects
 from common.services.runs.stopped_by_caps import stop_at_cap
 from common.services.spend.model_tokens import new_model_token
-from common.telemetry.tracing import trace_parent, under
+from common.telemetry.tracing import in_trace, trace_parent
 from common.transaction import Transaction
 from common.values.names import new_id
 from common.values.states import AgentState, ProjectState, RunState, TaskState
@@ -38,12 +38,12 @@ from common.values.testing.agent_review import Purpose
 BATCH = 200
 
 
-Own: TypeAlias = tuple[str | None, str | None, Sequence[str]]
+TaskRequirements: TypeAlias = tuple[str | None, str | None, Sequence[str]]
 """The driver, the model and the capabilities that a task names."""
 
 
 @dataclass(frozen=True)
-class Pair:
+class PlannedAssignment:
     """A task, the agent that should get it, and with what. agent_id: empty for a new agent of the fleet.
 
     own: what the task named when it was matched. has_caps: a cap of spending holds for it.
@@ -54,7 +54,7 @@ class Pair:
     agent_id: str
     driver: str
     model: str | None
-    own: Own
+    own: TaskRequirements
     has_caps: bool
 
 
@@ -69,23 +69,23 @@ class Assigned:
         return Assigned(self.runs + more.runs, self.left_out + more.left_out)
 
 
-def assign(tx: Transaction, pairs: Sequence[Pair]) -> Assigned:
+def assign(tx: Transaction, assignments: Sequence[PlannedAssignment]) -> Assigned:
     """Create a run in state preparing for each pair, as far as its task still waits and its agent still has room."""
-    capped = {pair.project_id for pair in pairs if pair.has_caps}
+    capped = {assignment.project_id for assignment in assignments if assignment.has_caps}
     if capped:
         # Others that assign tasks at this moment are to see the runs that count towards the same caps.
         lock_platform_cap_of_runs(tx)
-    room = _lock_projects(tx, {pair.project_id for pair in pairs}, capped)
-    rows = _WAITING.rows(tx.connection, _asked(pair.task_id for pair in pairs))
+    room = _lock_projects(tx, {assignment.project_id for assignment in assignments}, capped)
+    rows = _WAITING.rows(tx.connection, _asked(assignment.task_id for assignment in assignments))
     tasks = {row[0]: _Task(*row) for row in rows}
-    wanted = [pair for pair in pairs if _still_holds(pair, tasks)]
-    plain = [pair for pair in wanted if not pair.has_caps]
+    wanted = [assignment for assignment in assignments if _still_holds(assignment, tasks)]
+    plain = [assignment for assignment in wanted if not assignment.has_caps]
     made = _start(tx, plain, tasks, room)
-    for pair in wanted:
+    for assignment in wanted:
         # One after the other: the runs of this pass count, too.
-        if pair.has_caps and not stop_at_cap(tx, tx.get(Task, pair.task_id)):
-            made += _start(tx, [pair], tasks, room)
-    return replace(made, left_out=made.left_out + len(pairs) - len(wanted))
+        if assignment.has_caps and not stop_at_cap(tx, tx.get(Task, assignment.task_id)):
+            made += _start(tx, [assignment], tasks, room)
+    return replace(made, left_out=made.left_out + len(assignments) - len(wanted))
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +125,9 @@ def _asked(ids: Iterable[str]) -> list[tuple[str]]:
     return [(one,) for one in sorted(set(ids))]
 
 
-def _still_holds(pair: Pair, tasks: Mapping[str, _Task]) -> bool:
-    task = tasks.get(pair.task_id)
-    return task is not None and (task.driver, task.model, task.required_capabilities) == pair.own
+def _still_holds(assignment: PlannedAssignment, tasks: Mapping[str, _Task]) -> bool:
+    task = tasks.get(assignment.task_id)
+    return task is not None and (task.driver, task.model, task.required_capabilities) == assignment.own
 
 
 def _lock_projects(tx: Transaction, project_ids: set[str], capped: set[str]) -> Counter[str]:
@@ -148,25 +148,27 @@ def _lock_projects(tx: Transaction, project_ids: set[str], capped: set[str]) -> 
     return room
 
 
-def _start(tx: Transaction, pairs: Sequence[Pair], tasks: Mapping[str, _Task], room: Counter[str]) -> Assigned:
-    if not pairs:
+def _start(
+    tx: Transaction, assignments: Sequence[PlannedAssignment], tasks: Mapping[str, _Task], room: Counter[str]
+) -> Assigned:
+    if not assignments:
         return Assigned()
-    agents = _agents_with_room(tx, {pair.agent_id for pair in pairs})
-    chosen: list[tuple[Pair, str]] = []
-    for pair in pairs:
-        is_new = tasks[pair.task_id].state == TaskState.BACKLOG
-        if is_new and pair.project_id in room and room[pair.project_id] <= 0:
+    agents = _agents_with_room(tx, {assignment.agent_id for assignment in assignments})
+    chosen: list[tuple[PlannedAssignment, str]] = []
+    for assignment in assignments:
+        is_new = tasks[assignment.task_id].state == TaskState.BACKLOG
+        if is_new and assignment.project_id in room and room[assignment.project_id] <= 0:
             continue
-        agent = agents.get(pair.agent_id)
+        agent = agents.get(assignment.agent_id)
         if agent is None or agent.room <= 0:
             continue
-        agents[pair.agent_id] = replace(agent, room=agent.room - 1)
-        if is_new and pair.project_id in room:
-            room[pair.project_id] -= 1
-        chosen.append((pair, pair.agent_id or pods.add_agent(tx).id))
+        agents[assignment.agent_id] = replace(agent, room=agent.room - 1)
+        if is_new and assignment.project_id in room:
+            room[assignment.project_id] -= 1
+        chosen.append((assignment, assignment.agent_id or pods.add_agent(tx).id))
     if chosen:
         _write(tx, chosen, tasks, agents)
-    return Assigned(len(chosen), len(pairs) - len(chosen))
+    return Assigned(len(chosen), len(assignments) - len(chosen))
 
 
 @dataclass(frozen=True)
@@ -202,37 +204,43 @@ _READY = ListStatement(1, _ready)
 
 
 def _write(
-    tx: Transaction, chosen: Sequence[tuple[Pair, str]], tasks: Mapping[str, _Task], agents: Mapping[str, _Agent]
+    tx: Transaction,
+    chosen: Sequence[tuple[PlannedAssignment, str]],
+    tasks: Mapping[str, _Task],
+    agents: Mapping[str, _Agent],
 ) -> None:
-    runs = [_run(pair, agent_id, tasks[pair.task_id]) for pair, agent_id in chosen]
+    runs = [_run(assignment, agent_id, tasks[assignment.task_id]) for assignment, agent_id in chosen]
     tx.session.flush()
     insert_values(
         tx.connection, Run, runs, state=RunState.PREPARING, usage={}, created_at=tx.now(), seen_at=tx.now()
     )  # fmt: skip
     begun = [
-        Begun(pair.task_id, pair.project_id, task.state == TaskState.IN_PROGRESS, task.preview_url)
-        for pair, _agent_id in chosen
-        for task in (tasks[pair.task_id],)
+        Begun(assignment.task_id, assignment.project_id, task.state == TaskState.IN_PROGRESS, task.preview_url)
+        for assignment, _agent_id in chosen
+        for task in (tasks[assignment.task_id],)
     ]
     begin_work(tx, begun)
     taken: dict[tuple[str, AgentState], list[tuple[str, str]]] = {}
-    for pair, agent_id in chosen:
-        taken.setdefault((agent_id, agents[pair.agent_id].state), []).append((pair.task_id, pair.project_id))
+    for assignment, agent_id in chosen:
+        taken.setdefault((agent_id, agents[assignment.agent_id].state), []).append(
+            (assignment.task_id, assignment.project_id)
+        )
     occupy_agents(tx, [Occupied(agent_id, state, of_it) for (agent_id, state), of_it in taken.items()])
     tx.queue.enqueue_new(
         catalogue.PREPARE_RUN,
         [
-            (str(run["id"]), pair.project_id, _trace_of(tasks[pair.task_id]))
-            for run, (pair, _agent_id) in zip(runs, chosen, strict=True)
+            (str(run["id"]), assignment.project_id, _trace_of(tasks[assignment.task_id]))
+            for run, (assignment, _agent_id) in zip(runs, chosen, strict=True)
         ],
     )
 
 
-def _run(pair: Pair, agent_id: str, task: _Task) -> dict[str, object]:
+def _run(assignment: PlannedAssignment, agent_id: str, task: _Task) -> dict[str, object]:
     token, model_token = new_token("awr"), new_model_token()
     return {
-        "id": new_id(), "task_id": pair.task_id, "project_id": pair.project_id, "live_task_id": pair.task_id,
-        "agent_id": agent_id, "round": task.round, "driver": pair.driver, "model": pair.model,
+        "id": new_id(), "task_id": assignment.task_id, "project_id": assignment.project_id,
+        "live_task_id": assignment.task_id, "agent_id": agent_id, "round": task.round,
+        "driver": assignment.driver, "model": assignment.model,
         "token_digest": digest(token), "model_digest": digest(model_token),
         "secrets_sealed": seal({"token": token, "model_token": model_token}),
     }  # fmt: skip
@@ -272,5 +280,5 @@ def assign_review(tx: Transaction, task: Task, new: NewReview) -> bool:
 
 
 def _trace_of(task: _Task) -> str | None:
-    with under(task.trace_parent):
+    with in_trace(task.trace_parent):
         return trace_parent()

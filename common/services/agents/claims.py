@@ -18,7 +18,7 @@ from common.services.caps.caps import minutes_left
 from common.services.caps.review_budgets import limits_left
 from common.services.conversation.feedback import all_feedback_of, feedback_of
 from common.services.conversation.task_edits import differs_from_session, digest_of_task
-from common.services.project_settings.places import network_of, place_of
+from common.services.project_settings.project_resources import location_of, network_of
 from common.services.runs.prompts import Brief, resumed_prompt, whole_prompt
 from common.services.runs.review_prompts import review_prompt
 from common.services.spend.model_tokens import models_for_run
@@ -32,7 +32,7 @@ from common.values.runs.claimed_run import (
     ClaimedTask,
     Clone,
     Limits,
-    RunPass,
+    RunAccess,
 )
 from common.values.states import Priority
 from common.values.testing.agent_review import Purpose, read_agent_review
@@ -66,7 +66,7 @@ def claimed(tx: Transaction, task: Task, run: Run, process: str | None = None) -
     run.prompt_digest, run.fresh_prompt_digest = digest_of(prompt), digest_of(fresh)
     run.told_digest = told
     return ClaimedRun(
-        RunPass(run.id, run.round, secrets["token"], task.trace_parent),
+        RunAccess(run.id, run.round, secrets["token"], task.trace_parent),
         ClaimedTask(
             task.id, task.title, task.description, task.branch_name, Priority(task.priority).label, tuple(task.labels)
         ),
@@ -76,7 +76,7 @@ def claimed(tx: Transaction, task: Task, run: Run, process: str | None = None) -
         Clone("", task.branch_name, project.default_branch, secrets["username"], secrets["password"]),
         prompt,
         tuple(news if has_session else everything.current), _limits(tx, task, project),
-        run.driver, has_session, place_of(project).repository,
+        run.driver, has_session, location_of(project).repository,
         model=run.model,
         models=models_for_run(tx, run, secrets.get("model_token")),
         session_driver=session_driver,
@@ -117,7 +117,7 @@ def _claimed_review(
     run.prompt_digest = run.fresh_prompt_digest = digest_of(prompt)
     review = read_agent_review(project.agent_review)
     return ClaimedRun(
-        RunPass(run.id, run.round, secrets["token"], task.trace_parent, run.purpose),
+        RunAccess(run.id, run.round, secrets["token"], task.trace_parent, run.purpose),
         ClaimedTask(
             task.id, task.title, task.description, task.branch_name, Priority(task.priority).label, tuple(task.labels)
         ),
@@ -126,7 +126,7 @@ def _claimed_review(
             "", task.branch_name, project.default_branch, secrets["username"], secrets["password"], run.claimed_sha
         ),
         prompt, (), _within_caps(tx, task, project, limits_left(tx, run, review.limits if review is not None else {})),
-        run.driver, False, place_of(project).repository,
+        run.driver, False, location_of(project).repository,
         model=run.model,
         models=models_for_run(tx, run, secrets.get("model_token")),
         fresh_prompt=prompt,

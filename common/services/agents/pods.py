@@ -30,6 +30,7 @@ from common.services.lifecycle import run_states
 from common.services.project_settings.variables import mask_of_run, mask_or_sentence
 from common.services.runs import run_end
 from common.settings import FleetSettings, settings
+from common.settings.kubernetes import FLEET_LIFETIME_SECONDS, FLEET_START_SECONDS
 from common.transaction import Snapshot, Transaction, transactional
 from common.values.names import new_agent_id
 from common.values.runs.agent_pod import AgentPod
@@ -37,7 +38,7 @@ from common.values.states import LIVE_JOB, AgentState, By
 
 SOON_SECONDS = 3
 """How often a pod that starts or ends is checked."""
-LOOK_SECONDS = 15
+LOOK_INTERVAL_SECONDS = 15
 """How often the pod of a running agent is checked, which also sends heartbeats."""
 LINGER_SECONDS = 10
 """How long an agent whose run is over may take to end by itself."""
@@ -186,13 +187,13 @@ def _end_overdue(tx: Transaction, agent_id: str) -> None:
     coming = (
         tx.now() - max(comes_since, heartbeat_reception.heartbeats_taken_since(tx) or comes_since)
     ).total_seconds()
-    if agent.state is AgentState.STARTING and coming > chosen.start_seconds:
+    if agent.state is AgentState.STARTING and coming > FLEET_START_SECONDS:
         last = last_seen(tx).get(agent_id)
         because = f"; last seen: {last}" if last else ""
-        _give_up(tx, agent_id, f"its agent sent no heartbeat within {chosen.start_seconds} s{because}")
+        _give_up(tx, agent_id, f"its agent sent no heartbeat within {FLEET_START_SECONDS} s{because}")
     elif agent.state is AgentState.ERROR and not run_states.live_runs_of(tx, agent_id):
         _give_up(tx, agent_id, f"its agent can't work: {agent.error}")
-    elif agent.state is AgentState.IDLE and agent.last_task_id is None and age > chosen.lifetime_seconds / 2:
+    elif agent.state is AgentState.IDLE and agent.last_task_id is None and age > FLEET_LIFETIME_SECONDS / 2:
         run_states.drain_agent(tx, agent, by=By.PLATFORM)
 
 
@@ -230,7 +231,7 @@ def record_pod(
         tx.again(lease, after_seconds=0)
     else:
         is_settled = agent.state in {AgentState.IDLE, AgentState.BUSY}
-        tx.again(lease, after_seconds=LOOK_SECONDS if is_settled else SOON_SECONDS)
+        tx.again(lease, after_seconds=LOOK_INTERVAL_SECONDS if is_settled else SOON_SECONDS)
 
 
 def _lose_untaken(tx: Transaction, agent_id: str) -> None:

@@ -21,7 +21,7 @@ from common.jobs.catalogue import Lease
 from common.models.run import Run
 from common.models.task import Task
 from common.services.agents import pods
-from common.services.agents.assigning import BATCH, Assigned, Pair, assign
+from common.services.agents.assigning import BATCH, Assigned, PlannedAssignment, assign
 from common.services.agents.matching import STEPS_WORD, Matcher, chosen_model, is_obstacle, named_driver
 from common.services.agents.waiting_tasks import (
     PAGE,
@@ -62,16 +62,16 @@ def schedule_tasks(lease: Lease) -> int:
     with snapshot() as read:
         agents = [*ready_agents(read), *pods.new_agents(read)]
         this_pass = _Pass(read, agents)
-        pairs = this_pass.matched()
+        assignments = this_pass.matched()
         if not agents and are_agents_away(read):
             this_pass.note_absence()
     made = Assigned()
     if this_pass.obstacles or this_pass.capped:
         _show_why_not(this_pass.obstacles, this_pass.capped)
-    while len(pairs) > BATCH:
-        made += _assign(lease, pairs[:BATCH])
-        pairs = pairs[BATCH:]
-    return (made + _end_pass(lease, pairs, made, is_partial=this_pass.is_partial)).runs
+    while len(assignments) > BATCH:
+        made += _assign(lease, assignments[:BATCH])
+        assignments = assignments[BATCH:]
+    return (made + _end_pass(lease, assignments, made, is_partial=this_pass.is_partial)).runs
 
 
 def assign_next(agent_id: str) -> bool:
@@ -82,9 +82,9 @@ def assign_next(agent_id: str) -> bool:
     """
     with snapshot() as read:
         agents = _with_room_for(agent_id, [*ready_agents(read), *pods.new_agents(read)])
-        pairs = _Pass(read, agents).matched()
-    if pairs:
-        _assign_first(pairs)
+        assignments = _Pass(read, agents).matched()
+    if assignments:
+        _assign_first(assignments)
     return bool(read_rows(_COMING, agent_id=agent_id))
 
 
@@ -108,22 +108,24 @@ _COMING = Statement(
 
 
 @transactional
-def _assign_first(tx: Transaction, pairs: Sequence[Pair]) -> Assigned:
-    return assign(tx, pairs[:1])
+def _assign_first(tx: Transaction, assignments: Sequence[PlannedAssignment]) -> Assigned:
+    return assign(tx, assignments[:1])
 
 
 @transactional
-def _assign(tx: Transaction, lease: Lease, pairs: Sequence[Pair]) -> Assigned:
+def _assign(tx: Transaction, lease: Lease, assignments: Sequence[PlannedAssignment]) -> Assigned:
     """Assign a batch that is not the last one. LeaseLost if another worker has the job: it schedules now."""
     if not tx.queue.is_held(lease):
         raise LeaseLost(lease.job_id)
-    return assign(tx, pairs)
+    return assign(tx, assignments)
 
 
 @transactional
-def _end_pass(tx: Transaction, lease: Lease, pairs: Sequence[Pair], before: Assigned, *, is_partial: bool) -> Assigned:
+def _end_pass(
+    tx: Transaction, lease: Lease, assignments: Sequence[PlannedAssignment], before: Assigned, *, is_partial: bool
+) -> Assigned:
     """Assign the last batch, and end the job, or have it run again if there is more to do now."""
-    made = assign(tx, pairs) if pairs else Assigned()
+    made = assign(tx, assignments) if assignments else Assigned()
     pods.add_waiting_agents(tx)
     if is_partial and (before + made).runs:
         tx.again(lease, after_seconds=0)
@@ -170,9 +172,9 @@ class _Pass:
         self._caps = CapsOfWaitingTasks(read)
         self._matcher = Matcher(agents, provider_apis(read))
 
-    def matched(self) -> list[Pair]:
+    def matched(self) -> list[PlannedAssignment]:
         """Which task should go to which agent. A project whose last runs could not be prepared gets at most one."""
-        pairs: list[Pair] = []
+        assignments: list[PlannedAssignment] = []
         tried: set[str] = set()
         for driver, needs in waiting_reviews(self._read):
             # Tasks leave it free: its proof, which looks every few seconds, takes it.
@@ -182,8 +184,8 @@ class _Pass:
             match = self._matcher.match(task, project)
             if match is None or project.id in tried or not self._has_room(task):
                 continue
-            pairs.append(
-                Pair(
+            assignments.append(
+                PlannedAssignment(
                     task.id, project.id, match.candidate.agent.id, match.driver,
                     chosen_model(task, project, match.driver),
                     (task.driver, task.model, task.required_capabilities),
@@ -197,7 +199,7 @@ class _Pass:
             if not self._matcher.free:
                 break
         self.is_partial = self.is_partial and self._matcher.free > 0
-        return pairs
+        return assignments
 
     def note_absence(self) -> None:
         """Say on the first of the tasks that could start that there is no agent. Those behind them wait for these."""

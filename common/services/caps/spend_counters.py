@@ -21,7 +21,7 @@ from common.values.states import Outcome
 
 ALL = "all"
 TASK, PROJECT, PLATFORM = "task", "project", "platform"
-SILENCE = timedelta(seconds=60)
+LONGEST_HEARTBEAT_GAP = timedelta(seconds=60)
 """A run that no heartbeat has named for longer is not known to be at work: the machine may be off."""
 
 
@@ -146,7 +146,7 @@ def end_of_work(outcome: str | None, seen_at: datetime, finished_at: datetime | 
     outcome, finished_at: None while it lives. seen_at: when it was last heard of.
     """
     if finished_at is None or outcome == Outcome.CANCELLED:
-        return min(finished_at or now, seen_at + SILENCE)
+        return min(finished_at or now, seen_at + LONGEST_HEARTBEAT_GAP)
     return min(finished_at, seen_at) if outcome == Outcome.LOST else finished_at
 
 

@@ -18,13 +18,13 @@ from common.models.delivery import Deployment
 from common.models.project import Project
 from common.models.task import PreviewPicture, Task
 from common.services.lifecycle.task_states import record_update
-from common.services.project_settings.places import app_of, place_of
+from common.services.project_settings.project_resources import app_of, location_of
 from common.services.requests.access import Caller
 from common.services.upkeep.purging import purge
 from common.settings import settings
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 from common.values.delivery.app import App
-from common.values.delivery.project_place import Place
+from common.values.delivery.project_location import ProjectLocation
 from common.values.delivery.pull_request import PullPicture
 from common.values.states import Environment, Role, TaskState
 
@@ -35,7 +35,7 @@ LONGEST_PROBLEM = 500
 
 
 @dataclass(frozen=True)
-class Sight:
+class PictureTarget:
     """What to take a picture of. commit_sha: the commit that runs there."""
 
     kind: str
@@ -58,16 +58,17 @@ class NewPicture:
 
 @dataclass(frozen=True)
 class PicturePlan:
-    """Input of `task.pictures`. sights: take pictures of them first; empty: they are taken, or there is nothing to see.
+    """Input of `task.pictures`. targets: take pictures of them first; empty: they are taken, or there is nothing to
+    see.
 
     commit_sha: the commit that the pictures belong to; None: the pull request is to show none. pr_number: None if there
     is no pull request that could show them. branch: whose it is.
     """
 
-    place: Place
+    location: ProjectLocation
     branch: str
     commit_sha: str | None
-    sights: tuple[Sight, ...] = ()
+    targets: tuple[PictureTarget, ...] = ()
     pr_number: int | None = None
     pictures: tuple[PullPicture, ...] = ()
 
@@ -84,17 +85,17 @@ def begin_pictures(tx: Transaction, lease: Lease) -> PicturePlan | None:
     task = tx.session.get(Task, lease.subject_id)
     if task is None:
         return None
-    place = place_of(tx.get(Project, task.project_id))
+    location = location_of(tx.get(Project, task.project_id))
     rows = [row for row in list_rows(tx, task.id) if row.commit_sha == task.head_sha]
-    if not rows and (sights := _sights(tx, task, place)):
-        return PicturePlan(place, task.branch_name, task.head_sha, sights)
+    if not rows and (targets := _targets(tx, task, location)):
+        return PicturePlan(location, task.branch_name, task.head_sha, targets)
     if task.pr_number is None or settings().forge.kind == "local" or (rows and rows[0].shown_at is not None):
         return None
     shown = rows[0].commit_sha if rows else None
-    return PicturePlan(place, task.branch_name, shown, pr_number=task.pr_number, pictures=_of_pull_request(tx, rows))
+    return PicturePlan(location, task.branch_name, shown, pr_number=task.pr_number, pictures=_of_pull_request(tx, rows))
 
 
-def _sights(tx: Transaction, task: Task, place: Place) -> tuple[Sight, ...]:
+def _targets(tx: Transaction, task: Task, location: ProjectLocation) -> tuple[PictureTarget, ...]:
     """The preview of the task's commit, and production or else staging, before it. Empty without such a preview."""
     serving = (
         select(Deployment)
@@ -109,11 +110,11 @@ def _sights(tx: Transaction, task: Task, place: Place) -> tuple[Sight, ...]:
     places = [tx.find(serving.where(Deployment.environment_ == environment)) for environment in names]
     before = next(filter(None, places), None)
     found = ((BEFORE, before), (AFTER, preview))
-    return tuple(_sight(kind, place, one) for kind, one in found if one is not None)
+    return tuple(_target(kind, location, one) for kind, one in found if one is not None)
 
 
-def _sight(kind: str, place: Place, deployment: Deployment) -> Sight:
-    return Sight(kind, app_of(place, deployment.app_name), deployment.commit_sha, deployment.url or "")
+def _target(kind: str, location: ProjectLocation, deployment: Deployment) -> PictureTarget:
+    return PictureTarget(kind, app_of(location, deployment.app_name), deployment.commit_sha, deployment.url or "")
 
 
 def _of_pull_request(tx: Transaction, rows: Sequence[PreviewPicture]) -> tuple[PullPicture, ...]:
@@ -192,7 +193,7 @@ def read_picture(task_id: str, picture_id: str, *, by: Caller) -> StoredPicture:
 
 
 def purge_pictures() -> int:
-    """Delete pictures that were taken before AIWORKER_KEEP_PREVIEW_DAYS. Returns how many. Safe to repeat."""
+    """Delete pictures that were taken before AIWORKER_KEEP_DAYS. Returns how many. Safe to repeat."""
     with snapshot() as read:
         old = read.now() - timedelta(days=settings().retention.preview_days)
     return purge(PreviewPicture.id, PreviewPicture.taken_at < old, order=PreviewPicture.taken_at)

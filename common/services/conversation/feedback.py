@@ -17,7 +17,7 @@ from sqlalchemy import and_, bindparam, or_, select, union_all, update
 from common.database.compiled_statements import Statement
 from common.models.run import Run, RunSession
 from common.models.task import Comment, Question, Task
-from common.services.conversation.messages import EDIT, exchange, is_given_at_claim, shown_kind
+from common.services.conversation.messages import EDIT, exchange, is_delivered_at_claim, shown_kind
 from common.transaction import Snapshot, Transaction
 from common.values.runs.claimed_run import Feedback, FeedbackComment
 from common.values.states import Outcome, QuestionState
@@ -56,7 +56,7 @@ def feedback_of(tx: Transaction, task: Task, run: Run, *, has_session: bool = Fa
     if session is not None:
         is_new |= Comment.delivered_run_id.in_(_runs_after(tx, task, session.run))
         is_new |= (Comment.delivered_run_id == session.run.id) & (Comment.delivered_at > session.saved_at)
-    of_task = select(Comment).where(Comment.task_id == task.id, is_given_at_claim(run), is_new)
+    of_task = select(Comment).where(Comment.task_id == task.id, is_delivered_at_claim(run), is_new)
     rows = _open(tx.all(of_task.order_by(Comment.created_at, Comment.id)))
     for row in rows:
         row.delivered_run_id, row.delivered_at = run.id, row.delivered_at or tx.now()
@@ -78,7 +78,7 @@ def all_feedback_of(at: Snapshot | Transaction, task: Task, run: Run) -> AllFeed
         return AllFeedback()
     completed = select(Run.id).where(Run.task_id == task.id, Run.outcome == Outcome.COMPLETED)
     done = set(at.session.scalars(completed))
-    of_task = select(Comment).where(Comment.task_id == task.id, Comment.kind != EDIT, is_given_at_claim(run))
+    of_task = select(Comment).where(Comment.task_id == task.id, Comment.kind != EDIT, is_delivered_at_claim(run))
     rows = at.all(of_task.order_by(Comment.created_at, Comment.id))
     is_open = {row.id for row in _open([row for row in rows if row.delivered_run_id not in done])}
     is_open |= {row.parent_id for row in rows if row.id in is_open and row.parent_id is not None}
@@ -181,7 +181,7 @@ def _runs_after(at: Snapshot | Transaction, task: Task, run: Run) -> Sequence[st
     return at.session.scalars(select(Run.id).where(Run.task_id == task.id, is_later)).all()
 
 
-def give_back(tx: Transaction, run: Run) -> None:
+def mark_feedback_undelivered(tx: Transaction, run: Run) -> None:
     """Mark the feedback of a lost run as not delivered, so that the next run gets it.
 
     What was delivered before the run stored the task's session stays delivered: the next run goes on with that.

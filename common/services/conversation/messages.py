@@ -91,7 +91,7 @@ def shown_kind(kind: str) -> str:
     return MESSAGE if kind in KINDS else kind
 
 
-def is_given_at_claim(run: Run) -> ColumnElement[bool]:
+def is_delivered_at_claim(run: Run) -> ColumnElement[bool]:
     """Query condition on Comment: false for messages that the claimed run fetches while it works.
 
     It fetches none that an earlier run got. Such a message may have a later time: the clock may have been set back.

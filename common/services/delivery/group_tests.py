@@ -32,7 +32,7 @@ from common.services.lifecycle import group_states
 from common.services.lifecycle.group_membership import commit_at, members_of
 from common.services.lifecycle.group_states import forget_problem, note_problem
 from common.services.lifecycle.task_states import send_back
-from common.services.project_settings.places import check_of
+from common.services.project_settings.project_resources import check_of
 from common.services.project_settings.variables import mask_of_project
 from common.services.proof import flaky_tests, test_results
 from common.services.proof.red_base import BASE_IS_RED, is_red
@@ -157,7 +157,7 @@ def record_tested(
     in_quarantine = tuple(sorted({*group.build.ignored, *mask.lines(sorted(ignored))}))
     group.build = replace(group.build, since=None, check_id="", ignored=in_quarantine)
     _add_runs(group, [TrialRun(trial.position, passed, trial.seconds)], reason, log)
-    test_run_log.keep(tx, group, trial.position, passed=passed, reason=reason, log=log)
+    test_run_log.store_test_run(tx, group, trial.position, passed=passed, reason=reason, log=log)
     if _has_other_settings(tx, group) or _has_other_quarantine(tx, group):
         # Runs of before failed by what counts for nothing now, or the other way round.
         group.attempt, group.build = group.attempt + 1, BuildResults(group.build.command, left=group.build.left)
@@ -211,7 +211,7 @@ def _decide(tx: Transaction, group: TaskGroup) -> Decision:
         if known is not None:
             passed, reason, log = known
             _add_runs(group, [TrialRun(0, passed)] * (1 if passed else BASE_RUNS), reason, log)
-            test_run_log.keep(tx, group, 0, passed=passed, reason=reason, log=log, is_known=True)
+            test_run_log.store_test_run(tx, group, 0, passed=passed, reason=reason, log=log, is_known=True)
             decision = decide(count, group.build.runs, green_runs=green_runs)
     return decision
 
@@ -264,7 +264,7 @@ def _store(tx: Transaction, group: TaskGroup, commit_sha: str | None, *, passed:
 
 
 def purge_verdicts() -> int:
-    """Delete the stored results of AIWORKER_KEEP_LOG_DAYS ago: a later group tests such a commit again.
+    """Delete the stored results of AIWORKER_KEEP_DAYS ago: a later group tests such a commit again.
 
     Returns how many. Safe to repeat.
     """

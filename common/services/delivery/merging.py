@@ -25,10 +25,10 @@ from common.services.deployment import delivery_rules, deployments
 from common.services.lifecycle import group_states
 from common.services.lifecycle.group_membership import member_task_ids, members_of
 from common.services.lifecycle.group_states import lock_with_tasks
-from common.services.project_settings.places import place_of
+from common.services.project_settings.project_resources import location_of
 from common.services.project_settings.variables import mask_of_project
 from common.transaction import Transaction, transactional
-from common.values.delivery.project_place import Place
+from common.values.delivery.project_location import ProjectLocation
 from common.values.names import RELEASE_PREFIX, TAG_PREFIX
 from common.values.states import By, Environment, GroupState
 
@@ -57,7 +57,7 @@ class MergePlan:
     """
 
     step: Step
-    place: Place
+    location: ProjectLocation
     group_id: str
     branch: str
     attempt: int
@@ -78,31 +78,31 @@ def begin_merge(tx: Transaction, lease: Lease) -> MergePlan | None:
     if group is None:
         return None
     project = tx.get(Project, group.project_id)
-    place = place_of(project)
+    location = location_of(project)
     if group.state is GroupState.MERGED and group.wants_staging:
-        return MergePlan(Step.STAGE, place, group.id, group.branch, group.attempt)
+        return MergePlan(Step.STAGE, location, group.id, group.branch, group.attempt)
     if group.state is GroupState.PENDING:
         group_states.start_merging(tx, group)
     if group.state is GroupState.MERGING:
         _take_waiting_out(tx, group)
     if left := group.build.left if group.state is GroupState.MERGING else group.build.unfinished:
-        return MergePlan(Step.FORGET, place, group.id, group.branch, group.attempt, left=left)
+        return MergePlan(Step.FORGET, location, group.id, group.branch, group.attempt, left=left)
     if group.state is not GroupState.MERGING:
         return None
     if group.base_sha is None or group.head_sha is None:
-        return MergePlan(Step.START, place, group.id, group.branch, group.attempt)
+        return MergePlan(Step.START, location, group.id, group.branch, group.attempt)
     for member in members_of(tx, group):
         if member.merged_sha is None:
             title = tx.get(Task, member.task_id).title
             return MergePlan(
-                Step.MERGE, place, group.id, group.branch, group.attempt, member.task_id, title, member.approved_sha,
+                Step.MERGE, location, group.id, group.branch, group.attempt, member.task_id, title, member.approved_sha,
                 group.base_sha, group.head_sha,
             )  # fmt: skip
     if awaited := awaited_statuses(tx, group, project):
-        return MergePlan(Step.STATUSES, place, group.id, group.branch, group.attempt, awaited=awaited)
+        return MergePlan(Step.STATUSES, location, group.id, group.branch, group.attempt, awaited=awaited)
     # It may begin another attempt.
     trial = next_trial(tx, group, project)
-    return MergePlan(Step.TEST, place, group.id, group.branch, group.attempt, trial=trial)
+    return MergePlan(Step.TEST, location, group.id, group.branch, group.attempt, trial=trial)
 
 
 def _take_waiting_out(tx: Transaction, group: TaskGroup) -> None:
@@ -288,7 +288,7 @@ class FinishPlan:
     only this commit can have, for when the tag exists elsewhere.
     """
 
-    place: Place
+    location: ProjectLocation
     commit_sha: str
     pull_requests: tuple[tuple[int, str], ...]
     tag: str
@@ -306,7 +306,7 @@ def begin_finish(tx: Transaction, lease: Lease) -> FinishPlan | None:
     )
     tag = f"{TAG_PREFIX}{group.branch.removeprefix(RELEASE_PREFIX)}"
     return FinishPlan(
-        place_of(tx.get(Project, group.project_id)), group.tested_sha,
+        location_of(tx.get(Project, group.project_id)), group.tested_sha,
         tuple((number, branch) for number, branch in found if number is not None), tag,
         f"{tag}-{group.tested_sha[:12]}",
     )  # fmt: skip

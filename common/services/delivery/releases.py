@@ -17,10 +17,10 @@ from common.services.delivery.changelog import Entry, write_changelog
 from common.services.delivery.task_groups import STAGEABLE
 from common.services.deployment import delivery_rules, deployments, versions
 from common.services.lifecycle.group_membership import group_seen_by, member_tasks
-from common.services.project_settings.places import place_of
+from common.services.project_settings.project_resources import location_of
 from common.services.requests.access import Caller
 from common.transaction import Transaction, snapshot, transactional
-from common.values.delivery.project_place import Place
+from common.values.delivery.project_location import ProjectLocation
 from common.values.states import Environment, GroupState, Role
 
 OVER = frozenset({GroupState.PRODUCTION, GroupState.CANCELLED, GroupState.CONFLICT})
@@ -35,7 +35,7 @@ class Release:
     """
 
     group: TaskGroup
-    place: Place
+    location: ProjectLocation
     against: str
     base_sha: str | None
     head_sha: str | None
@@ -76,7 +76,7 @@ class ReleasePlan:
     may_act: whether the caller's role lets them deploy.
     """
 
-    place: Place
+    location: ProjectLocation
     plans: Sequence[DeploymentPlan]
     task_count: int
     may_act: bool
@@ -92,7 +92,7 @@ def read_release(group_id: str, *, by: Caller) -> Release:
     against = "base" if is_delivered or live is None else "production"
     base = live.commit_sha if live is not None and against == "production" else group.base_sha
     head = group.tested_sha or group.head_sha
-    return Release(group, place_of(project), against, base, head, tasks, _changelog(group, tasks))
+    return Release(group, location_of(project), against, base, head, tasks, _changelog(group, tasks))
 
 
 def _changelog(group: TaskGroup, tasks: Sequence[Task]) -> str:
@@ -116,7 +116,7 @@ def plan_release(tx: Transaction, group_id: str, *, default_head: str | None, by
         missing = _missing_for_production(tx, group, default_head) or rules
         plans.append(_plan(tx, group, Environment.PRODUCTION, missing, accepts))
     may_act = (by.role_in(tx, project) or Role.VIEWER) >= Role.MAINTAINER
-    return ReleasePlan(place_of(project), plans, len(member_tasks(tx, group)), may_act)
+    return ReleasePlan(location_of(project), plans, len(member_tasks(tx, group)), may_act)
 
 
 def _plan(

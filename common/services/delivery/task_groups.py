@@ -22,13 +22,13 @@ from common.services.deployment import delivery_rules, deployments
 from common.services.lifecycle import group_states
 from common.services.lifecycle.group_membership import member_task_ids
 from common.services.lifecycle.project_states import check_not_being_deleted
-from common.services.project_settings.places import place_of
+from common.services.project_settings.project_resources import location_of
 from common.services.project_settings.red_results import forget_red_commit
 from common.services.requests.access import Caller
 from common.services.requests.listing import page_seen
 from common.services.requests.paging import Order, Page, PageQuery
 from common.transaction import Transaction, snapshot, transactional
-from common.values.delivery.project_place import Place
+from common.values.delivery.project_location import ProjectLocation
 from common.values.names import new_id, numbered, release_branch
 from common.values.states import (
     By,
@@ -179,13 +179,13 @@ def read_task_group(group_id: str, *, by: Caller) -> GroupView:
         return GroupView(group, ids, checks, deployments.deployments_of(read, group_id))
 
 
-def place_of_group(group_id: str, *, by: Caller) -> Place:
+def place_of_group(group_id: str, *, by: Caller) -> ProjectLocation:
     """The place of the group's project, for reading its default branch before a deployment. Maintainers only."""
     with snapshot() as read:
         group = read.get(TaskGroup, group_id)
         if group is None:
             raise NotFound(f"task group {group_id}")
-        return place_of(by.require_in(read, group.project_id, Role.MAINTAINER))
+        return location_of(by.require_in(read, group.project_id, Role.MAINTAINER))
 
 
 def _check_group(tx: Transaction, group: TaskGroup, accept_rolled_back: bool) -> None:
@@ -202,7 +202,7 @@ def deploy_to_staging(
 
     Conflict in any later state, and (acceptRolledBack) if rolled-back changes would return and nobody accepted that.
     """
-    group = _lock_lasting(tx, group_id, by)
+    group = _lock_in_kept_project(tx, group_id, by)
     if group.state in STAGEABLE:
         _check_group(tx, group, accept_rolled_back)
         if accept_rolled_back:
@@ -245,7 +245,7 @@ def deploy_to_production(
     default_head: where the default branch is now. If that is not where the group was built from: Conflict, and the
     group is rebuilt (follow_up).
     """
-    group = _lock_lasting(tx, group_id, by)
+    group = _lock_in_kept_project(tx, group_id, by)
     if group.state is not GroupState.STAGING:
         raise Conflict(f"task group {group.label} is {group.state}; only staging can go to production")
     _check_group(tx, group, accept_rolled_back)
@@ -282,7 +282,7 @@ def _rebuild(tx: Transaction, group_id: str, *, by: Caller) -> None:
 @transactional
 def retry_task_group(tx: Transaction, group_id: str, *, by: Caller) -> GroupView:
     """Merge and test a failed, merged or staged group again, from the default branch as it is now."""
-    group = _lock_lasting(tx, group_id, by)
+    group = _lock_in_kept_project(tx, group_id, by)
     if group.state not in {GroupState.FAILED, GroupState.STAGING, GroupState.MERGED}:
         raise Conflict(f"task group {group.label} is {group.state}; it can't be retried")
     # If it is needed, the default branch is tested again.
@@ -325,7 +325,7 @@ def lock_group(tx: Transaction, group_id: str, by: Caller) -> TaskGroup:
     return tx.lock(TaskGroup, group_id)
 
 
-def _lock_lasting(tx: Transaction, group_id: str, by: Caller) -> TaskGroup:
+def _lock_in_kept_project(tx: Transaction, group_id: str, by: Caller) -> TaskGroup:
     """As lock_group; Conflict if the project is being deleted."""
     group = lock_group(tx, group_id, by)
     check_not_being_deleted(tx.get(Project, group.project_id))

@@ -19,7 +19,7 @@ MOST_TESTS = 100
 LONGEST_LOG = 30_000
 
 
-def keep(
+def store_test_run(
     tx: Transaction,
     group: TaskGroup,
     position: int,
@@ -29,7 +29,7 @@ def keep(
     log: str | None,
     is_known: bool = False,
 ) -> None:
-    """Keep one run, before the group loses a member over it. reason, log: masked. The oldest ones give way."""
+    """Store one run, before the group loses a member over it. reason, log: masked. The oldest ones give way."""
     tx.add(
         GroupTest(
             group_id=group.id, attempt=group.attempt, position=position, commit_sha=commit_at(tx, group, position),
@@ -51,7 +51,7 @@ def keep(
 
 
 def purge_tests() -> int:
-    """Delete the runs that ended before AIWORKER_KEEP_LOG_DAYS. Returns how many. Safe to repeat."""
+    """Delete the runs that ended before AIWORKER_KEEP_DAYS. Returns how many. Safe to repeat."""
     with snapshot() as read:
         old = read.now() - timedelta(days=settings().retention.log_days)
     return purge(GroupTest.id, GroupTest.at < old)

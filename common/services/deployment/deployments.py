@@ -26,7 +26,7 @@ from common.secrets.sealing import check_key, seal, unseal
 from common.services.deployment import versions
 from common.services.lifecycle import group_states
 from common.services.lifecycle.project_states import check_not_being_deleted
-from common.services.project_settings.places import app_of, needs_of, network_of, place_of
+from common.services.project_settings.project_resources import app_of, location_of, needs_of, network_of
 from common.services.project_settings.variables import environment_of, mask_of_deployment
 from common.services.projects.projects import DEFAULT_HEALTH_SECONDS
 from common.services.requests.access import Caller
@@ -34,7 +34,7 @@ from common.services.requests.listing import page_seen
 from common.services.requests.paging import Order, Page, PageQuery
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 from common.values.delivery.app import App, Health, Spec, Version
-from common.values.delivery.project_place import Place
+from common.values.delivery.project_location import ProjectLocation
 from common.values.delivery.stored_spec import read_spec, write_spec
 from common.values.egress import Network
 from common.values.names import new_id, preview_app
@@ -46,7 +46,7 @@ NEWEST_FIRST = Order(Deployment.created_at, Deployment.id, Deployment.project_id
 
 
 @dataclass(frozen=True)
-class Placed:
+class AppDeployment:
     """A deployment and the app that it is a version of, for reading its logs. mask: removes secrets from them."""
 
     deployment: Deployment
@@ -55,14 +55,14 @@ class Placed:
 
 
 def spec_of(project: Project, environment: Environment) -> Spec:
-    is_lasting = environment is not Environment.PREVIEW
+    is_long_lived = environment is not Environment.PREVIEW
     seconds = project.health_seconds.get(environment.value, DEFAULT_HEALTH_SECONDS[environment.value])
     return Spec(
         project.start_command, environment_of(project, environment),
         Health(project.health_path, project.health_contains, HEALTHY_BELOW, float(seconds)),
         project.memory_limit, project.docker_image, project.replicas, project.port,
-        needs_of(project, is_lasting=is_lasting, is_approved=is_lasting),
-        Network() if is_lasting else network_of(project),
+        needs_of(project, is_long_lived=is_long_lived, is_approved=is_long_lived),
+        Network() if is_long_lived else network_of(project),
     )  # fmt: skip
 
 
@@ -71,13 +71,13 @@ def version_of(deployment: Deployment) -> Version:
     return Version(deployment.id, deployment.commit_sha, spec=read_spec(unseal(deployment.spec_sealed)))
 
 
-def without_gate(version: Version) -> Version:
+def without_health_period(version: Version) -> Version:
     """The version without its health period, as it was healthy before: one good answer is enough."""
     spec = version.spec
     return replace(version, spec=replace(spec, health=replace(spec.health, seconds=0)))
 
 
-def put_back(deployment: Deployment) -> Version:
+def restarted_version(deployment: Deployment) -> Version:
     """The version as the runtime is told to run it again, because it served until now."""
     return replace(version_of(deployment), was_healthy=True)
 
@@ -120,8 +120,8 @@ def new_deployment(
         spec_sealed=spec_sealed or seal_spec(spec_of(project, environment)),
         created_by=actor(), created_at=tx.now(), **about,
     )  # fmt: skip
-    deployment.active_key = deployment.place
-    under_way = tx.find(select(Deployment).where(Deployment.active_key == deployment.place))
+    deployment.active_key = deployment.environment_key
+    under_way = tx.find(select(Deployment).where(Deployment.active_key == deployment.environment_key))
     if under_way is not None:
         raise Conflict(
             f"the deployment of {under_way.commit_sha[:12]} to {environment} is {under_way.state}; wait for it to end",
@@ -161,24 +161,24 @@ def list_deployments(
         return page_seen(read, query, NEWEST_FIRST, page, by=by, project_id=project_id)
 
 
-def read_deployment(deployment_id: str, *, by: Caller) -> Placed:
+def read_deployment(deployment_id: str, *, by: Caller) -> AppDeployment:
     with snapshot() as read:
         deployment = read.get(Deployment, deployment_id)
         if deployment is None:
             raise NotFound(f"deployment {deployment_id}")
-        place = place_of(by.require_in(read, deployment.project_id, Role.VIEWER))
-        return Placed(deployment, app_of(place, deployment.app_name), mask_of_deployment(read, deployment))
+        location = location_of(by.require_in(read, deployment.project_id, Role.VIEWER))
+        return AppDeployment(deployment, app_of(location, deployment.app_name), mask_of_deployment(read, deployment))
 
 
-def read_visited(deployment_id: str, *, by: Caller) -> Placed:
+def read_live_deployment(deployment_id: str, *, by: Caller) -> AppDeployment:
     """Like read_deployment, but Conflict unless the deployment is live and has a URL."""
-    placed = read_deployment(deployment_id, by=by)
-    deployment = placed.deployment
+    shown = read_deployment(deployment_id, by=by)
+    deployment = shown.deployment
     if deployment.live_key is None or deployment.url is None:
         raise Conflict(
             f"the deployment of {deployment.commit_sha[:12]} is {deployment.state}; only a live one can be visited"
         )
-    return placed
+    return shown
 
 
 @dataclass(frozen=True)
@@ -189,7 +189,7 @@ class RollbackPlan:
     tasks: those whose changes would leave the environment, in the order of delivery. live: what serves now.
     """
 
-    place: Place
+    location: ProjectLocation
     live: Deployment
     target: Deployment | None
     reason: str | None
@@ -201,19 +201,19 @@ class RollbackPlan:
 def plan_rollback(tx: Transaction, deployment_id: str, *, to_deployment_id: str | None, by: Caller) -> RollbackPlan:
     """What `rollback_deployment` would do with the same arguments. Changes nothing."""
     live = tx.session.get(Deployment, deployment_id)
-    place = place_of(by.require_in(tx, live.project_id if live else None, Role.MAINTAINER))
+    location = location_of(by.require_in(tx, live.project_id if live else None, Role.MAINTAINER))
     if live is None:
         raise NotFound(f"deployment {deployment_id}")
     try:
         target = _target(tx, _rolled_back(live), to_deployment_id)
     except Conflict as refused:
-        return RollbackPlan(place, live, None, refused.message, [], [])
+        return RollbackPlan(location, live, None, refused.message, [], [])
     ids = versions.tasks_between(tx, target, live)
     found = {task.id: task for task in tx.all(select(Task).where(Task.id.in_(ids)))}
     blocked = versions.blocked(tx, target)
     reason = None if blocked is None else _is_blocked(live, target, blocked)
     commits = versions.commits_between(tx, target, live)
-    return RollbackPlan(place, live, target, reason, commits, [found[id_] for id_ in ids])
+    return RollbackPlan(location, live, target, reason, commits, [found[id_] for id_ in ids])
 
 
 @transactional
@@ -266,7 +266,7 @@ def start_rollback(
     is enough. None: a person asked for it. Raises AnotherKey, having done nothing, if the target can't be opened.
     """
     check_key(target.spec_sealed)
-    sealed = target.spec_sealed if reason is None else seal_spec(without_gate(version_of(target)).spec)
+    sealed = target.spec_sealed if reason is None else seal_spec(without_health_period(version_of(target)).spec)
     made = new_deployment(
         tx, project, live.environment, commit_sha=target.commit_sha, branch=target.branch, app_name=live.app_name,
         spec_sealed=sealed, rollback_of=live.id, task_group_id=target.task_group_id,

@@ -40,9 +40,9 @@ def read_environments(project_id: str, *, by: Caller) -> list[EnvironmentView]:
 
 
 def _view(read: Snapshot, project_id: str, environment: Environment) -> EnvironmentView:
-    place = f"{project_id}:{environment.value}"
+    environment_key = f"{project_id}:{environment.value}"
     live = live_deployment(read, project_id, environment)
-    under_way = read.find(select(Deployment).where(Deployment.active_key == place))
+    under_way = read.find(select(Deployment).where(Deployment.active_key == environment_key))
     group = read.get(TaskGroup, live.task_group_id) if live is not None and live.task_group_id else None
     receipt = receipt_of(read, live.id) if live is not None else None
     return EnvironmentView(environment, live, under_way, group, receipt, spans_of(read, project_id, environment.value))

@@ -16,12 +16,12 @@ from common.services.lifecycle import blocked_by_cancelled, group_states
 from common.services.lifecycle import task_states as tasks_lifecycle
 from common.services.lifecycle.run_states import newest_claim
 from common.services.lifecycle.task_states import record_update
-from common.services.project_settings.places import app_of, place_of
+from common.services.project_settings.project_resources import app_of, location_of
 from common.services.project_settings.variables import mask_of_project
 from common.services.proof.verification import CheckResult, refuse, store_check
 from common.transaction import Transaction, transactional
 from common.values.delivery.app import MACHINE, App
-from common.values.delivery.project_place import Place
+from common.values.delivery.project_location import ProjectLocation
 from common.values.names import preview_app
 from common.values.states import DeploymentState, Environment, Phase, TaskState
 
@@ -40,7 +40,7 @@ The task's work is not at fault: its proof stands, and a person tests it without
 
 @dataclass(frozen=True)
 class PublishPlan:
-    place: Place
+    location: ProjectLocation
     task_id: str
     branch: str
     title: str
@@ -53,7 +53,7 @@ class CleanUpPlan:
     """branch: whose pull request to close; None: there is none. pr_number None: it may have one, of unknown number."""
 
     app: App
-    place: Place
+    location: ProjectLocation
     branch: str | None
     pr_number: int | None
 
@@ -74,7 +74,7 @@ def begin_publish(tx: Transaction, lease: Lease) -> PublishPlan | None:
         return None
     body = "\n\n".join(part for part in (newest.summary, task.description, f"Task: {task.id}") if part)
     return PublishPlan(
-        place_of(tx.get(Project, task.project_id)), task.id, task.branch_name, task.title, body, task.head_sha
+        location_of(tx.get(Project, task.project_id)), task.id, task.branch_name, task.title, body, task.head_sha
     )
 
 
@@ -158,9 +158,9 @@ def begin_clean_up(tx: Transaction, lease: Lease) -> CleanUpPlan | None:
         blocked_by_cancelled.mark_tasks_blocked_by(tx, task.id)
     # Without a proven commit nothing was ever published.
     is_published = task.state is TaskState.CANCELLED and (task.pr_number is not None or task.head_sha is not None)
-    place = place_of(tx.get(Project, task.project_id))
+    location = location_of(tx.get(Project, task.project_id))
     branch = task.branch_name if is_published else None
-    return CleanUpPlan(app_of(place, preview_app(task.id)), place, branch, task.pr_number)
+    return CleanUpPlan(app_of(location, preview_app(task.id)), location, branch, task.pr_number)
 
 
 @transactional

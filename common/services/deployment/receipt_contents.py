@@ -35,7 +35,7 @@ MOST_TESTS = 500
 
 
 @dataclass(frozen=True)
-class Served:
+class LiveVersionFacts:
     """What the runtime and the forge say of a version that is live.
 
     tree_sha: of its commit; None: not asked. image: as `name@sha256:…`; None outside of a cluster.
@@ -45,7 +45,7 @@ class Served:
     image: str | None = None
 
 
-def delivery(tx: Transaction, deployment: Deployment, served: Served) -> dict[str, Json]:
+def delivery(tx: Transaction, deployment: Deployment, served: LiveVersionFacts) -> dict[str, Json]:
     """The part of a receipt that says how the version came about, for one that is no rollback."""
     group = tx.session.get(TaskGroup, deployment.task_group_id) if deployment.task_group_id else None
     said: dict[str, Json] = {"deployment": _deployed(deployment, served), "group": None, "staging": None, "tasks": []}
@@ -57,7 +57,7 @@ def delivery(tx: Transaction, deployment: Deployment, served: Served) -> dict[st
     return said
 
 
-def rollback(tx: Transaction, deployment: Deployment, served: Served, moved: MovedGroups) -> dict[str, Json]:
+def rollback(tx: Transaction, deployment: Deployment, served: LiveVersionFacts, moved: MovedGroups) -> dict[str, Json]:
     """The part of a receipt that says what a rollback took out of production, and what it brought back."""
     left = tx.session.get(Deployment, deployment.rollback_of)
     return {
@@ -68,7 +68,7 @@ def rollback(tx: Transaction, deployment: Deployment, served: Served, moved: Mov
     }
 
 
-def _deployed(deployment: Deployment, served: Served) -> Json:
+def _deployed(deployment: Deployment, served: LiveVersionFacts) -> Json:
     spec = read_spec(unseal(deployment.spec_sealed))
     # Whoever reads the receipt could guess values that are short, if their digest were in it.
     without_values = dict.fromkeys(spec.variables.values, "")

@@ -22,12 +22,12 @@ from common.secrets.signing import digest_of, sign
 from common.secrets.statement_types import RECEIPT_TYPE, STATEMENT_TYPE
 from common.services.activity.audit import head_of
 from common.services.deployment import receipt_contents
-from common.services.deployment.receipt_contents import Served, time_of
+from common.services.deployment.receipt_contents import LiveVersionFacts, time_of
 from common.services.deployment.rollback_effects import MovedGroups
-from common.services.project_settings.places import place_of
+from common.services.project_settings.project_resources import location_of
 from common.services.requests.access import Caller, visible_projects
 from common.transaction import Snapshot, Transaction, snapshot, transactional
-from common.values.delivery.project_place import Place
+from common.values.delivery.project_location import ProjectLocation
 from common.values.json_codec import Json
 from common.values.states import Environment
 
@@ -43,12 +43,12 @@ _SHA = re.compile(rf"[0-9a-f]{{{SHORTEST_SHA},40}}")
 class NotePlan:
     """The note that `receipt.publish` puts on a commit: every receipt of the commit, one a line, oldest first."""
 
-    place: Place
+    location: ProjectLocation
     commit_sha: str
     text: str
 
 
-def issue_receipt(tx: Transaction, deployment: Deployment, served: Served, moved: MovedGroups) -> None:
+def issue_receipt(tx: Transaction, deployment: Deployment, served: LiveVersionFacts, moved: MovedGroups) -> None:
     """Sign what led to the version that has just gone live. Does nothing outside of production.
 
     The deployment is locked and completed, and so is all that went live with it.
@@ -84,7 +84,9 @@ def issue_receipt(tx: Transaction, deployment: Deployment, served: Served, moved
     tx.enqueue(catalogue.PUBLISH_RECEIPT, deployment.id, project_id=deployment.project_id)
 
 
-def _statement(project: Project, deployment: Deployment, served: Served, said: dict[str, Json]) -> dict[str, object]:
+def _statement(
+    project: Project, deployment: Deployment, served: LiveVersionFacts, said: dict[str, Json]
+) -> dict[str, object]:
     digests = {"gitCommit": deployment.commit_sha}
     if served.tree_sha is not None:
         digests["gitTree"] = served.tree_sha
@@ -130,7 +132,7 @@ def begin_publish(tx: Transaction, lease: Lease) -> NotePlan | None:
         return None
     of_commit = _of_project(receipt.project_id).where(Receipt.commit_sha == receipt.commit_sha)
     texts = [one.envelope for one in tx.all(of_commit.order_by(Receipt.number))]
-    return NotePlan(place_of(tx.get(Project, receipt.project_id)), receipt.commit_sha, _lines(texts))
+    return NotePlan(location_of(tx.get(Project, receipt.project_id)), receipt.commit_sha, _lines(texts))
 
 
 def _lines(envelopes: Sequence[str]) -> str:

@@ -21,14 +21,14 @@ from common.models.delivery import Deployment
 from common.models.project import Project
 from common.models.task import Task
 from common.services.deployment import deployments, health_history, versions
-from common.services.deployment.deployments import put_back, without_gate
+from common.services.deployment.deployments import restarted_version, without_health_period
 from common.services.lifecycle.task_states import record_update
-from common.services.project_settings.places import app_of, place_of
+from common.services.project_settings.project_resources import app_of, location_of
 from common.services.project_settings.variables import mask_of_deployment, mask_or_sentence
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 from common.values.delivery.app import MACHINE, App, Version
 from common.values.delivery.health_check import HealthObservation, HealthState
-from common.values.delivery.project_place import Place
+from common.values.delivery.project_location import ProjectLocation
 from common.values.states import DeploymentState, Environment, ProjectState
 
 log = structlog.get_logger()
@@ -53,14 +53,14 @@ NOT_STARTED = "not rolled back, as it fails before its own program starts"
 class LiveApp:
     """A version that should run. is_held: it failed together with many others, so it is retried and not rolled back."""
 
-    place: Place
+    location: ProjectLocation
     app: App
     version: Version
     is_held: bool
 
 
 @dataclass(frozen=True)
-class Dying:
+class FailingVersion:
     """A live version that does not stay up. code: the runtime's error code, None if it gave none."""
 
     deployment_id: str
@@ -96,7 +96,7 @@ def begin_restore(tx: Transaction, lease: Lease, running: set[tuple[str, str]]) 
     wanted = {(projects[row.project_id].namespace, row.app_name) for row in rows}
     by_namespace = {project.namespace: project for project in projects.values()}
     orphans = tuple(
-        app_of(place_of(by_namespace[namespace]), name)
+        app_of(location_of(by_namespace[namespace]), name)
         for namespace, name in sorted(running - wanted)
         if namespace in by_namespace
     )
@@ -125,8 +125,8 @@ def _live_apps(
 
 
 def _live_app(project: Project, row: Deployment, *, is_held: bool) -> LiveApp:
-    place = place_of(project)
-    return LiveApp(place, app_of(place, row.app_name), without_gate(put_back(row)), is_held)
+    location = location_of(project)
+    return LiveApp(location, app_of(location, row.app_name), without_health_period(restarted_version(row)), is_held)
 
 
 def should_serve(deployment_id: str) -> bool:
@@ -145,7 +145,7 @@ def _is_deleted(read: Snapshot, project_id: str) -> bool:
 
 @transactional
 def record_restored(
-    tx: Transaction, lease: Lease, dying: Sequence[Dying], looks: Sequence[HealthObservation] = ()
+    tx: Transaction, lease: Lease, dying: Sequence[FailingVersion], looks: Sequence[HealthObservation] = ()
 ) -> None:
     """Roll back each version that does not stay up, previews excepted. looks: what was seen, kept as its health.
 
@@ -253,7 +253,7 @@ def _has_to_wait(tx: Transaction, live: Deployment, target: Deployment) -> bool:
     return True
 
 
-def _failed_together(dying: Sequence[Dying], found: Mapping[str, Deployment | None]) -> set[str]:
+def _failed_together(dying: Sequence[FailingVersion], found: Mapping[str, Deployment | None]) -> set[str]:
     """Ids of the deployments that failed together: by the runtime's code, or versions of MANY_PROJECTS at once.
 
     A version that failed alone before is not counted among these.

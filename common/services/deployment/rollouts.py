@@ -16,21 +16,21 @@ from common.models.journal import Job
 from common.models.project import Project
 from common.models.task import Task
 from common.services.deployment import versions
-from common.services.deployment.deployments import put_back, version_of, without_gate
+from common.services.deployment.deployments import restarted_version, version_of, without_health_period
 from common.services.deployment.publishing import forget_preview, preview_ended
-from common.services.deployment.receipt_contents import Served
+from common.services.deployment.receipt_contents import LiveVersionFacts
 from common.services.deployment.receipts import issue_receipt
 from common.services.deployment.rollback_effects import groups_moved_by, record_moved
 from common.services.lifecycle import group_states
 from common.services.lifecycle.group_membership import member_task_ids
-from common.services.project_settings.places import app_of, place_of
+from common.services.project_settings.project_resources import app_of, location_of
 from common.services.project_settings.variables import mask_of_deployment
 from common.services.proof.red_base import note_delivered
 from common.services.upkeep.purging import purge
 from common.settings import MOST_PREVIEWS, settings
 from common.transaction import Transaction, snapshot, transactional
 from common.values.delivery.app import App, Version
-from common.values.delivery.project_place import Place
+from common.values.delivery.project_location import ProjectLocation
 from common.values.delivery.rollback_barrier import Barrier
 from common.values.states import (
     ACTIVE_DEPLOYMENT,
@@ -60,7 +60,7 @@ class RolloutPlan:
     started_seconds: how long ago it started.
     """
 
-    place: Place
+    location: ProjectLocation
     app: App
     environment: Environment
     version: Version
@@ -83,11 +83,11 @@ def begin_rollout(tx: Transaction, lease: Lease) -> RolloutPlan | None:
             tx.again(lease, after_seconds=WAIT_FOR_PLACE_SECONDS)
             return None
         group_states.start_deployment(tx, deployment)
-    live = tx.find(select(Deployment).where(Deployment.live_key == deployment.place))
-    place = place_of(project)
+    live = tx.find(select(Deployment).where(Deployment.live_key == deployment.environment_key))
+    location = location_of(project)
     return RolloutPlan(
-        place, app_of(place, deployment.app_name), deployment.environment, version_of(deployment),
-        _advance_from(tx, deployment), without_gate(put_back(live)) if live else None,
+        location, app_of(location, deployment.app_name), deployment.environment, version_of(deployment),
+        _advance_from(tx, deployment), without_health_period(restarted_version(live)) if live else None,
         live is not None and live.error is None, _older_commits(tx, deployment),
         (tx.now() - (deployment.started_at or tx.now())).total_seconds(),
     )  # fmt: skip
@@ -109,14 +109,14 @@ def record_progress(tx: Transaction, lease: Lease, *, message: str, url: str, af
     """The version is still starting: broadcast its progress, and look again after after_seconds."""
     deployment = tx.get(Deployment, lease.subject_id)
     body = {"deploymentId": deployment.id, "environment": deployment.environment_, "message": message}
-    tx.tell(deployment.project_id, "deploy:progress", body)
+    tx.notify(deployment.project_id, "deploy:progress", body)
     deployment.url = url
     tx.again(lease, after_seconds=after_seconds)
 
 
 @transactional
 def record_live(
-    tx: Transaction, lease: Lease, *, url: str, barrier: Barrier | None = None, served: Served | None = None
+    tx: Transaction, lease: Lease, *, url: str, barrier: Barrier | None = None, served: LiveVersionFacts | None = None
 ) -> None:
     """The version passed its health check and serves. The one before it is superseded, or rolled back by this one.
 
@@ -137,7 +137,7 @@ def record_live(
     group_states.complete_deployment(tx, deployment, url=url, barrier=barrier)
     record_moved(tx, deployment, moved)
     _apply_outcome(tx, deployment)
-    issue_receipt(tx, deployment, served or Served(), moved)
+    issue_receipt(tx, deployment, served or LiveVersionFacts(), moved)
     tx.finish(lease)
 
 
@@ -266,7 +266,7 @@ def begin_take_down(tx: Transaction, lease: Lease) -> App | None:
     deployment = tx.session.get(Deployment, lease.subject_id)
     if deployment is None or deployment.live_key is None or deployment.environment is not Environment.PREVIEW:
         return None
-    return app_of(place_of(tx.get(Project, deployment.project_id)), deployment.app_name)
+    return app_of(location_of(tx.get(Project, deployment.project_id)), deployment.app_name)
 
 
 @transactional
@@ -281,7 +281,7 @@ def record_taken_down(tx: Transaction, lease: Lease) -> None:
 
 
 def purge_previews() -> int:
-    """Delete the rows of previews that ended before AIWORKER_KEEP_PREVIEW_DAYS. Returns how many. Safe to repeat.
+    """Delete the rows of previews that ended before AIWORKER_KEEP_DAYS. Returns how many. Safe to repeat.
 
     Those that serve or are under way stay, however old.
     """

@@ -20,11 +20,11 @@ from common.values.states import Environment
 MOST_COMPARED = 200
 """How many older commits are compared with what a new version declares about rollbacks; what is older is blocked."""
 
-Line: TypeAlias = "Select[str, datetime, int | None, str, str | None, datetime | None, Barrier | None]"
+DeliveryQuery: TypeAlias = "Select[str, datetime, int | None, str, str | None, datetime | None, Barrier | None]"
 
 
 @dataclass(frozen=True)
-class Point:
+class DeliveryPosition:
     """A place on the line: the number of a version. None, for one that was never healthy: after all that were."""
 
     version: int | None
@@ -42,11 +42,11 @@ class TakenBack:
     group_ids: tuple[str, ...]
 
 
-def point_of(tx: Transaction, version: Deployment) -> Point:
+def delivery_position_of(tx: Transaction, version: Deployment) -> DeliveryPosition:
     """The version's place on the line. A rollback stands where the version it brought back was delivered."""
     if version.rollback_of is None or version.version is not None:
-        return Point(version.version)
-    return Point(_brought_back(tx, version))
+        return DeliveryPosition(version.version)
+    return DeliveryPosition(_brought_back(tx, version))
 
 
 def next_number(tx: Transaction, version: Deployment) -> int | None:
@@ -97,7 +97,7 @@ def blocked(tx: Transaction, target: Deployment) -> str | None:
 
     A declaration holds even if later versions do not repeat it, because the data was changed by then.
     """
-    later = _deliveries(target.project_id, target.app_name).where(_after(point_of(tx, target)))
+    later = _deliveries(target.project_id, target.app_name).where(_after(delivery_position_of(tx, target)))
     # The commits delivered after the target's. If there are too many, the version was not compared with the target.
     between: set[str] = set()
     for version in tx.session.execute(later.order_by(Deployment.version)):
@@ -132,7 +132,7 @@ def compared(tx: Transaction, version: Deployment) -> tuple[str, ...]:
 
 def tasks_between(tx: Transaction, target: Deployment, live: Deployment) -> list[str]:
     """Ids of the tasks delivered after the target, up to the live version: a rollback takes these back."""
-    after, upto = point_of(tx, target), point_of(tx, live)
+    after, upto = delivery_position_of(tx, target), delivery_position_of(tx, live)
     between = _deliveries(live.project_id, live.app_name).where(_after(after), ~_after(upto)).subquery()
     query = (
         select(GroupMember.task_id)
@@ -146,7 +146,9 @@ def tasks_between(tx: Transaction, target: Deployment, live: Deployment) -> list
 def commits_between(tx: Transaction, target: Deployment, live: Deployment) -> list[str]:
     """The versions delivered after the target, up to the live one, oldest first: a rollback takes these back."""
     between = _deliveries(live.project_id, live.app_name).where(
-        _after(point_of(tx, target)), ~_after(point_of(tx, live)), Deployment.commit_sha != target.commit_sha
+        _after(delivery_position_of(tx, target)),
+        ~_after(delivery_position_of(tx, live)),
+        Deployment.commit_sha != target.commit_sha,
     )
     rows = tx.session.execute(between.order_by(Deployment.version))
     return list(dict.fromkeys(row.commit_sha for row in rows))
@@ -159,7 +161,7 @@ def taken_back(tx: Transaction, project_id: str) -> TakenBack | None:
     if live is None:
         return None
     later = _deliveries(project_id, production).where(
-        _after(point_of(tx, live)), Deployment.commit_sha != live.commit_sha
+        _after(delivery_position_of(tx, live)), Deployment.commit_sha != live.commit_sha
     )
     rows = tx.session.execute(later.order_by(Deployment.version)).all()
     if not rows:
@@ -170,7 +172,7 @@ def taken_back(tx: Transaction, project_id: str) -> TakenBack | None:
 
 def groups_moved_by(tx: Transaction, rollback: Deployment) -> tuple[list[str], list[str]]:
     """Ids of the groups that the rollback removes from production, and of those that it returns there."""
-    point = point_of(tx, rollback)
+    point = delivery_position_of(tx, rollback)
     line = _deliveries(rollback.project_id, rollback.app_name).subquery()
     # A group is reverted when the version that reverts it was made.
     upto = _deliveries(rollback.project_id, rollback.app_name).where(~_after(point)).subquery()
@@ -185,7 +187,7 @@ def groups_moved_by(tx: Transaction, rollback: Deployment) -> tuple[list[str], l
 
 def mark_taken_back(tx: Transaction, rollback: Deployment) -> None:
     """Mark every version delivered after the rollback's version as taken back, and that version as not taken back."""
-    later = _deliveries(rollback.project_id, rollback.app_name).where(_after(point_of(tx, rollback)))
+    later = _deliveries(rollback.project_id, rollback.app_name).where(_after(delivery_position_of(tx, rollback)))
     commits = {row.commit_sha for row in tx.session.execute(later)} - {rollback.commit_sha}
     healthy = _healthy(rollback.project_id, rollback.app_name)
     for condition, value in (
@@ -208,7 +210,7 @@ def _healthy(project_id: str, app_name: str) -> tuple[ColumnElement[bool], ...]:
     )
 
 
-def _deliveries(project_id: str, app_name: str) -> Line:
+def _deliveries(project_id: str, app_name: str) -> DeliveryQuery:
     """The line as columns, so that each query reads the database and not the session's rows."""
     return select(
         Deployment.id, Deployment.created_at, Deployment.version, Deployment.commit_sha, Deployment.task_group_id,
@@ -216,5 +218,5 @@ def _deliveries(project_id: str, app_name: str) -> Line:
     ).where(*_healthy(project_id, app_name), Deployment.rollback_of.is_(None))  # fmt: skip
 
 
-def _after(point: Point, of: Any = Deployment) -> ColumnElement[bool]:
+def _after(point: DeliveryPosition, of: Any = Deployment) -> ColumnElement[bool]:
     return false() if point.version is None else of.version > point.version

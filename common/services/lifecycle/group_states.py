@@ -263,7 +263,7 @@ def complete_deployment(tx: Transaction, deployment: Deployment, *, url: str, ba
     The former deployment is rolled back if this one is its rollback, else superseded. barrier: what the version
     declares about going back, None if nothing.
     """
-    for former in tx.all(select(Deployment).where(Deployment.live_key == deployment.place)):
+    for former in tx.all(select(Deployment).where(Deployment.live_key == deployment.environment_key)):
         if deployment.rollback_of == former.id:
             tx.record(former.move_to(DeploymentState.ROLLED_BACK, By.PLATFORM))
         else:

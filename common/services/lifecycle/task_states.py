@@ -26,7 +26,7 @@ from common.values.states import By, Phase, QuestionState, TaskState
 
 MOST_ATTEMPTS = 3
 """Runs lost in a row before a task is given up."""
-MOST_LOSSES = 10
+MOST_LOST_RUNS = 10
 """Runs lost in a row without the task's fault before it is given up: high enough for restarts of the platform, but an
 end for a task that kills its agent every time."""
 
@@ -182,7 +182,7 @@ def requeue(tx: Transaction, task: Task, *, reason: str | None, counts: bool, is
         leave_agent(tx, task)
         return
     task.assigned_agent_id = None
-    if task.attempts >= MOST_ATTEMPTS or task.losses >= MOST_LOSSES:
+    if task.attempts >= MOST_ATTEMPTS or task.losses >= MOST_LOST_RUNS:
         fail(tx, task, f"given up after {task.attempts + task.losses} lost runs; the last one: {reason}")
     else:
         tx.record(task.move_to(TaskState.BACKLOG, By.PLATFORM))

@@ -26,6 +26,7 @@ from common.services.requests.access import Caller
 from common.services.requests.paging import MOST_COUNTED, Page, PageQuery, page_of
 from common.services.upkeep.purging import purge
 from common.settings import settings
+from common.settings.retention import DELIVERY_DAYS
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 from common.values.delivery.notice import Dispatch, DispatchAnswer, NoticeKind
 from common.values.names import new_id
@@ -150,7 +151,7 @@ def retry_delivery(tx: Transaction, delivery_id: str, *, by: Caller) -> Delivery
         raise Conflict(f"delivery {delivery.id} is {state}; only one that was given up is tried again")
     _require_webhook(tx)
     delivery.attempts, delivery.given_up_at, delivery.next_at = 0, tx.now(), tx.now()
-    _ring(tx)
+    _enqueue_delivery(tx)
     return _view(delivery, _outlook(tx))
 
 
@@ -168,14 +169,14 @@ def test_webhook(tx: Transaction, *, by: Caller) -> DeliveryView:
             id=new_id(), kind=NoticeKind.TEST, body=json.dumps(body), next_at=tx.now(), created_at=tx.now()
         )
     )  # fmt: skip
-    _ring(tx)
+    _enqueue_delivery(tx)
     return _view(delivery, _outlook(tx))
 
 
 def purge_deliveries() -> int:
-    """Delete deliveries that are over and older than AIWORKER_KEEP_DELIVERY_DAYS. Returns how many. Safe to repeat."""
+    """Delete deliveries that are over and older than DELIVERY_DAYS. Returns how many. Safe to repeat."""
     with snapshot() as read:
-        old = read.now() - timedelta(days=settings().retention.delivery_days)
+        old = read.now() - timedelta(days=DELIVERY_DAYS)
     is_over = WebhookDelivery.next_at.is_(None)
     return purge(WebhookDelivery.id, WebhookDelivery.created_at < old, is_over)
 
@@ -245,7 +246,7 @@ def _require_webhook(tx: Transaction) -> None:
         raise Conflict("the webhook is switched off; give it a url and switch it on", field="enabled")
 
 
-def _ring(tx: Transaction) -> None:
+def _enqueue_delivery(tx: Transaction) -> None:
     tx.session.flush()
     tx.enqueue(catalogue.SEND_WEBHOOK, "platform", project_id=None)
 

@@ -17,7 +17,7 @@ from common.transaction import Snapshot, Transaction
 
 log = structlog.get_logger()
 
-SILENCE = "webhook-silence"
+SETTING_NAME = "webhook-silence"
 """The name of its row among the platform's settings. There is none while the receiver answers."""
 PAUSES_SECONDS = (5, 15, 60)
 """After tries without an answer; the last one from then on. Short, as it is how late a receiver is asked again."""
@@ -42,7 +42,7 @@ class ReceiverPause:
 
 def pause_of(at: Snapshot | Transaction) -> ReceiverPause | None:
     """None: the receiver answers, as far as is known."""
-    row = at.session.get(PlatformSetting, SILENCE)
+    row = at.session.get(PlatformSetting, SETTING_NAME)
     if row is None:
         return None
     value, now = row.value, at.now()
@@ -57,22 +57,22 @@ def note_no_answer(tx: Transaction, error: str) -> ReceiverPause:
     before, now = pause_of(tx), tx.now()
     tries = 1 if before is None else before.tries + 1
     pause = PAUSES_SECONDS[min(tries, len(PAUSES_SECONDS)) - 1]
-    silence = ReceiverPause(before.since if before else now, now + timedelta(seconds=pause), tries, error)
+    pause_begun = ReceiverPause(before.since if before else now, now + timedelta(seconds=pause), tries, error)
     if before is None:
         log.warning("the webhook's receiver does not answer", reason=error)
     value = {
-        "since": silence.since.isoformat(), "until": silence.until.isoformat(), "tries": tries, "error": error,
+        "since": pause_begun.since.isoformat(), "until": pause_begun.until.isoformat(), "tries": tries, "error": error,
     }  # fmt: skip
-    row = tx.session.get(PlatformSetting, SILENCE)
+    row = tx.session.get(PlatformSetting, SETTING_NAME)
     if row is None:
-        row = tx.add(PlatformSetting(name=SILENCE, value=value, changed_by=actor(), changed_at=now))
+        row = tx.add(PlatformSetting(name=SETTING_NAME, value=value, changed_by=actor(), changed_at=now))
     row.value, row.changed_by, row.changed_at = value, actor(), now
-    return silence
+    return pause_begun
 
 
 def note_answer(tx: Transaction) -> None:
     """The receiver answers, or it is another one. Safe to repeat."""
-    row = tx.session.get(PlatformSetting, SILENCE)
+    row = tx.session.get(PlatformSetting, SETTING_NAME)
     if row is not None:
         tx.session.delete(row)
         tx.session.flush()

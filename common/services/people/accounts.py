@@ -24,7 +24,13 @@ from common.services.people import passwords
 from common.services.people.login_tokens import LONGEST_TOKEN as LONGEST_TOKEN
 from common.services.people.login_tokens import Claims, verify
 from common.services.people.passwords import LONGEST_PASSWORD as LONGEST_PASSWORD
-from common.services.people.project_roles import Add, alone, caller_from_row, read_one, with_role_in_project
+from common.services.people.project_roles import (
+    ExtendQuery,
+    caller_from_row,
+    read_first_row,
+    unchanged_query,
+    with_role_in_project,
+)
 from common.services.people.sessions import UNKNOWN, Device, end_login, lock_logins, note_use
 from common.services.people.tokens import API_TOKEN_PREFIX as API_TOKEN_PREFIX
 from common.services.people.tokens import authenticate_api_token, revoke_enrolment_tokens_of
@@ -56,16 +62,16 @@ class OpenLogin:
 def authenticate(token: str, project_id: str | None = None) -> Caller:
     """The caller who owns this access token or API token. Takes one query, so open sockets may repeat it.
 
-    project_id: the same query reads the caller's standing in this project. Unauthenticated if the token is malformed,
+    project_id: the same query reads the caller's role in this project. Unauthenticated if the token is malformed,
     expired or revoked, or the user is deleted or inactive.
     """
     if project_id is None:
-        return authenticate_along(token, alone)[0]
-    caller, of_project = authenticate_along(token, with_role_in_project, project=project_id)
+        return authenticate_with(token, unchanged_query)[0]
+    caller, of_project = authenticate_with(token, with_role_in_project, project=project_id)
     return caller_from_row(caller, project_id, of_project)
 
 
-def authenticate_along(token: str, add: Add, **values: object) -> tuple[Caller, Row]:
+def authenticate_with(token: str, add: ExtendQuery, **values: object) -> tuple[Caller, Row]:
     """As authenticate, with what the same query reads along with the caller.
 
     add: adds the columns, and to which rows of other tables they belong; a function of a module, as its statements are
@@ -77,8 +83,8 @@ def authenticate_along(token: str, add: Add, **values: object) -> tuple[Caller, 
         return authenticate_api_token(token, add, **values)
     claims = verify(token, "access")
     # Read with every request: a token that was verified before says nothing about what was ended since.
-    found = read_one(
-        _login_along(add),
+    found = read_first_row(
+        _login_statement(add),
         login=claims.login_id, of_login=claims.user_id, epoch=claims.epoch, now=datetime.now(UTC), **values,
     )  # fmt: skip
     if found is None:
@@ -88,7 +94,7 @@ def authenticate_along(token: str, add: Add, **values: object) -> tuple[Caller, 
 
 
 @functools.cache
-def _login_along(add: Add) -> Statement:
+def _login_statement(add: ExtendQuery) -> Statement:
     return Statement(lambda: add(_login()))
 
 

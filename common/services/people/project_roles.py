@@ -1,4 +1,4 @@
-"""A caller's standing in a project, read by the statement that reads the caller.
+"""A caller's role in a project and the version of its tasks, read by the statement that reads the caller.
 
 The version is the number and the time of the newest event in the project's feed. It serves as a version of the
 project's tasks because every transaction that changes what a list shows records an event there, and because the numbers
@@ -22,11 +22,11 @@ from common.models.journal import EventRow, Feed
 from common.models.project import Project, ProjectMember
 from common.services.requests.access import Caller, RoleInProject
 
-Add = Callable[[AnySelect], AnySelect]
+ExtendQuery = Callable[[AnySelect], AnySelect]
 """Adds to the query for a user what is read along with them."""
 
 
-def alone(query: AnySelect) -> AnySelect:
+def unchanged_query(query: AnySelect) -> AnySelect:
     """Nothing is read along."""
     return query
 
@@ -47,11 +47,11 @@ def caller_from_row(caller: Caller, project_id: str, of_project: Row) -> Caller:
     is_restricted, member_role, seq, at = of_project
     role = None if is_restricted is None else caller.role_by(is_restricted=is_restricted, member_role=member_role)
     version = None if seq is None or at is None else f"{seq:x}.{int(at.timestamp() * 1_000_000):x}"
-    standing = RoleInProject(project_id, role, version)
-    return Caller(caller.user_id, caller.username, caller.role, caller.token_id, standing)
+    role_in_project = RoleInProject(project_id, role, version)
+    return Caller(caller.user_id, caller.username, caller.role, caller.token_id, role_in_project)
 
 
-def read_one(statement: Statement, **values: object) -> Row | None:
+def read_first_row(statement: Statement, **values: object) -> Row | None:
     """The statement's first row. Busy if the database can't be reached."""
     try:
         rows = statement.read(**values)

@@ -18,7 +18,7 @@ from common.errors import Busy, Forbidden, Invalid, NotFound, Unauthenticated
 from common.events.catalogue import TokenChanged
 from common.models.account import ApiToken, EnrolmentToken, Login, User
 from common.secrets.sealing import digest, new_token
-from common.services.people.project_roles import Add, read_one
+from common.services.people.project_roles import ExtendQuery, read_first_row
 from common.services.requests.access import Caller
 from common.services.requests.paging import Page, PageQuery, page_of
 from common.services.upkeep.purging import purge
@@ -50,14 +50,14 @@ class NewEnrolmentToken:
     token: str
 
 
-def authenticate_api_token(token: str, add: Add, **values: object) -> tuple[Caller, Row]:
+def authenticate_api_token(token: str, add: ExtendQuery, **values: object) -> tuple[Caller, Row]:
     """The caller who owns this API token, with the lower of the token's and the user's role, and what is read along.
 
     add, values: see accounts.authenticate_along. Unauthenticated if the token is unknown or expired, or the user is
     inactive.
     """
     now = datetime.now(UTC)
-    found = read_one(_token_along(add), digest=digest(token), **values)
+    found = read_first_row(_token_statement(add), digest=digest(token), **values)
     if found is None:
         raise Unauthenticated
     token_id, token_role, expires_at, last_used_at, user_id, username, role = found[:7]
@@ -71,7 +71,7 @@ def authenticate_api_token(token: str, add: Add, **values: object) -> tuple[Call
 
 
 @functools.cache
-def _token_along(add: Add) -> Statement:
+def _token_statement(add: ExtendQuery) -> Statement:
     return Statement(lambda: add(_token()))
 
 

@@ -11,10 +11,10 @@ from common.models.delivery import Deployment
 from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Task
-from common.services.project_settings.places import place_of
+from common.services.project_settings.project_resources import location_of
 from common.services.requests.access import Caller
 from common.transaction import Snapshot, snapshot
-from common.values.delivery.project_place import Place
+from common.values.delivery.project_location import ProjectLocation
 from common.values.states import Environment, Role, TaskState
 
 
@@ -28,7 +28,7 @@ class FoundRepository:
     that holds only the platform's initial commit.
     """
 
-    place: Place
+    location: ProjectLocation
     may_push: bool
     may_push_default: bool = False
     may_import: bool = False
@@ -44,9 +44,9 @@ def find_repository(owner: str, name: str, *, by: Caller) -> FoundRepository:
             raise NotFound(f"repository {owner}/{name}")
         may_push = role >= Role.MAINTAINER
         if role == Role.MEMBER and (held := _held_branches(read, project, by)):
-            return FoundRepository(place_of(project), may_push=True, only_branches=held)
+            return FoundRepository(location_of(project), may_push=True, only_branches=held)
         return FoundRepository(
-            place_of(project), may_push, may_push and project.allow_direct_push, may_push and _is_new(read, project)
+            location_of(project), may_push, may_push and project.allow_direct_push, may_push and _is_new(read, project)
         )
 
 
@@ -73,7 +73,7 @@ def find_repository_of_run(owner: str, name: str, run_id: str) -> FoundRepositor
         run = read.get(Run, run_id)
         if project is None or run is None or run.project_id != project.id or run.live_task_id is None:
             return None
-        return FoundRepository(place_of(project), may_push=not run.is_review)
+        return FoundRepository(location_of(project), may_push=not run.is_review)
 
 
 def _project_at(read: Snapshot, owner: str, name: str) -> Project | None:

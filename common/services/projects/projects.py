@@ -41,7 +41,7 @@ DEFAULT_HEALTH_SECONDS = {"preview": 0, "staging": 10, "production": 30}
 
 DEFAULT_FORBIDDEN_PATHS = [".git/**", ".gitea/**", ".github/workflows/**", ".forgejo/**"]
 """Paths that agents may not change by default: files there would run outside of the agent's sandbox."""
-SECRETS_GIVEN = {"secrets_in_checks": "secretsInChecks", "secrets_in_previews": "secretsInPreviews"}
+SECRET_RECIPIENTS = {"secrets_in_checks": "secretsInChecks", "secrets_in_previews": "secretsInPreviews"}
 """The lists that select names of secretEnvVars: attribute → field of the API."""
 
 _SEALED = frozenset({"env_vars", "secret_env_vars", "secret_env_var_changes"})
@@ -347,7 +347,7 @@ def _apply(project: Project, values: ProjectValues) -> None:
     if values.get("review", "off") != "off" and not values.get("agent_review", project.agent_review):
         raise Invalid("review", "Needs agentReview, which says the driver that reviews")
     for name, value in values.items():
-        if name not in _SEALED and name not in SECRETS_GIVEN and name not in {"health_seconds", "caps"}:
+        if name not in _SEALED and name not in SECRET_RECIPIENTS and name not in {"health_seconds", "caps"}:
             setattr(project, name, value)
     changes = values.get("secret_env_var_changes")
     if "secret_env_vars" in values or changes:
@@ -367,16 +367,16 @@ def _apply(project: Project, values: ProjectValues) -> None:
         raise Invalid(f"{field}.{both[0]}", "Is in envVars too")
     if both:
         raise Invalid(f"envVars.{both[0]}", "Is in secretEnvVars too")
-    _give_secrets(project, "secrets_in_checks", values.get("secrets_in_checks"))
-    _give_secrets(project, "secrets_in_previews", values.get("secrets_in_previews"))
+    _set_secret_recipients(project, "secrets_in_checks", values.get("secrets_in_checks"))
+    _set_secret_recipients(project, "secrets_in_previews", values.get("secrets_in_previews"))
 
 
-def _give_secrets(project: Project, name: str, wanted: Sequence[str] | None) -> None:
+def _set_secret_recipients(project: Project, name: str, wanted: Sequence[str] | None) -> None:
     """Set which secrets are given. None: keep the present ones, except names that are not secret variables any more."""
     known = set(project.secret_env_names)
     unknown = [secret for secret in wanted or () if secret not in known]
     if unknown:
-        raise Invalid(SECRETS_GIVEN[name], f"{unknown[0]} is not among secretEnvVars")
+        raise Invalid(SECRET_RECIPIENTS[name], f"{unknown[0]} is not among secretEnvVars")
     given = getattr(project, name) if wanted is None else wanted
     setattr(project, name, sorted(known & set(given)))
 

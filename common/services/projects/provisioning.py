@@ -41,13 +41,13 @@ from common.models.base import Base
 from common.services.activity.events import purge_feed
 from common.services.lifecycle import project_states
 from common.services.project_settings import held_projects
-from common.services.project_settings.places import place_of
+from common.services.project_settings.project_resources import location_of
 from common.services.project_settings.variables import mask_of_project
 from common.services.runs import run_end
 from common.services.upkeep.purging import purge, was_cut_short
 from common.settings import settings
 from common.transaction import Transaction, snapshot, transactional
-from common.values.delivery.project_place import Place
+from common.values.delivery.project_location import ProjectLocation
 from common.values.delivery.starter_files import STARTERS
 from common.values.states import JobState, ProjectState
 
@@ -65,7 +65,7 @@ class ProvisionPlan:
     import_url None: its repository starts with `files` (name → text; None: a README.md).
     """
 
-    place: Place
+    location: ProjectLocation
     description: str
     import_url: str | None
     files: Mapping[str, str] | None
@@ -79,7 +79,7 @@ class DeletionPlan:
     was_busy: another job of the project was running, and may create anew what is removed.
     """
 
-    place: Place
+    location: ProjectLocation
     runs: tuple[str, ...]
     was_busy: bool
 
@@ -91,16 +91,18 @@ def begin_provision(tx: Transaction, lease: Lease) -> ProvisionPlan | None:
     if project is None or project.state is not ProjectState.PROVISIONING:
         return None
     files = STARTERS[project.starter].files if project.starter else None
-    return ProvisionPlan(place_of(project), project.description, project.import_url, files, project.allow_direct_push)
+    return ProvisionPlan(
+        location_of(project), project.description, project.import_url, files, project.allow_direct_push
+    )
 
 
 @transactional
-def begin_protection(tx: Transaction, lease: Lease) -> tuple[Place, bool] | None:
+def begin_protection(tx: Transaction, lease: Lease) -> tuple[ProjectLocation, bool] | None:
     """The project's place, and whether it allows direct pushes; None if it is deleted or not active."""
     project = tx.session.get(Project, lease.subject_id)
     if project is None or project.state is not ProjectState.ACTIVE:
         return None
-    return place_of(project), project.allow_direct_push
+    return location_of(project), project.allow_direct_push
 
 
 @transactional
@@ -195,7 +197,7 @@ def begin_deletion(tx: Transaction, lease: Lease) -> DeletionPlan | None:
     has_credential = Run.id.in_(unclosed) | (Run.finished_at >= tx.now() - LONGEST_JOB)
     runs = tx.session.scalars(select(Run.id).where(Run.project_id == project.id, has_credential).order_by(Run.id))
     was_busy = tx.queue.is_project_busy(project.id, except_for=lease, kept=catalogue.CLOSE_RUN)
-    return DeletionPlan(place_of(project), tuple(runs.all()), was_busy)
+    return DeletionPlan(location_of(project), tuple(runs.all()), was_busy)
 
 
 def record_deleted(lease: Lease, *, was_busy: bool = False) -> None:

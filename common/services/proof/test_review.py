@@ -12,7 +12,7 @@ from common.models.project import Project
 from common.models.task import Comment, Task, TaskCheck
 from common.services.lifecycle import task_states
 from common.services.lifecycle.run_states import newest_claim
-from common.services.project_settings.places import check_of
+from common.services.project_settings.project_resources import check_of
 from common.services.proof import test_results
 from common.services.proof.verification import MOST_ACCEPTED, NO_FAULT
 from common.services.requests.access import Caller

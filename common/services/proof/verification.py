@@ -26,7 +26,7 @@ from common.services.lifecycle import task_states
 from common.services.lifecycle.run_states import newest_claim
 from common.services.lifecycle.task_states import record_update
 from common.services.project_settings.check_settings import settings_of
-from common.services.project_settings.places import check_of, place_of
+from common.services.project_settings.project_resources import check_of, location_of
 from common.services.project_settings.variables import mask_of_project, mask_of_run, mask_or_sentence
 from common.services.proof import flaky_tests, scan_rules
 from common.services.proof.flaky_commits import FlakyCommit, flaky_before
@@ -38,14 +38,14 @@ from common.services.tasks.tasks import add_feedback
 from common.settings import settings
 from common.transaction import Transaction, transactional
 from common.values.delivery.commit_status import RequiredStatuses
-from common.values.delivery.project_place import Place
+from common.values.delivery.project_location import ProjectLocation
 from common.values.states import GROUP_LIVE, By, GroupState, Phase
 from common.values.testing.agent_review import AGENT_REVIEW, NO_REVIEW
 from common.values.testing.check import Check
 from common.values.testing.coverage import may_be_measured
 from common.values.testing.scans import ScanPlan
 
-RIVAL_SECONDS = 120
+CONFLICT_WAIT_SECONDS = 120
 """How long a verification waits for the group that handed the task back because of a merge conflict: the same conflict
 would occur until that group is delivered or ends."""
 WITHOUT_NEW_BEHAVIOUR = frozenset({"tests", "refactor"})
@@ -85,7 +85,7 @@ class ProofPlan:
     is_void: the task is not being verified, or a newer run is: nobody needs a result.
     """
 
-    place: Place
+    location: ProjectLocation
     run_id: str
     branch: str
     claimed_sha: str | None
@@ -138,12 +138,12 @@ def _is_current(tx: Transaction, task: Task, run: Run) -> bool:
 
 def proof_plan(tx: Transaction, project: Project, task: Task, run: Run) -> ProofPlan:
     return ProofPlan(
-        place_of(project), run.id, task.branch_name, run.claimed_sha, tuple(project.forbidden_paths),
+        location_of(project), run.id, task.branch_name, run.claimed_sha, tuple(project.forbidden_paths),
         project.tests_lost, _tests_first(project, task), frozenset(task.accepted_losses),
         tuple(project.test_setup), task.may_change_test_setup, flaky_tests.quarantined(tx, project.id),
-        _rival(tx, task, run), check_of_claim(project, task, run), scan_rules.scan_plan(tx, project, task, run.id),
-        _statuses(tx, project, run), project.agent_review is not None, project.coverage,
-        project.tests_first != "off", flaky_before(tx, task, run),
+        _conflicting_group(tx, task, run), check_of_claim(project, task, run),
+        scan_rules.scan_plan(tx, project, task, run.id), _statuses(tx, project, run), project.agent_review is not None,
+        project.coverage, project.tests_first != "off", flaky_before(tx, task, run),
     )  # fmt: skip
 
 
@@ -171,8 +171,8 @@ def _statuses(tx: Transaction, project: Project, run: Run) -> RequiredStatuses |
     return RequiredStatuses(tuple(project.required_statuses), minutes, is_late)
 
 
-def _rival(tx: Transaction, task: Task, run: Run) -> tuple[str, str] | None:
-    if run.finished_at is None or run.finished_at < tx.now() - timedelta(seconds=RIVAL_SECONDS):
+def _conflicting_group(tx: Transaction, task: Task, run: Run) -> tuple[str, str] | None:
+    if run.finished_at is None or run.finished_at < tx.now() - timedelta(seconds=CONFLICT_WAIT_SECONDS):
         return None
     group = tx.find(
         select(TaskGroup)

@@ -66,14 +66,14 @@ class RoleInProject:
 class Caller:
     """A person who calls the API. role: limited by the token. token_id: the API token or login that was used.
 
-    standing: in the project that the request names; None: it names none, or its view does not ask for it.
+    role_in_project: in the project that the request names; None: it names none, or its view does not ask for it.
     """
 
     user_id: str
     username: str
     role: Role
     token_id: str = ""
-    standing: RoleInProject | None = field(default=None, compare=False)
+    role_in_project: RoleInProject | None = field(default=None, compare=False)
 
     @property
     def is_admin(self) -> bool:

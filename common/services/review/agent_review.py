@@ -1,7 +1,7 @@
 """The check `agent_review` of a proof: has another agent review the proven commit, and reads its verdict.
 
 A review is a run of its own: it belongs to the claimed commit, costs its task no attempt, and changes nothing but the
-check. Its end rings the proof again. What the reviewer says is stored by verdicts.py.
+check. Its end wakes the proof again. What the reviewer says is stored by agent_verdicts.py.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ from common.values.testing.agent_review import (
     read_agent_review,
 )
 
-MOST_LOST = 3
+MOST_LOST_REVIEWS = 3
 """Reviews of one commit that are lost before no other one is begun."""
-MOST_SILENT = 2
+MOST_REVIEWS_WITHOUT_VERDICT = 2
 """Reviews of one commit that end without a verdict before no other one is begun."""
 LONGEST_SHOWN = 300
 CHANGES_REQUESTED = "review_requests_changes"
 
 
-def look(lease: Lease) -> CheckResult | None:
+def advance_review(lease: Lease) -> CheckResult | None:
     """What the review of the job's run says by now. Begins one if it is due and an agent is free. Safe to repeat.
 
     None: the project asks for none.
@@ -96,9 +96,9 @@ def _known(wanted: AgentReview, work: Run, reviews: Sequence[Run]) -> CheckResul
     if reached is not None:
         return _none(wanted, f"{_name(last.driver, last.model)} gave no verdict: it reached its limit of {reached}")
     lost = [run for run in reviews if _was_lost(run)]
-    if len(lost) >= MOST_LOST:
+    if len(lost) >= MOST_LOST_REVIEWS:
         return _none(wanted, f"{len(lost)} reviews were lost, the last one because: {_reason(last)}")
-    if len(reviews) - len(lost) >= MOST_SILENT:
+    if len(reviews) - len(lost) >= MOST_REVIEWS_WITHOUT_VERDICT:
         return _none(wanted, f"{_name(last.driver, last.model)} gave no verdict: {_reason(last)}")
     return None
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from sqlalchemy import select
 
 from common.errors import Conflict, Invalid
-from common.machine.yielding import Yielding
+from common.machine.periodic_yield import PeriodicYield
 from common.models.run import Run
 from common.models.task import Task, TaskCheck
 from common.services.agent_api.agent_api import RunPrincipal, mask_for
@@ -43,7 +43,7 @@ def submit_review(principal: RunPrincipal, new: NewVerdict) -> Run:
     The first verdict stands; repeating it changes nothing. Conflict if the run is over. Invalid (verdict) for a run
     that is no review, and for another verdict.
     """
-    mask, pause = mask_for(principal.run_id), Yielding()
+    mask, pause = mask_for(principal.run_id), PeriodicYield()
     comments = [
         replace(
             one,

@@ -182,4 +182,4 @@ def _clear(tx: Transaction, task: Task, by: Caller) -> None:
 
 def _tell(tx: Transaction, task: Task, by: Caller) -> None:
     """Their other windows read the draft again."""
-    tx.tell_person(by.user_id, "review:draft_changed", {"taskId": task.id, "projectId": task.project_id})
+    tx.notify_person(by.user_id, "review:draft_changed", {"taskId": task.id, "projectId": task.project_id})

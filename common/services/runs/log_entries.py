@@ -51,4 +51,4 @@ def note(
         agent_id=run.agent_id, run_id=run.id, at=tx.now(), level=level, kind=kind, message=text, details=details
     )
     body = {"taskId": run.task_id, "runId": run.id, "entries": [entry_body(tx.add(row))]}
-    tx.tell(run.project_id, "task:log", body, task_id=run.task_id)
+    tx.notify(run.project_id, "task:log", body, task_id=run.task_id)

@@ -19,11 +19,11 @@ from common.services.lifecycle import task_states
 from common.services.lifecycle.run_states import make_claimable
 from common.services.lifecycle.task_states import record_update
 from common.services.project_settings import held_projects
-from common.services.project_settings.places import PLACE_COLUMNS, place_from, place_of
+from common.services.project_settings.project_resources import LOCATION_COLUMNS, location_from, location_of
 from common.services.project_settings.variables import mask_of_run, mask_or_sentence
 from common.services.runs import run_end
 from common.transaction import Transaction, snapshot, transactional
-from common.values.delivery.project_place import Place
+from common.values.delivery.project_location import ProjectLocation
 from common.values.states import Outcome, RunState
 from common.values.testing.agent_review import Purpose
 
@@ -37,7 +37,7 @@ class RunPlan:
     only reads.
     """
 
-    place: Place
+    location: ProjectLocation
     run_id: str
     branch: str
     is_overdue: bool = False
@@ -55,10 +55,10 @@ def begin_prepare(lease: Lease) -> RunPlan | None:
         if not found:
             return None
         count = len(_SEALED_COLUMNS)
-        sealed, (branch, created_at, purpose, *place) = found[0][:count], found[0][count:]
+        sealed, (branch, created_at, purpose, *location) = found[0][:count], found[0][count:]
         is_overdue = created_at < read.now() - timedelta(seconds=PREPARE_SECONDS)
     check_key(*sealed)
-    return RunPlan(place_from(*place), lease.subject_id, branch, is_overdue, purpose == Purpose.REVIEW)
+    return RunPlan(location_from(*location), lease.subject_id, branch, is_overdue, purpose == Purpose.REVIEW)
 
 
 _SEALED_COLUMNS = (
@@ -69,7 +69,7 @@ _SEALED_COLUMNS = (
 
 _PREPARING = Statement(
     lambda: (
-        select(*_SEALED_COLUMNS, Task.branch_name, Run.created_at, Run.purpose, *PLACE_COLUMNS)
+        select(*_SEALED_COLUMNS, Task.branch_name, Run.created_at, Run.purpose, *LOCATION_COLUMNS)
         .select_from(Run)
         .join(Task, Task.id == Run.task_id)
         .join(Project, Project.id == Run.project_id)
@@ -168,7 +168,7 @@ def begin_close(tx: Transaction, lease: Lease) -> RunPlan | None:
     if run is None:
         return None
     task, project = tx.get(Task, run.task_id), tx.get(Project, run.project_id)
-    return RunPlan(place_of(project), run.id, task.branch_name)
+    return RunPlan(location_of(project), run.id, task.branch_name)
 
 
 @transactional

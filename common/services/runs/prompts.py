@@ -92,7 +92,7 @@ def whole_prompt(brief: Brief, feedback: AllFeedback) -> str:
         parts += [LIMITED_RUN] if brief.was_limited else []
     if feedback.earlier:
         parts += ["# What was said in earlier rounds", *map(shortly, feedback.earlier[-MOST_EARLIER:])]
-    return joined([*parts, *_told(feedback.current)])
+    return joined([*parts, *_feedback_parts(feedback.current)])
 
 
 def resumed_prompt(news: Sequence[Feedback], changed: Brief | None = None, *, was_limited: bool = False) -> str:
@@ -100,12 +100,12 @@ def resumed_prompt(news: Sequence[Feedback], changed: Brief | None = None, *, wa
 
     changed: the task as it is now, if the session knows another text or other files. was_limited: see Brief.
     """
-    told = _told(news)
-    parts = [LIMITED] if was_limited else [] if told else [CONTINUE]
+    new_feedback = _feedback_parts(news)
+    parts = [LIMITED] if was_limited else [] if new_feedback else [CONTINUE]
     if changed is not None:
         task = changed.task
         parts += ["# The task was changed", CHANGED, f"# {task.title}", task.description, *attachment_lines(changed)]
-    return joined([*parts, *told])
+    return joined([*parts, *new_feedback])
 
 
 def attachment_lines(brief: Brief) -> list[str]:
@@ -116,7 +116,7 @@ def attachment_lines(brief: Brief) -> list[str]:
     return ["# Files that belong to the task", "\n".join(files)]
 
 
-def _told(feedback: Sequence[Feedback]) -> list[str]:
+def _feedback_parts(feedback: Sequence[Feedback]) -> list[str]:
     parts: list[str] = []
     for item in feedback:
         itself = next((comment for comment in item.comments if comment.body == item.body), None)
@@ -124,23 +124,23 @@ def _told(feedback: Sequence[Feedback]) -> list[str]:
         for comment in item.comments:
             body = "" if comment is itself else with_suggestions(comment.body, comment)
             if comment.path is None or comment.line is None:
-                parts.append(_said(comment.path or "In general", body) if body else f"In {comment.path}")
+                parts.append(_quoted(comment.path or "In general", body) if body else f"In {comment.path}")
                 continue
-            place = _place(comment.path, comment.line, comment)
-            parts.append(_said(place, body) if body else place)
+            location = _code_location(comment.path, comment.line, comment)
+            parts.append(_quoted(location, body) if body else location)
             # A marker is one line.
             if comment.side != OLD_SIDE and "\n" not in comment.path:
                 parts.append(code_marker(comment.path, comment.line, comment.start_line, comment.commit_sha))
     return parts
 
 
-def _said(place: str, body: str) -> str:
+def _quoted(location: str, body: str) -> str:
     """The place before the text. A marker at its beginning keeps the line of its own that it needs."""
     first_line = body.partition("\n")[0]
-    return f"{place}:\n{body}" if SUGGESTION.fullmatch(first_line) else f"{place}: {body}"
+    return f"{location}:\n{body}" if SUGGESTION.fullmatch(first_line) else f"{location}: {body}"
 
 
-def _place(path: str, line: int, comment: FeedbackComment) -> str:
+def _code_location(path: str, line: int, comment: FeedbackComment) -> str:
     lines = str(line) if comment.start_line is None else f"{comment.start_line}-{line}"
     return f"{path}:{lines} (as it was before your change)" if comment.side == OLD_SIDE else f"{path}:{lines}"
 

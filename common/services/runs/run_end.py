@@ -15,7 +15,7 @@ from common.models.agent import Agent
 from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Task
-from common.services.conversation.feedback import give_back
+from common.services.conversation.feedback import mark_feedback_undelivered
 from common.services.lifecycle import run_states
 from common.services.lifecycle.task_states import fail, park, record_update, requeue, withdraw_questions
 from common.services.project_settings.variables import mask_of_run, mask_or_sentence
@@ -85,7 +85,7 @@ def lose_runs(
         lost += 1
         if run.is_review:
             continue
-        give_back(tx, run)
+        mark_feedback_undelivered(tx, run)
         if park_if_limited(tx, task, run):
             continue
         # The answer to its claim may not have reached the agent, as when it was told to stop at that moment.
@@ -102,7 +102,7 @@ def park_if_limited(tx: Transaction, task: Task, run: Run) -> bool:
     """
     if run.limited_until is None or not settings().models.parks_on_limits:
         return False
-    give_back(tx, run)
+    mark_feedback_undelivered(tx, run)
     if task.state is TaskState.IN_PROGRESS and task.phase is not Phase.HELD:
         reason = f"The provider of models takes no calls for now. {run.limit_reason or ''}".strip()
         park(tx, task, Parked.LIMIT, reason, until=_spread(task.id, run.limited_until, tx.now()))

@@ -7,7 +7,7 @@ from common.models.run import Run
 from common.models.task import Task
 from common.services.caps.cap_shares import with_shares
 from common.services.caps.caps import OBSTACLE, ReachedCap, reached_cap
-from common.services.conversation.feedback import give_back
+from common.services.conversation.feedback import mark_feedback_undelivered
 from common.services.lifecycle import task_states
 from common.services.spend.model_tokens import USED_UP
 from common.transaction import Transaction
@@ -27,7 +27,7 @@ def park_at_cap(tx: Transaction, task: Task, run: Run) -> bool:
     reached = reached_cap(tx, task, is_at_work=True)
     if reached is None and not _was_ended_by_cap(tx, task, run):
         return False
-    give_back(tx, run)
+    mark_feedback_undelivered(tx, run)
     if reached is None:
         # The words are the agent's, so there is an end to it.
         task_states.requeue(tx, task, reason=run.reason, counts=False, is_loss=True)

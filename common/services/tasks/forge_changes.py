@@ -24,11 +24,11 @@ from common.services.lifecycle import task_states
 from common.services.lifecycle.group_states import BEFORE_STAGING, forget_problem, note_problem, take_out
 from common.services.lifecycle.task_states import record_update
 from common.services.project_settings import held_projects
-from common.services.project_settings.places import place_of
+from common.services.project_settings.project_resources import location_of
 from common.services.tasks.tasks import add_feedback
 from common.settings import settings
 from common.transaction import Transaction, transactional
-from common.values.delivery.project_place import Place
+from common.values.delivery.project_location import ProjectLocation
 from common.values.delivery.pull_request import PullComment, PullReview, PullState
 from common.values.states import By, ProjectState, TaskState
 
@@ -48,7 +48,7 @@ class WatchPlan:
     proven: task id → the proven commit, of each task in a BOUND state. What is read says nothing of a later one.
     """
 
-    place: Place
+    location: ProjectLocation
     branches: tuple[str, ...]
     proven: Mapping[str, str | None]
     pulls: tuple[int, ...] = ()
@@ -66,7 +66,7 @@ def begin_watch(tx: Transaction, lease: Lease) -> WatchPlan | None:
     pulls = tuple(task.pr_number for task in discussed if task.pr_number is not None)
     pushes = pending_pushes(tx, project.id)
     proven = {task.id: task.head_sha for task in tasks if task.state in BOUND}
-    return WatchPlan(place_of(project), branches, proven, pulls, pushes) if branches or pulls or pushes else None
+    return WatchPlan(location_of(project), branches, proven, pulls, pushes) if branches or pulls or pushes else None
 
 
 @transactional

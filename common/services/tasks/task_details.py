@@ -32,8 +32,8 @@ from common.models.task import (
 )
 from common.services.caps.caps import PLATFORM_CAPS, WARNED_FROM, CapUse, cap_uses, caps_in_force
 from common.services.changes import preview_pictures
-from common.services.people.accounts import authenticate_along
-from common.services.people.project_roles import read_one
+from common.services.people.accounts import authenticate_with
+from common.services.people.project_roles import read_first_row
 from common.services.requests.access import Caller
 from common.services.spend.totals import TaskSpend, spent_by_tasks
 from common.services.tasks.delivered_by import DeliveringGroup, delivering_group
@@ -152,12 +152,12 @@ def read_again(token: str, task_id: str) -> tuple[Caller, Row]:
 
     Says nothing about who may see it. Raises Unauthenticated.
     """
-    return authenticate_along(token, _with_overview, task=task_id)
+    return authenticate_with(token, _with_overview, task=task_id)
 
 
 def read_details(task_id: str, *, by: Caller) -> TaskDetails:
     """The task. NotFound if there is none, or the caller may not see it."""
-    row = read_one(_OVERVIEW, task=task_id, of_user=by.user_id)
+    row = read_first_row(_OVERVIEW, task=task_id, of_user=by.user_id)
     if row is None or row[0] is None:
         raise NotFound(f"task {task_id}")
     columns, rest = row[: len(COLUMNS)], row[len(COLUMNS) :]

@@ -70,7 +70,7 @@ ORDER = Order(Task.created_at, Task.id, Task.project_id)
 
 
 @dataclass(frozen=True)
-class Wanted:
+class WordQuery:
     """parts: the words of each part of a text, in lower case; for SQLite their letters of ASCII alone, as FTS5 has its
     own way with others. id_end: what the task's id may end with instead; None: the text is no such end.
     """
@@ -79,7 +79,7 @@ class Wanted:
     id_end: str | None
 
     @classmethod
-    def of(cls, text: str) -> Wanted:
+    def of(cls, text: str) -> WordQuery:
         is_sqlite = engines.is_sqlite()
         lower = text.translate(_LOWER_ASCII) if is_sqlite else lower_letters(text)
         word = _WORD_OF_SQLITE if is_sqlite else _WORD
@@ -98,7 +98,7 @@ def find_by_words(
 
     conditions: what else has to hold for the row of Task.
     """
-    wanted = Wanted.of(text)
+    wanted = WordQuery.of(text)
     if not wanted.parts or seen == []:
         return Page((), 0, page.limit, page.offset, None)
     search = (_Sqlite if engines.is_sqlite() else _MariaDb)(read, wanted, conditions, seen)
@@ -124,7 +124,7 @@ class _Sqlite:
     _numbers = table("task_numbers", column("number"), column("task_id", String))
 
     def __init__(
-        self, read: Snapshot, wanted: Wanted, holds: Sequence[ColumnElement[bool]], seen: Sequence[str] | None
+        self, read: Snapshot, wanted: WordQuery, holds: Sequence[ColumnElement[bool]], seen: Sequence[str] | None
     ) -> None:
         self._session = read.session
         self._ids = "" if wanted.id_end is None else f'ends : "{wanted.id_end[::-1]}" *'
@@ -255,7 +255,7 @@ class _MariaDb:
     """
 
     def __init__(
-        self, read: Snapshot, wanted: Wanted, holds: Sequence[ColumnElement[bool]], seen: Sequence[str] | None
+        self, read: Snapshot, wanted: WordQuery, holds: Sequence[ColumnElement[bool]], seen: Sequence[str] | None
     ) -> None:
         self._session = read.session
         holds = [*holds, *([] if seen is None else [Task.project_id.in_(seen)])]

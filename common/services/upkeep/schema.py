@@ -24,7 +24,7 @@ from common.machine import disk
 from common.machine.disk import DiskState
 from common.machine.locks import locked
 from common.settings import settings
-from common.settings.restore_mark import require_restored
+from common.settings.private_files import require_restored
 
 if TYPE_CHECKING:
     from common.database.mariadb_connection import PatientConnection
@@ -85,7 +85,7 @@ def _unusable(error: DBAPIError) -> Misconfigured:
     """The error with its remedy. SQLite calls a full disk an I/O error at times, so the disk is looked at."""
     url = engines.describe_url(settings().store.database_url)
     path = settings().store.database_path
-    if path is not None and disk.look(path, None).state is DiskState.FULL:
+    if path is not None and disk.measure_disk(path, None).state is DiskState.FULL:
         return Misconfigured(f"the database {url} can't be used: the disk is full; make room at {path.parent}")
     return Misconfigured(f"the database {url} can't be used: {error.orig}; check AIWORKER_DATABASE_URL")
 

@@ -13,7 +13,7 @@ from common.values.variable_set import Variables
 
 
 @dataclass(frozen=True)
-class Space:
+class ProjectNamespace:
     """A project's namespace in the runtime. project_id: marks the namespace as ours. The limits are of one container:
     Kubernetes quantities, None for the runtime's default.
     """
@@ -31,7 +31,7 @@ class App:
     is_guarded: whether only browsers that were let in by `open_app` may reach it, if the runtime can enforce that.
     """
 
-    space: Space
+    space: ProjectNamespace
     name: Name
     is_guarded: bool = False
 

@@ -11,7 +11,7 @@ from common.values.testing.agent_review import Purpose
 
 
 @dataclass(frozen=True)
-class RunPass:
+class RunAccess:
     """A run, and the token with which its agent reports on it. round: starts at 1, rises with every rejection.
 
     trace_parent: the traceparent of what led to it; None: it belongs to no trace. purpose: see Purpose.
@@ -153,7 +153,7 @@ class ClaimedRun:
     between runs. network: what the run's programs may reach.
     """
 
-    run: RunPass
+    run: RunAccess
     task: ClaimedTask
     project: ClaimedProject
     clone: Clone

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Self
 
 from common.values.constraints import Amount, Command, Commit, Identity, Quantity
-from common.values.delivery.app import Space
+from common.values.delivery.app import ProjectNamespace
 from common.values.egress import Network
 from common.values.needs import Needs
 from common.values.repository import UNKNOWN_SOURCE, Source
@@ -68,7 +68,7 @@ class Check:
     so the runtime may let others go first.
     """
 
-    space: Space
+    space: ProjectNamespace
     check_id: Identity
     commit: Commit
     command: Command

@@ -29,14 +29,14 @@ def start(
 ) -> Iterator[Start]:
     """Runs functions in threads. The first transaction is not committed before `_commit`."""
     use_database(sqlite_database_url)
-    monkeypatch.setattr(commit_groups, "QUIET_TURNS", 10**12)
+    monkeypatch.setattr(commit_groups, "QUIET_YIELDS", 10**12)
     with ThreadPoolExecutor(8) as threads:
         yield threads.submit
-        commit_groups.QUIET_TURNS = 0
+        commit_groups.QUIET_YIELDS = 0
 
 
 def _commit() -> None:
-    commit_groups.QUIET_TURNS = 0
+    commit_groups.QUIET_YIELDS = 0
 
 
 @transactional

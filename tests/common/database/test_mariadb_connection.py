@@ -77,7 +77,7 @@ def connection(use_database: object, mariadb_database_url: str) -> Iterator[Conn
         opened.exec_driver_sql("DROP TABLE t")
 
 
-def _later(connection: Connection, statement: str, then: mariadb_connection.Then = None) -> None:
+def _later(connection: Connection, statement: str, then: mariadb_connection.ResultCallback = None) -> None:
     driver = connection.connection.driver_connection
     assert isinstance(driver, mariadb_connection.PatientConnection)
     assert driver.query_with_next(statement, then)

@@ -21,8 +21,8 @@ from common.services.activity import jobs as rows
 from common.settings import settings
 from common.transaction import Transaction, transactional
 from tests.e2e.instance import wait_until
+from tests.job_messages import queued_job_ids
 from tests.patience import PATIENCE_SECONDS
-from tests.rings import rung
 
 KEY = "00000000-0000-0000-0000-000000000000"
 
@@ -54,7 +54,7 @@ def _without_ids(message: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ring(*kinds: str) -> None:
-    feed.exchange(broker.ringing((kind, KEY) for kind in kinds))
+    feed.exchange(broker.push_commands((kind, KEY) for kind in kinds))
 
 
 @pytest.mark.parametrize("before_commit", [False, True])
@@ -67,7 +67,7 @@ def test_a_ring_is_what_celery_would_send(client: redis.Redis, before_commit: bo
     args = (KEY, True) if before_commit else (KEY,)
     app.send_task(catalogue.VERIFY_RUN.name, args=args, queue=catalogue.Queue.SLOW, retry=False, ignore_result=True)
     app.close()
-    feed.exchange(broker.ringing([(catalogue.VERIFY_RUN.name, KEY)], before_commit=before_commit))
+    feed.exchange(broker.push_commands([(catalogue.VERIFY_RUN.name, KEY)], before_commit=before_commit))
 
     by_celery = _without_ids(_taken(client, catalogue.Queue.SLOW))
     assert _without_ids(_taken(client, catalogue.Queue.SLOW)) == by_celery
@@ -103,7 +103,7 @@ def test_a_job_whose_worker_died_is_rung_when_its_lease_ends(client: redis.Redis
         return rows.sweep_jobs()
 
     assert swept_before_the_lease_ends() == 0
-    wait_until("the job to be rung", lambda: job_id in rung(catalogue.SCHEDULE_TASKS.queue))
+    wait_until("the job to be rung", lambda: job_id in queued_job_ids(catalogue.SCHEDULE_TASKS.queue))
     assert rows.claim_job(job_id) is not None
 
 
@@ -121,11 +121,11 @@ def test_a_queue_that_nobody_reads_is_rung_no_fuller(client: redis.Redis, monkey
     for _sweep in range(5):
         rows.sweep_jobs()
         assert announcer().flush(PATIENCE_SECONDS)
-    assert len(rung(catalogue.WATCH_REPOSITORY.queue)) == 4
+    assert len(queued_job_ids(catalogue.WATCH_REPOSITORY.queue)) == 4
 
     quick = _enqueue()
     assert announcer().flush(PATIENCE_SECONDS)
     client.flushall()
     assert rows.sweep_jobs() == 5
-    wait_until("the jobs to be rung", lambda: len(rung(catalogue.WATCH_REPOSITORY.queue)) == 4)
-    assert rung(catalogue.SCHEDULE_TASKS.queue) == [quick]
+    wait_until("the jobs to be rung", lambda: len(queued_job_ids(catalogue.WATCH_REPOSITORY.queue)) == 4)
+    assert queued_job_ids(catalogue.SCHEDULE_TASKS.queue) == [quick]

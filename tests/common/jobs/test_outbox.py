@@ -37,16 +37,16 @@ def test_events_carry_who_acted_and_leave_before_messages(on_database: str) -> N
     announcement = Announcement()
 
     @transactional
-    def tell(tx: Transaction) -> None:
+    def notify(tx: Transaction) -> None:
         outbox = Outbox(tx.late, tx.now, announcement)
-        announcement.tell("q", "deploy:progress", {"percent": 1})
+        announcement.notify("q", "deploy:progress", {"percent": 1})
         for feed, title in (("q", "one"), ("p", "two"), ("q", "three")):
             outbox.record(TaskCreated(feed=feed, task_id=title, project_id=feed, title=title))
         outbox.write()
 
     with acting("ada", "req-1"):
         assert actor() == "ada"
-        tell()
+        notify()
     assert actor() == "platform"
 
     sent = [(entry.kind, entry.feed, entry.seq) for entry in announcement.entries]

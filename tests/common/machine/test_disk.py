@@ -20,7 +20,7 @@ from tests.deep_folders import DEPTH, deep_folders
     [(0, DiskState.OK, True), (2**60, DiskState.LOW, False)],
 )
 def test_what_must_stay_free_decides(tmp_path: Path, reserve: int, state: DiskState, has_room: bool) -> None:
-    found = disk.look(tmp_path / "not" / "there", reserve)
+    found = disk.measure_disk(tmp_path / "not" / "there", reserve)
 
     assert (found.where, found.state, found.has_room) == (tmp_path, state, has_room)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from common.values.path_patterns import PathPatterns, why_refused
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 
 PATTERNS = [
     "ci/**", "**/secrets/**", "vault/", ".gitea", "src/**/locked.py", "infra/*", "Dockerfile", "/Dockerfile", "*.lock",

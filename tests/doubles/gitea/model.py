@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 
 # Gitea's own check before it takes a push: rules of protection, for whoever pushes. It reads both from its environment.
 _HOOK = f"""#!{sys.executable} -S

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from tests.e2e.contract.caller import Caller
 from tests.patience import PATIENCE_SECONDS
-from tests.providers.git_tree import WorkTree
+from tests.providers.git_work_tree import WorkTree
 
 Json = Any
 _numbers = itertools.count(1)

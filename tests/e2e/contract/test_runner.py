@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.e2e.contract.caller import NOWHERE, QUESTION_ID, Caller, check_time, faults
+from tests.e2e.contract.caller import Caller, faults
 from tests.e2e.contract.fake_agent import FakeAgent
 from tests.e2e.contract.platform import ON_ONE_DATABASE, Platform, eventually
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 
 CLAIM = {
     "run", "task", "project", "clone", "prompt", "feedback", "limits", "driver", "hasSession", "model", "models",
@@ -91,110 +91,6 @@ def test_a_run_goes_from_claim_to_proof(platform: Platform, admin: Caller, agent
     assert "+42" in diff["patch"]
 
 
-def test_a_run_that_is_over_reports_in_vain(platform: Platform, agent: FakeAgent) -> None:
-    platform.new_task(platform.new_project(), agent)
-    run = agent.claim()
-    run.finish("failed", reason="It broke")
-
-    for path, body in [
-        ("logs", {"lines": [{"level": "info", "message": "late"}]}),
-        ("progress", {"message": "late"}),
-        ("usage", {"inputTokens": 1, "outputTokens": 1, "cachedTokens": 0, "costUsd": 0}),
-        ("questions", {"question": "late?"}),
-        ("finish", {"outcome": "completed", "commitSha": "a" * 40, "summary": "late"}),
-    ]:
-        run.api.post(f"{run.path}/{path}", body, 409)
-    run.api.call("PUT", f"{run.path}/session", 409, data=b"x", headers={"Content-Type": "application/octet-stream"})
-
-
-def test_an_agent_reaches_its_own_run_alone(platform: Platform, agent: FakeAgent, admin: Caller) -> None:
-    project = platform.new_project()
-    other = platform.agent()
-    platform.new_task(project, agent)
-    platform.new_task(project, other)
-    mine, foreign = agent.claim(), other.claim()
-    log = {"lines": [{"level": "info", "message": "x"}]}
-
-    for caller in (foreign.api, agent.api, admin):
-        assert caller.send("POST", f"{mine.path}/logs", json=log).status_code in {401, 403, 404}
-    mine.api.post(
-        f"/runner/runs/{NOWHERE}/logs", log, mine.api.send("POST", f"{foreign.path}/logs", json=log).status_code
-    )
-    for path in ("/projects", "/tasks", f"/tasks/{mine.claim['task']['id']}"):
-        assert mine.api.send("GET", path).status_code in {401, 403}
-    for run in (mine, foreign):
-        run.finish("cancelled")
-
-
-def test_a_question_waits_for_its_answer(platform: Platform, agent: FakeAgent, admin: Caller) -> None:
-    task = platform.new_task(platform.new_project(), agent)
-    run = agent.claim()
-    body = {"question": "Which auth library?", "context": "JWT or sessions", "options": ["JWT", "sessions"]}
-
-    asked = run.api.post(f"{run.path}/questions", body, 201)["question"]
-    assert run.api.post(f"{run.path}/questions", body, 200)["question"]["id"] == asked["id"]
-    assert asked.keys() == {"id", "question", "context", "options", "askedAt", "status", "blocking"}
-    assert QUESTION_ID.fullmatch(asked["id"])
-    assert asked["status"] == "pending"
-    check_time(asked["askedAt"])
-    assert run.api.get(f"{run.path}/questions/{asked['id']}", wait=0)["question"]["status"] == "pending"
-    shown = platform.task(task["id"])
-    assert shown["state"] == "needs_input"
-    assert shown["questions"] == [asked]
-
-    reply = admin.post(f"/tasks/{task['id']}/respond", {"questionId": asked["id"], "response": "Use JWT"})
-
-    assert reply.keys() == {"success", "question"}
-    assert reply["success"] is True
-    assert reply["question"].items() >= {"id": asked["id"], "status": "answered"}.items()
-    check_time(reply["question"]["respondedAt"])
-    got = run.api.get(f"{run.path}/questions/{asked['id']}", wait=10)["question"]
-    assert got.keys() >= asked.keys() | {"response", "respondedAt"}
-    assert (got["status"], got["response"]) == ("answered", "Use JWT")
-    assert platform.task(task["id"])["state"] == "in_progress"
-    admin.post(f"/tasks/{task['id']}/respond", {"questionId": asked["id"], "response": "No, wait"}, 409)
-    run.finish("cancelled")
-
-
-def test_an_agent_that_does_not_wait_is_followed_by_a_run_with_its_session(
-    platform: Platform, agent: FakeAgent, admin: Caller
-) -> None:
-    task = platform.new_task(platform.new_project(), agent)
-    run = agent.claim()
-    run.api.call("GET", f"{run.path}/session", 404)
-    octets = {"Content-Type": "application/octet-stream"}
-    run.api.call("PUT", f"{run.path}/session", 204, data=bytes(range(256)) * 10, headers=octets)
-    run.api.call("PUT", f"{run.path}/session", 413, data=b"x" * (16 * 2**20 + 1), headers=octets)
-    asked = run.api.post(f"{run.path}/questions", {"question": "Red?"}, 201)["question"]
-    run.finish("waiting")
-    assert platform.task(task["id"])["state"] == "needs_input"
-    assert admin.get(f"/agents/{agent.id}")["agent"]["status"] == "idle"
-
-    admin.post(f"/tasks/{task['id']}/respond", {"questionId": asked["id"], "response": "Blue"})
-
-    second = agent.claim()
-    assert second.id != run.id
-    assert second.claim["run"]["round"] == 1
-    assert second.claim["hasSession"] is True
-    assert ("answer", "Blue") in {
-        (one["kind"], "Blue" if "Blue" in one["body"] else "") for one in second.claim["feedback"]
-    }
-    assert second.api.call("GET", f"{second.path}/session", 200).content == bytes(range(256)) * 10
-    known = second.api.post(f"{second.path}/questions", {"question": "Red?"}, 200)["question"]
-    assert (known["id"], known["response"]) == (asked["id"], "Blue")
-    second.finish("cancelled")
-
-
-def test_a_cancelled_task_stops_its_run(platform: Platform, agent: FakeAgent, admin: Caller) -> None:
-    task = platform.new_task(platform.new_project(), agent)
-    run = agent.claim()
-
-    admin.post(f"/tasks/{task['id']}/cancel")
-
-    assert {"runId": run.id, "do": "cancel"} in agent.beat(run.id)["directives"]
-    run.api.post(f"{run.path}/logs", {"lines": [{"level": "info", "message": "x"}]}, 409)
-
-
 @ON_ONE_DATABASE
 def test_a_run_pushes_its_own_branch_only_and_only_while_it_lives(platform: Platform, agent: FakeAgent) -> None:
     platform.new_task(platform.new_project(), agent)
@@ -242,20 +138,3 @@ def test_a_claim_that_does_not_hold_is_refused_with_feedback(
     assert shown["round"] == 2
     assert check in {one["name"] for one in shown["checks"] if one["status"] == "failed"}
     second.finish("cancelled")
-
-
-def test_a_drained_agent_takes_nothing_more(platform: Platform, admin: Caller) -> None:
-    agent = platform.agent()
-    reply = admin.send("POST", f"/agents/{agent.id}/drain", json={})
-    assert reply.status_code in {200, 202}, reply.text
-    assert reply.json()["agent"]["status"] == "draining"
-
-    assert {"do": "drain"} in agent.beat()["directives"]
-    platform.new_task(platform.project(), agent)
-    assert agent.try_claim(1) is None
-    assert admin.send("DELETE", f"/agents/{agent.id}").status_code in {200, 202, 204}
-    eventually(
-        "the agent to be unknown",
-        lambda: agent.api.send("POST", "/runner/heartbeat", json={"runIds": []}).status_code == 401,
-        5,
-    )

@@ -13,11 +13,11 @@ from common.providers.forge import local_forge
 from common.services.activity import jobs as rows
 from common.services.delivery import merging
 from common.services.deployment import restoring, rollouts
-from common.services.deployment.receipt_contents import Served
+from common.services.deployment.receipt_contents import LiveVersionFacts
 from common.transaction import Transaction, transactional
 from common.values.delivery.rollback_barrier import Barrier
 from common.values.states import Environment
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 from tests.web.world import World, all_of, get, head_of, put, repository_of
 
 
@@ -79,7 +79,7 @@ class ProductionLine:
         assert plan is not None
         if plan.advance_from is not None:
             git("update-ref", f"refs/heads/{self.project.default_branch}", plan.version.commit, at=self.path)
-        rollouts.record_live(lease, url="http://localhost:4000", barrier=barrier, served=Served(self._tree))
+        rollouts.record_live(lease, url="http://localhost:4000", barrier=barrier, served=LiveVersionFacts(self._tree))
         made: Deployment = get(Deployment, deployment_id)
         assert made.state == "completed"
         return made
@@ -94,7 +94,8 @@ class ProductionLine:
         dying = self.live()
         ring_restore()
         restoring.record_restored(
-            claimed(RESTORE_RUNTIME.name, "platform"), [restoring.Dying(dying.id, "it keeps dying", "keeps_dying")]
+            claimed(RESTORE_RUNTIME.name, "platform"),
+            [restoring.FailingVersion(dying.id, "it keeps dying", "keeps_dying")],
         )
         started = all_of(Deployment, Deployment.rollback_of == dying.id, Deployment.active_key.is_not(None))
         return started[0] if started else None

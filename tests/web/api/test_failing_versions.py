@@ -87,7 +87,7 @@ def test_what_keeps_a_healthy_version_from_being_started_again_takes_no_version_
     reason = "the setup command failed: it exited with 1: could not resolve host: registry.example"
     ring_restore()
     restoring.record_restored(
-        claimed(RESTORE_RUNTIME.name, "platform"), [restoring.Dying(live.id, reason, "setup_failed")]
+        claimed(RESTORE_RUNTIME.name, "platform"), [restoring.FailingVersion(live.id, reason, "setup_failed")]
     )
 
     assert recorded("deploy:rollback_requested") == []
@@ -110,7 +110,7 @@ def test_versions_of_many_projects_that_fail_together_are_not_rolled_back(plain_
 
     def fail(*ids: str) -> list[Deployment]:
         ring_restore()
-        dying = [restoring.Dying(one, REASON, "keeps_dying") for one in ids]
+        dying = [restoring.FailingVersion(one, REASON, "keeps_dying") for one in ids]
         restoring.record_restored(claimed(RESTORE_RUNTIME.name, "platform"), dying)
         found: list[Deployment] = all_of(Deployment, Deployment.rollback_of.is_not(None))
         return found

@@ -13,7 +13,7 @@ from common.providers.forge import gitea_forge
 from common.values.states import Role
 from tests.doubles.gitea import GiteaDouble
 from tests.e2e.browser import chromium
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 from tests.web.conftest import AppOn
 from tests.web.page_reader import PageReader
 from tests.web.world import World

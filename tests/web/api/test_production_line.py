@@ -21,7 +21,7 @@ from hypothesis.stateful import (
 )
 
 from common.models import Deployment, Task, TaskGroup
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 from tests.web.api.production_line import ProductionLine
 from tests.web.world import World, all_of, forget_providers, get
 

@@ -21,11 +21,11 @@ from common.services.project_settings import variables
 from common.services.project_settings.variables import secrets_of
 from common.services.projects.provisioning import renew_repository_urls
 from common.settings import settings
-from common.values.delivery.app import App, Space
+from common.values.delivery.app import App, ProjectNamespace
 from common.values.delivery.starter_files import STARTERS
 from common.values.states import Role
 from tests import builders
-from tests.providers.git_tree import WorkTree
+from tests.providers.git_work_tree import WorkTree
 from tests.web.made import a_project
 from tests.web.world import World, events, get, head_of, repository_of, run_jobs
 
@@ -232,7 +232,7 @@ def test_statuses_can_be_required_where_a_ci_sets_them(
 
 def _hosts(namespace: str) -> set[str]:
     hosts = Hosts("apps.test", is_https=False)
-    return {hosts.host(App(Space(namespace, "p"), name)) for name in (STAGING, PRODUCTION)}
+    return {hosts.host(App(ProjectNamespace(namespace, "p"), name)) for name in (STAGING, PRODUCTION)}
 
 
 def test_a_slug_that_would_give_two_projects_one_host_is_numbered(maintainer: FlaskClient) -> None:

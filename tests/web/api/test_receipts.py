@@ -13,7 +13,7 @@ from common.secrets import envelopes
 from common.secrets.signing import digest_of, public_key
 from common.transaction import Transaction, transactional
 from common.values.names import new_id
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 from tests.web.api.production_line import ProductionLine
 from tests.web.world import World, get
 

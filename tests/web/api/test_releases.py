@@ -16,7 +16,7 @@ from common.services.deployment import health_history
 from common.transaction import Transaction, transactional
 from common.values.delivery.health_check import HealthObservation, HealthState
 from common.values.states import Environment, Role
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 from tests.web import made
 from tests.web.api.production_line import ProductionLine
 from tests.web.world import World, all_of, forget_providers, get, put

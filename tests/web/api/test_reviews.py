@@ -13,7 +13,7 @@ from common.providers.forge import local_forge
 from common.services.conversation.feedback import all_feedback_of, feedback_of
 from common.transaction import Transaction, transactional
 from common.values.states import Role
-from tests.providers.git_tree import WorkTree
+from tests.providers.git_work_tree import WorkTree
 from tests.web.world import SHA, World, all_of, events, put, repository_of
 
 SUGGESTED = "Shorter:\n\n```suggestion\nprint('hello')\n```\n"

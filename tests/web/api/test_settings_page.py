@@ -12,7 +12,7 @@ from common.models import Project
 from common.providers.forge import local_forge
 from tests import builders
 from tests.e2e.browser import Person, chromium
-from tests.providers.git_tree import WorkTree
+from tests.providers.git_work_tree import WorkTree
 from tests.web.world import World, forget_providers, get, repository_of, served
 
 pytestmark = pytest.mark.slow

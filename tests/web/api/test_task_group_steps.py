@@ -8,7 +8,7 @@ import pytest
 
 from common.models import Deployment, Task, TaskGroup
 from common.values.states import Environment
-from tests.providers.git_tree import WorkTree
+from tests.providers.git_work_tree import WorkTree
 from tests.web.world import SHA, World, all_of, at_once, events, get, head_of, put
 
 

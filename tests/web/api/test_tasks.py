@@ -21,7 +21,7 @@ from common.values.repository import Repository
 from common.values.states import Role, TaskState
 from tests import builders
 from tests.patience import PATIENCE_SECONDS
-from tests.providers.git_tree import WorkTree
+from tests.providers.git_work_tree import WorkTree
 from tests.web.made import MISSING_ID, SHA, a_live_run, a_project, a_task, ready_task, set_state
 from tests.web.world import all_of
 

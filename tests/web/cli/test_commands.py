@@ -17,7 +17,7 @@ from common.models import Deployment, Job, Project, Task
 from common.providers.forge import local_forge
 from common.values.states import Environment, TaskState
 from tests.e2e.instance import wait_until
-from tests.providers.git_tree import WorkTree
+from tests.providers.git_work_tree import WorkTree
 from tests.web.cli.test_main import aiworker, aiworker_json
 from tests.web.made import a_question, set_state
 from tests.web.world import World, all_of, forget_providers, get, put, repository_of, served

@@ -18,7 +18,7 @@ from common.secrets import envelopes
 from common.secrets.signing import public_key
 from common.values.names import RECEIPTS_REF
 from tests.patience import PATIENCE_SECONDS
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 from tests.servers import ROOT
 from tests.web.api.production_line import ProductionLine
 from tests.web.cli.test_loading import HEAVY, PROGRAM

@@ -21,11 +21,11 @@ import requests
 from common.values.names import RECEIPTS_REF
 from tests.conftest import leave_out, need
 from tests.deploy.reading import Reader, Said
-from tests.deploy.typed_programs import path_with
+from tests.deploy.typed_programs import path_with_make
 from tests.e2e.client import Client
 from tests.e2e.instance import Instance, wait_until
 from tests.e2e.models import INSTALLED
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 from tests.web.documentation.snippets import TYPED_PAGES, Block
 from web.cli.tables import short_id
 
@@ -85,7 +85,7 @@ def _wait(api: Client, path: str, kind: str, field: str, value: str) -> None:
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> str:
     need("make", "git", "curl")
-    return path_with(tmp_path_factory.mktemp("programs") / "bin", "make")
+    return path_with_make(tmp_path_factory.mktemp("programs") / "bin")
 
 
 @pytest.fixture(scope="module")

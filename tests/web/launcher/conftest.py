@@ -10,7 +10,7 @@ import pytest
 
 from common.database import engines
 from common.settings import settings
-from tests import rings
+from tests import job_messages
 from tests.databases import sqlite_url
 from tests.web.launcher.backups import SIGNALS, Use, filled
 
@@ -23,7 +23,7 @@ def use(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setenv("AIWORKER_REDIS_URL", redis_url)
 
     def become(name: str, database_url: str | None = None) -> Path:
-        rings.settle()
+        job_messages.settle()
         engines.dispose_engines()
         monkeypatch.setenv("AIWORKER_DATA_DIR", str(tmp_path / name))
         monkeypatch.setenv("AIWORKER_DATABASE_URL", database_url or sqlite_url(tmp_path / name / "aiworker.db"))
@@ -31,7 +31,7 @@ def use(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Iter
         return tmp_path / name
 
     yield become
-    rings.settle()
+    job_messages.settle()
     engines.dispose_engines()
     settings.cache_clear()
 

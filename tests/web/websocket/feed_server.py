@@ -34,7 +34,7 @@ from common.settings import settings
 from common.transaction import Transaction, transactional
 from common.values.names import new_id
 from common.values.states import Role
-from tests import rings
+from tests import job_messages
 from tests.patience import PATIENCE_SECONDS
 from tests.servers import ROOT
 
@@ -53,7 +53,7 @@ def instance(database_url: str, redis_url: str, data_dir: Path) -> Iterator[None
         try:
             yield
         finally:
-            rings.settle()
+            job_messages.settle()
             engines.dispose_engines()
             settings.cache_clear()
 
@@ -221,17 +221,17 @@ def write_events(tx: Transaction, feed_id: str, count: int = 1, *, size: int = 2
 
 @transactional
 def tell_task(tx: Transaction, project_id: str, task_id: str, event: str, message: str) -> None:
-    tx.tell(project_id, event, {"taskId": task_id, "message": message}, task_id=task_id)
+    tx.notify(project_id, event, {"taskId": task_id, "message": message}, task_id=task_id)
 
 
 @transactional
 def tell_project(tx: Transaction, project_id: str, event: str, message: str) -> None:
-    tx.tell(project_id, event, {"message": message})
+    tx.notify(project_id, event, {"message": message})
 
 
 @transactional
-def tell_person(tx: Transaction, user_id: str, event: str, message: str) -> None:
-    tx.tell_person(user_id, event, {"message": message})
+def notify_person(tx: Transaction, user_id: str, event: str, message: str) -> None:
+    tx.notify_person(user_id, event, {"message": message})
 
 
 @transactional

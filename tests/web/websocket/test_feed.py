@@ -21,7 +21,7 @@ from tests.web.websocket.feed_server import (
     new_person,
     new_project,
     new_task,
-    tell_person,
+    notify_person,
     tell_project,
     tell_task,
     wake,
@@ -102,10 +102,10 @@ def test_what_is_for_one_person_reaches_all_their_sockets_and_nobody_else(
     with Client(server.url, admin.token) as other, Client(server.url, member.token) as one:
         other.ask("subscribe")
         with Client(server.url, member.token) as two:
-            tell_person(member.caller.user_id, "review:draft_changed", "mine")
+            notify_person(member.caller.user_id, "review:draft_changed", "mine")
             said = {"event": "review:draft_changed", "data": {"message": "mine"}}
             assert [one.receive(), two.receive()] == [said, said]
-        tell_person(member.caller.user_id, "review:draft_changed", "again")
+        notify_person(member.caller.user_id, "review:draft_changed", "again")
         tell_project(project_id, "job:progress", "for all")
         assert one.receive()["data"]["message"] == "again"
         assert other.receive()["event"] == "job:progress"

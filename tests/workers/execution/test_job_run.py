@@ -18,8 +18,8 @@ from common.models import Job
 from common.services.activity import jobs as rows
 from common.transaction import Transaction, snapshot, transactional
 from common.values.states import JobState
+from tests.job_messages import queued_job_ids
 from tests.patience import PATIENCE_SECONDS
-from tests.rings import rung
 from tests.workers.platform import Platform
 from workers.execution.job_run import Claimed, run_chain, run_job
 
@@ -113,7 +113,7 @@ def test_steps_that_are_due_at_once_are_done_in_one_go_without_a_ring(platform: 
     assert fences == [1, 2, 3, 4]
     assert _row(job_id)[0].state == JobState.DONE
     assert announcer().flush(PATIENCE_SECONDS)
-    assert rung(catalogue.SCHEDULE_TASKS.queue) == []
+    assert queued_job_ids(catalogue.SCHEDULE_TASKS.queue) == []
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ from common.transaction import Transaction, snapshot, transactional
 from common.values.states import TaskState
 from tests.doubles.gitea import GiteaDouble, basic
 from tests.doubles.gitea.model import Repo
-from tests.providers.git_tree import WorkTree
+from tests.providers.git_work_tree import WorkTree
 from tests.workers.platform import PAGE, Platform
 
 PULL = 1

@@ -17,7 +17,7 @@ from common.transaction import Transaction, transactional
 from common.values.states import Outcome
 from common.values.testing.agent_review import ReviewComment, Verdict
 from tests.doubles.gitea import basic
-from tests.providers.git_tree import WorkTree
+from tests.providers.git_work_tree import WorkTree
 from tests.workers.elsewhere import Elsewhere
 from tests.workers.jobs.agent_reviews import APPROVED, CHANGES, REVIEWER, Reviewing
 from tests.workers.platform import Platform

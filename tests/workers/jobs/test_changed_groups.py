@@ -10,7 +10,7 @@ from common.providers.runtime import runtime
 from common.services.activity import jobs
 from common.services.delivery import merge_train, merging, task_groups
 from common.services.delivery.merging import MergePlan
-from common.services.project_settings.places import place_of
+from common.services.project_settings.project_resources import location_of
 from common.services.projects import projects
 from tests.workers.jobs.test_train import FILES, PLAIN, approved
 from tests.workers.platform import Platform
@@ -58,7 +58,7 @@ def test_the_tests_of_a_group_that_is_cancelled_are_stopped(platform: Platform) 
     first, second = approved(platform, project, *FILES[:2])
     projects.update_project(project.id, {"test_command": "sleep 600"}, by=platform.max)
     group = platform.group(first, second)
-    space = place_of(platform.get(Project, project.id)).space
+    space = location_of(platform.get(Project, project.id)).space
 
     def running() -> str:
         name = platform.get(TaskGroup, group.id).build.check_id

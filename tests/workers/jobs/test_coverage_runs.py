@@ -7,7 +7,7 @@ import pytest
 from common.jobs.catalogue import MEASURE_COVERAGE
 from common.models import Job, Project, Task, TaskCheck
 from common.providers.runtime import runtime
-from common.services.project_settings.places import place_of
+from common.services.project_settings.project_resources import location_of
 from tests.workers.jobs.test_which_tests_ran import PYTEST, checks_of
 from tests.workers.platform import Platform
 from tests.workers.proof.test_untested_lines import said
@@ -30,7 +30,7 @@ def runs(platform: Platform) -> list[Job]:
 
 def is_started(platform: Platform, task: Task) -> bool:
     run = platform.runs(task)[-1]
-    space = place_of(platform.get(Project, task.project_id)).space
+    space = location_of(platform.get(Project, task.project_id)).space
     return runtime().read_check(space, f"{run.id}-coverage") is not None
 
 

@@ -12,7 +12,7 @@ from common.models import Job, Run, Task
 from common.secrets.sealing import unseal
 from common.services.agent_api import agent_api
 from common.services.agents import agents
-from common.services.agents.assigning import NewReview, Pair, assign, assign_review
+from common.services.agents.assigning import NewReview, PlannedAssignment, assign, assign_review
 from common.services.tasks import tasks
 from common.transaction import Transaction, transactional
 from common.values.states import Role
@@ -93,7 +93,9 @@ def _review(tx: Transaction, task_id: str) -> bool:
 @transactional
 def _work(tx: Transaction, task: Task) -> bool:
     own = None, None, list[str]()
-    return assign(tx, [Pair(task.id, task.project_id, "", "scripted", None, own, has_caps=False)]).runs == 1
+    return (
+        assign(tx, [PlannedAssignment(task.id, task.project_id, "", "scripted", None, own, has_caps=False)]).runs == 1
+    )
 
 
 @pytest.mark.slow

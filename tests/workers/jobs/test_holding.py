@@ -11,7 +11,7 @@ from common.providers.forge import local_forge
 from common.services import sweeping
 from common.services.agent_api import agent_api
 from common.transaction import Transaction, transactional
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 from tests.workers.platform import Platform
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.attacks.bombs import tree_bomb
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 from tests.providers.runtime_supervisor import ROOT, Repository
 
 NOTHING_TO_RUN, CHECKOUT_FAILED, OVERLAY_FAILED = 20, 21, 22

@@ -83,14 +83,14 @@ def test_while_only_workers_run_no_agent_is_given_up(platform: Platform) -> None
     """Agents send heartbeats to web alone, which may be away while workers sweep."""
     platform.task(platform.project())
     claimed = platform.claim()
-    heartbeat_reception.note_hearing()
+    heartbeat_reception.note_heartbeats_taken()
     assert platform.expire() == 0
     platform.silence(Run, claimed.run.id, 300)
     platform.silence(Agent, platform.agent_id, 300)
     platform.silence_web(300)
     assert [platform.expire(), platform.expire()] == [0, 0]
 
-    heartbeat_reception.note_hearing()
+    heartbeat_reception.note_heartbeats_taken()
     assert platform.expire() == 0, "its next heartbeat may come within a minute"
     _age_mark(0, since_seconds=61)
     assert platform.expire() == 1

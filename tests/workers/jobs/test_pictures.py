@@ -18,7 +18,7 @@ from common.settings import settings
 from common.transaction import Transaction, transactional
 from tests.doubles.gitea import GiteaDouble, basic
 from tests.png import pixel
-from tests.providers.git_tree import WorkTree, git
+from tests.providers.git_work_tree import WorkTree, git
 from tests.workers.jobs.test_train import approved
 from tests.workers.platform import Platform
 from workers.jobs import pictures

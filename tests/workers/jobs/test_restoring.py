@@ -16,7 +16,7 @@ from common.providers.runtime import runtime
 from common.services.delivery import task_groups
 from common.services.deployment import restoring
 from common.services.deployment.restoring import RestorePlan
-from common.services.project_settings.places import app_of, place_of
+from common.services.project_settings.project_resources import app_of, location_of
 from tests.e2e.instance import wait_until
 from tests.providers.runtime_supervisor import RUN_WEB_APP, WEB_APP, get
 from tests.workers.elsewhere import Elsewhere
@@ -35,7 +35,7 @@ def test_a_version_that_went_live_since_the_job_began_is_not_replaced(
     plain.to_production(plain.staged(one))
     (old,) = plain.all(Deployment, Deployment.live_key == f"{project.id}:production")
     group = plain.staged(two)
-    app, real = app_of(place_of(project), "production"), restoring.begin_restore
+    app, real = app_of(location_of(project), "production"), restoring.begin_restore
 
     def slow(lease: Lease, running: set[tuple[str, str]]) -> RestorePlan:
         plan = real(lease, running)

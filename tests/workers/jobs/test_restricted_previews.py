@@ -6,7 +6,7 @@ import pytest
 
 from common.models import Deployment, Project
 from common.providers.runtime import runtime
-from common.services.project_settings.places import app_of, place_of
+from common.services.project_settings.project_resources import app_of, location_of
 from common.services.projects import projects
 from common.values.delivery.app import AppState
 from common.values.states import Role
@@ -24,8 +24,8 @@ def _restricted(platform: Platform) -> Project:
 
 
 def _state(platform: Platform, deployment: Deployment) -> AppState:
-    place = place_of(platform.get(Project, deployment.project_id))
-    state = runtime().read_app(app_of(place, deployment.app_name), deployment.id)
+    location = location_of(platform.get(Project, deployment.project_id))
+    state = runtime().read_app(app_of(location, deployment.app_name), deployment.id)
     assert state is not None
     return state
 

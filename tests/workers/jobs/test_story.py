@@ -13,7 +13,7 @@ from common.services.deployment import deployments
 from common.services.tasks import tasks
 from common.values.delivery.pull_request import PullState
 from common.values.states import Outcome
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 from tests.providers.runtime_supervisor import get
 from tests.workers.platform import Platform
 

@@ -15,7 +15,7 @@ from common.services.projects import projects
 from common.services.tasks import tasks
 from common.transaction import Transaction, transactional
 from common.values.states import TaskState
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 from tests.workers.platform import Platform
 
 PLAIN = {"index.html": "<h1>first</h1>\n"}

@@ -9,7 +9,7 @@ from common.models import GroupMember, Task, TaskGroup
 from common.services.projects import projects
 from common.transaction import Transaction, transactional
 from common.values.states import TaskState
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 from tests.workers.platform import Platform
 
 MEMBERS = 8

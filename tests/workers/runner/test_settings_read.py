@@ -24,8 +24,6 @@ def test_an_agent_reads_what_the_supervisor_reads(tmp_path: Path, monkeypatch: p
         "AIWORKER_EGRESS_HOSTS": "mirror.example.com:8443,10.0.0.5",
         "AIWORKER_SANDBOX_BLOCKED": "10.1.0.0/16",
         "AIWORKER_SANDBOX_MEMORY_BYTES": str(2**31),
-        "AIWORKER_SANDBOX_PROCESSES": "256",
-        "AIWORKER_SANDBOX_FILE_BYTES": str(2**30),
         "AIWORKER_AGENT_RUN_DISK_BYTES": str(2**32),
     }.items():
         monkeypatch.setenv(name, value)
@@ -35,7 +33,7 @@ def test_an_agent_reads_what_the_supervisor_reads(tmp_path: Path, monkeypatch: p
     assert found.sandbox is SandboxMode.REQUIRED
     assert found.egress_hosts == ("mirror.example.com:8443", "10.0.0.5")
     assert found.blocked == ("10.1.0.0/16",)
-    assert found.bounds == Bounds(memory_bytes=2**31, processes=256, file_bytes=2**30)
+    assert found.bounds == Bounds(memory_bytes=2**31, processes=1024)
     assert found.run_disk_bytes == 2**32
 
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from common.machine.programs.bubblewrap import SandboxFinding
-from common.values.delivery.app import App, AppPhase, Space
+from common.values.delivery.app import App, AppPhase, ProjectNamespace
 from common.values.egress import Egress, Network
 from common.values.needs import Needs
 from common.values.repository import Source
@@ -30,9 +30,9 @@ from tests.providers.runtime_contract import (
     until,
 )
 from tests.providers.runtime_supervisor import Repository, Supervisor, get, supervised, wait_until_gone
-from tests.providers.test_runtime_sources import Served
+from tests.providers.test_runtime_sources import LiveVersionFacts
 
-SPACE = Space("shop-0000beef", "project-1")
+SPACE = ProjectNamespace("shop-0000beef", "project-1")
 HOSTILE = """
 import json, os, socket
 
@@ -61,7 +61,6 @@ print(json.dumps(found))
 PYTHON = shlex.quote(sys.executable)
 RUN_HOSTILE = f"{PYTHON} -I hostile.py"
 CANARY = "canary-7f3a"
-PROCESSES = 200
 DATABASE, STORE = "192.0.2.7", "192.0.2.8"
 """Of the platform, on other machines."""
 
@@ -69,8 +68,7 @@ DATABASE, STORE = "192.0.2.7", "192.0.2.8"
 @pytest.fixture(scope="module")
 def supervisor(confining: SandboxFinding, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Supervisor]:
     environ = {
-        "AIWORKER_SANDBOX": "required", "AIWORKER_SANDBOX_PROCESSES": str(PROCESSES),
-        "AIWORKER_SECRET_KEY": f"{CANARY}-in-the-environment",
+        "AIWORKER_SANDBOX": "required", "AIWORKER_SECRET_KEY": f"{CANARY}-in-the-environment",
         "AIWORKER_DATABASE_URL": f"mysql://aiworker:{CANARY}@{DATABASE}/aiworker",
         "AIWORKER_REDIS_URL": f"redis://:{CANARY}@{STORE}:6379/0",
     }  # fmt: skip
@@ -80,7 +78,7 @@ def supervisor(confining: SandboxFinding, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture
-def space(supervisor: Supervisor) -> Iterator[Space]:
+def space(supervisor: Supervisor) -> Iterator[ProjectNamespace]:
     yield SPACE
     supervisor.runtime.delete_environment(SPACE)
 
@@ -143,7 +141,7 @@ class TestConfinedRuntime(RuntimeContract, ChecksContract):
 
 
 def test_an_open_network_has_no_way_to_the_platforms_database_and_redis(
-    outbound: SandboxFinding, supervisor: Supervisor, space: Space, repository: Repository
+    outbound: SandboxFinding, supervisor: Supervisor, space: ProjectNamespace, repository: Repository
 ) -> None:
     version = repository.version("x", repository.commit(a="1"))
     check = replace(check_of(version, space, "c", "ip route"), network=Network(Egress.OPEN))
@@ -155,7 +153,11 @@ def test_an_open_network_has_no_way_to_the_platforms_database_and_redis(
 
 @pytest.mark.parametrize("egress", [Egress.NONE, Egress.OPEN])
 def test_a_hostile_test_command_finds_nothing_and_its_honest_part_counts(
-    supervisor: Supervisor, space: Space, repository: Repository, wanted: dict[str, list[object]], egress: Egress
+    supervisor: Supervisor,
+    space: ProjectNamespace,
+    repository: Repository,
+    wanted: dict[str, list[object]],
+    egress: Egress,
 ) -> None:
     neighbour = check_of(
         repository.version("x", repository.commit(a="1")), space, "neighbour", f"echo {CANARY} >canary; sleep 600"
@@ -177,7 +179,7 @@ def test_a_hostile_test_command_finds_nothing_and_its_honest_part_counts(
 
 
 def test_what_a_setup_leaves_in_its_home_leads_the_platform_nowhere(
-    supervisor: Supervisor, space: Space, repository: Repository, tmp_path: Path
+    supervisor: Supervisor, space: ProjectNamespace, repository: Repository, tmp_path: Path
 ) -> None:
     """The platform runs without walls: a link that it follows, or a pipe that it opens, is its own."""
     key, folder = tmp_path / "platform" / "secret.key", tmp_path / "platform" / "folder"
@@ -201,11 +203,11 @@ def test_what_a_setup_leaves_in_its_home_leads_the_platform_nowhere(
 
 
 def test_a_check_without_network_reaches_the_forge_alone(
-    supervisor: Supervisor, space: Space, repository: Repository
+    supervisor: Supervisor, space: ProjectNamespace, repository: Repository
 ) -> None:
     commit = repository.commit(a="1")
     repository.serve_plainly()
-    with Served(repository.path / ".git", "agent", "s3cret-pass") as url, _listening("127.0.0.1") as other:
+    with LiveVersionFacts(repository.path / ".git", "agent", "s3cret-pass") as url, _listening("127.0.0.1") as other:
         ask = f"{PYTHON} -I -c \"import urllib.request as r; r.urlopen('{{}}')\" 2>&1 | tail -1"
         commands = [ask.format(f"{url}/config"), ask.format(f"http://127.0.0.1:{other}/")]
         check = check_of(repository.version("x", commit), space, "c", "; ".join(commands))

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from common.values.delivery.app import App, AppPhase, Space
+from common.values.delivery.app import App, AppPhase, ProjectNamespace
 from common.values.needs import Needs, ServiceKind, ServiceNeed
 from common.values.testing.check import Check, CheckPhase
 from tests.processes import lives, words
@@ -23,7 +23,7 @@ from workers.needs.databases import CONFINED_TEMPLATES, TEMPLATES, root_of
 
 pytestmark = pytest.mark.slow
 
-SPACE = Space("shop-0000beef", "project-1")
+SPACE = ProjectNamespace("shop-0000beef", "project-1")
 APP = App(SPACE, "task-1")
 HOST = "workers.needs.host"
 """The word by which the processes that start the databases are found."""

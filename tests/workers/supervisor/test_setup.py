@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from common.providers.runtime import ProcessRuntime
-from common.values.delivery.app import App, AppPhase, Space
+from common.values.delivery.app import App, AppPhase, ProjectNamespace
 from common.values.needs import Needs
 from common.values.testing.check import CheckEnd, CheckPhase, FileText, Overlay
 from common.values.variable_set import Variables
@@ -18,7 +18,7 @@ from tests.providers.runtime_supervisor import Repository, get, supervised
 
 pytestmark = pytest.mark.slow
 
-SPACE = Space("shop-0000beef", "project-1")
+SPACE = ProjectNamespace("shop-0000beef", "project-1")
 APP = App(SPACE, "task-1")
 
 

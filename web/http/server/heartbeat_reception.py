@@ -8,7 +8,7 @@ import time
 import structlog
 
 from common.errors import Busy
-from common.services.activity.heartbeat_reception import SIGN_SECONDS, note_hearing
+from common.services.activity.heartbeat_reception import SIGN_SECONDS, note_heartbeats_taken
 
 log = structlog.get_logger()
 
@@ -21,7 +21,7 @@ def begin() -> None:
 def _give_signs() -> None:
     while True:
         try:
-            note_hearing()
+            note_heartbeats_taken()
         except Busy:
             log.debug("no sign could be given; the next one is soon")
         except Exception:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from flask import Request
 
-from common.telemetry.tracing import HEADER, Span, is_tracing, span, under
+from common.telemetry.tracing import HEADER, Span, in_trace, is_tracing, span
 from web.http.server.request_id import request_id
 
 _SERVED = ("/api/", "/git/", "/gateway/")
@@ -24,5 +24,5 @@ def traced_request(request: Request) -> Iterator[Span]:
         return
     rule = request.url_rule.rule if request.url_rule is not None else "(no route)"
     about = {"http.request.method": request.method, "http.route": rule, "aiworker.request": request_id()}
-    with under(request.headers.get(HEADER)), span(f"{request.method} {rule}", "server", about) as traced:
+    with in_trace(request.headers.get(HEADER)), span(f"{request.method} {rule}", "server", about) as traced:
         yield traced

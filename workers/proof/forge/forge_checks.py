@@ -48,7 +48,7 @@ def examine(forge: Forge, repository: Repository, plan: ProofPlan) -> list[Check
     if results[-1].status == "failed" or plan.claimed_sha is None:
         return results
     try:
-        base = default_head(forge, plan.place)
+        base = default_head(forge, plan.location)
     except NoDefaultBranch as error:
         # The agent can't help it: its work waits until the branch is back.
         return [*results, CheckResult("merge", "running", error.message, code=NO_DEFAULT_BRANCH)]
@@ -72,7 +72,7 @@ def _checks(forge: Forge, repository: Repository, plan: ProofPlan, base: str) ->
 
 
 def _unfit(plan: ProofPlan, name: str, code: str, reason: str) -> CheckResult:
-    branch = plan.place.default_branch
+    branch = plan.location.default_branch
     if code == "unrelated_history":
         reason = f"The commit has no history in common with {branch}: do the work on a branch that starts at {branch}."
     elif code == "several_bases":
@@ -141,7 +141,7 @@ def _changed_paths(changes: Sequence[Change]) -> str:
 
 def _merge(forge: Forge, repository: Repository, plan: ProofPlan, base: str) -> CheckResult:
     """Check that the commit merges with the default branch and with the rival group, which is delivered before it."""
-    branch, commit = plan.place.default_branch, plan.claimed_sha or ""
+    branch, commit = plan.location.default_branch, plan.claimed_sha or ""
     conflict = conflict_of(forge, repository, base=base, commit=commit)
     if conflict is not None:
         message = f"It conflicts with {branch} in {_named(conflict.files)}: merge {branch} into the branch."
@@ -192,7 +192,7 @@ def kept_tests(forge: Forge, repository: Repository, plan: ProofPlan) -> CheckRe
 
 def read_changes(forge: Forge, repository: Repository, plan: ProofPlan) -> Sequence[Change]:
     """What the claimed commit changes since its merge base with the default branch."""
-    base = forge.read_head(repository, plan.place.default_branch)
+    base = forge.read_head(repository, plan.location.default_branch)
     return changes_between(forge, repository, base=base or "", head=plan.claimed_sha or "")
 
 

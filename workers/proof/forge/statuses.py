@@ -20,7 +20,7 @@ def required_statuses(forge: Forge, plan: ProofPlan) -> list[CheckResult]:
     """Return the check, which passes, fails or has to wait; nothing if the project requires no statuses."""
     if plan.statuses is None:
         return []
-    result = statuses_of(forge, plan.place.repository, plan.claimed_sha or "", plan.statuses)
+    result = statuses_of(forge, plan.location.repository, plan.claimed_sha or "", plan.statuses)
     if result.code == StatusCode.UNREADABLE:
         result = replace(result, message=f"{result.message} Push another commit.")
     return [result]

@@ -19,8 +19,8 @@ def scan(forge: Forge, plan: ProofPlan) -> Iterator[CheckResult]:
     passed over."""
     if not plan.scans.is_due:
         return
-    changes = read_changes(forge, plan.place.repository, plan)
+    changes = read_changes(forge, plan.location.repository, plan)
     if plan.scans.secrets != "off":
-        yield check_secrets(forge, plan.place.repository, changes, plan.scans)
+        yield check_secrets(forge, plan.location.repository, changes, plan.scans)
     if plan.scans.dependencies != "off":
         yield check_dependencies(forge, plan, changes)

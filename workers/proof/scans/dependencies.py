@@ -102,7 +102,7 @@ class _Locks:
 
     def _linked(self, changes: Sequence[Change]) -> list[File]:
         """What links that are lock files by their names lead to: package managers follow them."""
-        repository = self.plan.place.repository
+        repository = self.plan.location.repository
         try:
             return linked_files(self.forge, repository, self.plan.claimed_sha or "", changes)
         except ProviderRefused as error:
@@ -128,7 +128,7 @@ class _Locks:
         """
         ids = [file.object_id for file in files]
         try:
-            found = self.forge.read_blobs(self.plan.place.repository, ids) if ids else ()
+            found = self.forge.read_blobs(self.plan.location.repository, ids) if ids else ()
             return {blob.object_id: blob.content for blob in found if not blob.is_cut}
         except ProviderRefused as error:
             if error.code != "diff_too_large":
@@ -136,10 +136,10 @@ class _Locks:
             return None
 
     def _large(self, file: File, *, is_new: bool) -> bytes:
-        repository, claimed = self.plan.place.repository, self.plan.claimed_sha or ""
+        repository, claimed = self.plan.location.repository, self.plan.claimed_sha or ""
         commit = claimed
         if not is_new:
-            base = self.forge.read_head(repository, self.plan.place.default_branch)
+            base = self.forge.read_head(repository, self.plan.location.default_branch)
             commit = self.forge.read_merge_base(repository, base=base or "", head=claimed)
         try:
             content = self.forge.read_file(repository, commit=commit, path=file.path, max_bytes=MOST_LOCK_BYTES)

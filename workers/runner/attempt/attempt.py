@@ -26,7 +26,7 @@ from common.errors import (
     ProviderUnavailable,
 )
 from common.machine.waiting import Deadline
-from common.telemetry.tracing import Span, span, trace_variables, under
+from common.telemetry.tracing import Span, in_trace, span, trace_variables
 from common.values.runs.claimed_run import ClaimedRun
 from workers.runner.attempt.attachments import download
 from workers.runner.attempt.attempt_settings import AttemptSettings
@@ -129,7 +129,7 @@ class Attempt:
     def execute(self) -> None:
         """Do the run and report its end. On return its processes and files are gone from this machine."""
         about = {"aiworker.run": self.id, "aiworker.task": self._claimed.task.id}
-        with under(self._claimed.run.trace_parent), span("agent run", "internal", about) as traced:
+        with in_trace(self._claimed.run.trace_parent), span("agent run", "internal", about) as traced:
             self._execute(traced)
 
     def _execute(self, traced: Span) -> None:

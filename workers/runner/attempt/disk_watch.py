@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import ProviderUnavailable
-from common.machine.disk import bytes_below, look, unlinked_bytes
+from common.machine.disk import bytes_below, measure_disk, unlinked_bytes
 from workers.runner.platform_client.client import RunOver
 from workers.runner.processes.cancellation import Cancelled
 from workers.runner.processes.commands import pids_below
@@ -28,7 +28,7 @@ _PAUSES_PER_LOOK = 20
 
 @dataclass(frozen=True)
 class DiskBounds:
-    """run_bytes: most of one run. reserve_bytes: see common.machine.disk.look."""
+    """run_bytes: most of one run. reserve_bytes: see common.machine.disk.measure_disk."""
 
     run_bytes: int = RUN_DISK_BYTES
     reserve_bytes: int | None = 0
@@ -76,7 +76,7 @@ def still_there(directory: Path) -> Iterator[None]:
 
 def excess(directory: Path, bounds: DiskBounds) -> str | None:
     """Why the run in this directory must be stopped; None: it may go on."""
-    disk = look(directory, bounds.reserve_bytes)
+    disk = measure_disk(directory, bounds.reserve_bytes)
     size = bytes_below(directory, bounds.run_bytes)
     if size <= bounds.run_bytes:
         size += unlinked_bytes(pids_below(directory), directory)

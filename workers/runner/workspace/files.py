@@ -21,7 +21,7 @@ MOST_LARGE_FILES = 1000
 """More than this many large files are not told apart."""
 
 
-class Outside(PermissionError):
+class OutsideRules(PermissionError):
     """A path leads out of the folder, or to something that is not a regular file or folder."""
 
 
@@ -76,13 +76,13 @@ def new_file_inside(root: Path, name: str) -> BinaryIO:
         place = _kept(stack, os.open(root, _FOLDER))
         for part in parents:
             if part in {"..", "/"}:
-                raise Outside(f"{name} leads out of {root}")
+                raise OutsideRules(f"{name} leads out of {root}")
             with contextlib.suppress(FileExistsError):
                 os.mkdir(part, 0o700, dir_fd=place)
             try:
                 place = _kept(stack, os.open(part, _FOLDER, dir_fd=place))
             except NotADirectoryError as error:
-                raise Outside(f"{name} leads out of {root}") from error
+                raise OutsideRules(f"{name} leads out of {root}") from error
         with contextlib.suppress(FileNotFoundError):
             os.unlink(last, dir_fd=place)
         new = os.open(last, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=place)
@@ -167,7 +167,7 @@ def _open_file(root: Path, name: str, without: str | None) -> int:
     descriptor = _walk(root, name, without, _FILE)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
-        raise Outside(f"{name} is no regular file")
+        raise OutsideRules(f"{name} is no regular file")
     return descriptor
 
 
@@ -182,16 +182,16 @@ def _walk(root: Path, name: str, without: str | None, flags: int) -> int:
             part = waiting.pop()
             if part == "..":
                 if len(above) == 1:
-                    raise Outside(f"{name} leads out of {root}")
+                    raise OutsideRules(f"{name} leads out of {root}")
                 os.close(above.pop())
                 continue
             if without is not None and len(above) == 1 and part.casefold() == without:
-                raise Outside(f"{name} leads into {without}")
+                raise OutsideRules(f"{name} leads into {without}")
             found = os.stat(part, dir_fd=above[-1], follow_symlinks=False)
             if stat.S_ISLNK(found.st_mode):
                 links += 1
                 if links > MOST_LINKS:
-                    raise Outside(f"{name} has too many links")
+                    raise OutsideRules(f"{name} has too many links")
                 target = os.readlink(part, dir_fd=above[-1])
                 parts = _parts(root, target)
                 if target.startswith("/"):
@@ -220,7 +220,7 @@ def _parts(root: Path, path: str) -> list[str]:
     for known in (root, root.resolve()):
         if parts[: len(known.parts)] == list(known.parts):
             return parts[len(known.parts) :]
-    raise Outside(f"{path} leads out of {root}")
+    raise OutsideRules(f"{path} leads out of {root}")
 
 
 def _kept(stack: contextlib.ExitStack, descriptor: int) -> int:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from common.machine import disk
-from common.settings.quantities import amount
+from common.settings.kubernetes import amount
 from common.values.testing.check import CheckEnd
 from workers.supervisor.units.units import Unit
 
@@ -54,7 +54,7 @@ class Excesses:
         self._bound = bound
         self._memory_bytes = bytes_of(bound.memory_limit)
         self._step_bytes = min(STEP_BYTES, bound.disk_bytes // 4)
-        self._first_free = self._last_free = disk.look(bound.directory, None).free_bytes
+        self._first_free = self._last_free = disk.measure_disk(bound.directory, None).free_bytes
         self._took_seconds, self._measured_at = 0.0, time.monotonic()
 
     async def first(self) -> Excess:
@@ -73,7 +73,7 @@ class Excesses:
         return Excess(CheckEnd.MEMORY, f"used {used // 2**20} MiB of memory, its limit is {most // 2**20} MiB")
 
     async def _of_disk(self) -> Excess | None:
-        bound, now = self._bound, disk.look(self._bound.directory, None)
+        bound, now = self._bound, disk.measure_disk(self._bound.directory, None)
         passed_seconds, pause_seconds = time.monotonic() - self._measured_at, SHARE * self._took_seconds
         has_shrunk = self._last_free - now.free_bytes >= self._step_bytes and passed_seconds >= pause_seconds / 10
         self._last_free = max(self._last_free, now.free_bytes)

@@ -62,9 +62,9 @@ class Code:
         commit, head = self._mirror.commit(commit), self._mirror.read_head(RECEIPTS_REF)
         if head is not None:
             self._mirror.commit(head)
-        new = notes.noted(self._mirror.path, head=head, commit=commit, text=text)
+        new = notes.with_note(self._mirror.path, head=head, commit=commit, text=text)
         if new != head and not self._mirror.move(RECEIPTS_REF, new=new, old=head):
-            raise notes.moved()
+            raise notes.concurrent_write()
 
     def merge(self, ref: str, *, commit: str, expected_head: str, message: str) -> Merged | MergeConflict:
         path, commit = self._mirror.path, self._mirror.commit(commit)

@@ -257,9 +257,9 @@ class BareForge:
     def ensure_note(self, repository: Repository, *, commit: str, text: str) -> None:
         path = self._open(repository)
         head = history.read_ref(path, RECEIPTS_REF)
-        new = notes.noted(path, head=head, commit=history.commit_at(path, commit), text=text)
+        new = notes.with_note(path, head=head, commit=history.commit_at(path, commit), text=text)
         if new != head and not history.move(path, RECEIPTS_REF, new=new, old=head):
-            raise notes.moved()
+            raise notes.concurrent_write()
 
     def ensure_protection(
         self, repository: Repository, *, default_branch: str | None = None, allows_direct_push: bool = False

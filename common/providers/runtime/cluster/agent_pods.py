@@ -20,6 +20,7 @@ from common.providers.runtime.cluster_objects.outside_hosts import OutsideHosts
 from common.providers.runtime.cluster_objects.pod_statuses import pod_reason
 from common.providers.runtime.cluster_objects.types import KubeObject
 from common.settings import FleetSettings, KubernetesSettings
+from common.settings.kubernetes import FLEET_LIFETIME_SECONDS, TMP_SIZE
 from common.values.runs.agent_pod import AgentPod, PodPhase, PodState
 
 AGENT = "aiworker.dev/agent"
@@ -118,7 +119,7 @@ class KubernetesFleet:
         network = {
             "podSelector": {},
             "policyTypes": ["Ingress", "Egress"],
-            "egress": [hardening.DNS, {"to": peers}, *self._outside.look().proxy],
+            "egress": [hardening.DNS, {"to": peers}, *self._outside.rules().proxy],
         }
         account = self._object("v1", "ServiceAccount", "default")
         account["automountServiceAccountToken"] = False
@@ -141,9 +142,9 @@ class KubernetesFleet:
         command += ["--identity-file", IDENTITY_FILE, "--work-dir", "/work", "--driver", ",".join(fleet.drivers)]
         command += ["--capabilities", ",".join(fleet.capabilities)]
         limits = {
-            "cpu": names.quantity("AIWORKER_AGENTS_CPU", fleet.cpu),
-            "memory": names.quantity("AIWORKER_AGENTS_MEMORY", fleet.memory),
-            "ephemeral-storage": names.quantity("AIWORKER_AGENTS_DISK", fleet.disk),
+            "cpu": names.quantity("AIWORKER_AGENTS_LIMITS: cpu", fleet.cpu),
+            "memory": names.quantity("AIWORKER_AGENTS_LIMITS: memory", fleet.memory),
+            "ephemeral-storage": names.quantity("AIWORKER_AGENTS_LIMITS: disk", fleet.disk),
         }
         container = {
             "name": "agent",
@@ -163,12 +164,12 @@ class KubernetesFleet:
             **placement(self._chosen),
             **hardening.pod(self._chosen.run_as_user),
             "restartPolicy": "Never",
-            "activeDeadlineSeconds": fleet.lifetime_seconds,
+            "activeDeadlineSeconds": FLEET_LIFETIME_SECONDS,
             "terminationGracePeriodSeconds": END_SECONDS,
             "containers": [container],
             "volumes": [
                 {"name": "work", "emptyDir": {"sizeLimit": fleet.disk}},
-                {"name": "tmp", "emptyDir": {"sizeLimit": self._chosen.tmp_size}},
+                {"name": "tmp", "emptyDir": {"sizeLimit": TMP_SIZE}},
                 {"name": "identity", "secret": {"secretName": name, "defaultMode": 0o440}},
             ],
         }

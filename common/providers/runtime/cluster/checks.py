@@ -16,8 +16,14 @@ from common.providers.runtime.cluster.pod_logs import containers_with_logs, read
 from common.providers.runtime.cluster.stored_rollout import read_timeout
 from common.providers.runtime.cluster_objects import check_reports, names, reasons
 from common.providers.runtime.cluster_objects.manifests import Manifests
-from common.providers.runtime.cluster_objects.types import OWNER_MANAGER, KubeObject, is_going, is_owned, owned_by
-from common.values.delivery.app import Space
+from common.providers.runtime.cluster_objects.types import (
+    OWNER_MANAGER,
+    KubeObject,
+    is_being_deleted,
+    is_owned,
+    owned_by,
+)
+from common.values.delivery.app import ProjectNamespace
 from common.values.testing.check import Check, CheckPhase, CheckState
 from common.values.testing.collected_reports import MOST_LINES, unpack
 
@@ -52,17 +58,17 @@ class ClusterChecks:
             self._cluster.apply(names.path_of(secret), owned_by(made, secret), field_manager=OWNER_MANAGER)
         return CheckState(CheckPhase.RUNNING, None, "")
 
-    def read(self, space: Space, check_id: str) -> CheckState | None:
+    def read(self, space: ProjectNamespace, check_id: str) -> CheckState | None:
         if not self._namespaces.is_there(space):
             return None
         name = names.check_name(check_id)
         job = self._cluster.read(names.path("jobs", space.namespace, name))
-        if job is None or is_going(job):
+        if job is None or is_being_deleted(job):
             return None
         settings = job["metadata"].get("annotations", {}).get(names.CHECK_SETTINGS, "")
         return replace(self._state(space, name, job), settings=settings)
 
-    def _state(self, space: Space, name: str, job: KubeObject) -> CheckState:
+    def _state(self, space: ProjectNamespace, name: str, job: KubeObject) -> CheckState:
         found = self._cluster.items(names.path("pods", space.namespace), labels=f"{names.CHECK}={name}")
         # On a node that is gone, a pod of a Job that was deleted may stay for long.
         pods = [pod for pod in found if is_owned(pod, job)]
@@ -106,7 +112,7 @@ class ClusterChecks:
             return error
         return None
 
-    def delete(self, space: Space, check_id: str) -> None:
+    def delete(self, space: ProjectNamespace, check_id: str) -> None:
         if not self._namespaces.is_there(space):
             return
         name = names.check_name(check_id)

@@ -24,7 +24,7 @@ from common.providers.runtime.cluster_objects import (
     names,
     network_policy,
 )
-from common.providers.runtime.cluster_objects.egress_policies import look_outside
+from common.providers.runtime.cluster_objects.egress_policies import resolve_outside_rules
 from common.settings import FleetSettings, ForgeSettings, KubernetesSettings, Settings
 from common.values.finding import Finding
 
@@ -218,7 +218,7 @@ class _Examination:
         if url is None:
             says = "NetworkPolicies can't name hosts: without AIWORKER_EGRESS_PROXY, projects with egress `registries`"
             return Finding("warn", PART, f"{says} reach every public address; set it to a proxy that knows names")
-        if not look_outside(None, url).proxy:
+        if not resolve_outside_rules(None, url).proxy:
             host = urlsplit(url).hostname
             return Finding("fail", PART, f"{host} of AIWORKER_EGRESS_PROXY has no address here; correct it")
         return Finding("ok", PART, f"projects with egress `registries` reach the internet through {url} alone")

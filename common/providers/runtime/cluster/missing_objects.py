@@ -11,7 +11,7 @@ from common.providers.runtime.cluster.client import Cluster
 from common.providers.runtime.cluster_objects import names
 from common.providers.runtime.cluster_objects.types import KubeObject
 
-LOOK_SECONDS = 60.0
+LOOK_INTERVAL_SECONDS = 60.0
 """How often at most one process looks for the objects of a group."""
 
 
@@ -27,7 +27,7 @@ class MissingObjects:
 
         What exists is not changed, as an operator may have changed it on purpose.
         """
-        if group in self._looked_at and time.monotonic() - self._looked_at[group] < LOOK_SECONDS:
+        if group in self._looked_at and time.monotonic() - self._looked_at[group] < LOOK_INTERVAL_SECONDS:
             return False
         put_back = [self._put_back(manifest) for manifest in manifests()]
         # Only now: what could not be put back is looked for again at the next call.
@@ -37,7 +37,9 @@ class MissingObjects:
     def note_complete(self, group: str) -> None:
         """Nothing of the group is missing now."""
         now = time.monotonic()
-        self._looked_at = {one: at for one, at in self._looked_at.items() if now - at < LOOK_SECONDS} | {group: now}
+        self._looked_at = {one: at for one, at in self._looked_at.items() if now - at < LOOK_INTERVAL_SECONDS} | {
+            group: now
+        }
 
     def _put_back(self, manifest: KubeObject) -> bool:
         """Apply the object if it is missing, and return whether it was.

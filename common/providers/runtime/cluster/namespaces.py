@@ -9,8 +9,8 @@ from common.providers.runtime.cluster.client import Cluster
 from common.providers.runtime.cluster.missing_objects import MissingObjects
 from common.providers.runtime.cluster_objects import names
 from common.providers.runtime.cluster_objects.manifests import Manifests
-from common.providers.runtime.cluster_objects.types import KubeObject, is_going
-from common.values.delivery.app import Space
+from common.providers.runtime.cluster_objects.types import KubeObject, is_being_deleted
+from common.values.delivery.app import ProjectNamespace
 
 
 class Namespaces:
@@ -22,10 +22,10 @@ class Namespaces:
         self._missing = missing
         self._instance = instance
 
-    def is_there(self, space: Space) -> bool:
+    def is_there(self, space: ProjectNamespace) -> bool:
         return self.read(space) is not None
 
-    def read(self, space: Space, *, for_writing: bool = False) -> KubeObject | None:
+    def read(self, space: ProjectNamespace, *, for_writing: bool = False) -> KubeObject | None:
         """Return the project's namespace; None if it does not exist or is being deleted.
 
         Raises ProviderRefused (`foreign`) if the namespace is not this project's, and, with for_writing,
@@ -41,13 +41,13 @@ class Namespaces:
                 f"the namespace {space.namespace} exists and does not belong to project {space.project_id}",
                 code="foreign",
             )
-        if is_going(found):
+        if is_being_deleted(found):
             if for_writing:
                 raise ProviderUnavailable(f"the namespace {space.namespace} is still being deleted")
             return None
         return found
 
-    def ensure(self, space: Space) -> None:
+    def ensure(self, space: ProjectNamespace) -> None:
         """Create or update the namespace with its limits."""
         # Applied even if the namespace exists, so that additions of a newer AiWorker reach old projects.
         self.read(space, for_writing=True)
@@ -57,7 +57,7 @@ class Namespaces:
         self._apply(self._manifests.namespace(space, has_limits=True))
         self._missing.note_complete(space.namespace)
 
-    def prepare(self, space: Space) -> None:
+    def prepare(self, space: ProjectNamespace) -> None:
         """Ensure the namespace and its limits, and update these if this AiWorker would write different ones."""
         found = self.read(space, for_writing=True)
         if found is None:
@@ -70,11 +70,11 @@ class Namespaces:
         else:
             self.put_back_limits(space)
 
-    def put_back_limits(self, space: Space) -> None:
+    def put_back_limits(self, space: ProjectNamespace) -> None:
         """Put back those of the existing namespace's limits that somebody deleted, such as a network policy."""
         self._missing.put_back(space.namespace, lambda: self._manifests.limits(space))
 
-    def delete(self, space: Space) -> None:
+    def delete(self, space: ProjectNamespace) -> None:
         if self.is_there(space):
             self._cluster.delete(names.path("namespaces", space.namespace))
 

@@ -20,9 +20,9 @@ from common.providers.runtime.cluster.stored_rollout import read_verdict, write_
 from common.providers.runtime.cluster_objects import names, pod_statuses, reasons
 from common.providers.runtime.cluster_objects.manifests import Manifests
 from common.providers.runtime.cluster_objects.reasons import Judgement
-from common.providers.runtime.cluster_objects.types import KubeObject, is_going, revision
+from common.providers.runtime.cluster_objects.types import KubeObject, is_being_deleted, revision
 from common.settings import KubernetesSettings
-from common.values.delivery.app import App, AppPhase, AppState, Space, Version
+from common.values.delivery.app import App, AppPhase, AppState, ProjectNamespace, Version
 from common.values.log_line import LogLine
 from common.values.testing.check import Check, CheckState
 
@@ -49,10 +49,10 @@ class KubernetesRuntime:
     def ping(self) -> None:
         self._cluster.version()
 
-    def ensure_environment(self, space: Space) -> None:
+    def ensure_environment(self, space: ProjectNamespace) -> None:
         self._namespaces.ensure(space)
 
-    def delete_environment(self, space: Space) -> None:
+    def delete_environment(self, space: ProjectNamespace) -> None:
         self._namespaces.delete(space)
 
     def ensure_app(self, app: App, version: Version) -> AppState:
@@ -115,12 +115,12 @@ class KubernetesRuntime:
         going = {
             found["metadata"]["name"]
             for found in self._cluster.items(names.path("namespaces"), labels=ours)
-            if is_going(found)
+            if is_being_deleted(found)
         }
         return [
             (found["metadata"]["namespace"], found["metadata"]["name"], _wanted(found))
             for found in self._cluster.items(names.path("deployments"), labels=f"{ours},{names.APP}")
-            if found["metadata"]["namespace"] not in going and not is_going(found)
+            if found["metadata"]["namespace"] not in going and not is_being_deleted(found)
         ]
 
     def app_logs(self, app: App, version_id: str, *, limit: int = 500) -> list[LogLine]:
@@ -140,10 +140,10 @@ class KubernetesRuntime:
     def ensure_check(self, check: Check) -> CheckState:
         return self._checks.ensure(check)
 
-    def read_check(self, space: Space, check_id: str) -> CheckState | None:
+    def read_check(self, space: ProjectNamespace, check_id: str) -> CheckState | None:
         return self._checks.read(space, check_id)
 
-    def delete_check(self, space: Space, check_id: str) -> None:
+    def delete_check(self, space: ProjectNamespace, check_id: str) -> None:
         self._checks.delete(space, check_id)
 
     def _apply(self, manifest: KubeObject) -> KubeObject:
@@ -158,7 +158,7 @@ class KubernetesRuntime:
             raise ProviderRefused(
                 f"the deployment {app.space.namespace}/{name} does not belong to AiWorker", code="foreign"
             )
-        if is_going(found):
+        if is_being_deleted(found):
             return None
         return found
 
@@ -172,7 +172,7 @@ class KubernetesRuntime:
             return []
         labels = names.selector(**{names.APP: app.name, names.VERSION: names.label("version id", version_id)})
         found = self._cluster.items(names.path("pods", app.space.namespace), labels=labels)
-        return [pod for pod in found if not is_going(pod)]
+        return [pod for pod in found if not is_being_deleted(pod)]
 
     def _serving(self, app: App, *, beside: str | None) -> str | None:
         """Return the newest version with available pods other than `beside`; None if there is none."""

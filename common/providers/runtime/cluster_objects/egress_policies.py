@@ -32,7 +32,7 @@ _DIRECT = (".svc", ".svc.cluster.local")
 
 
 @dataclass(frozen=True)
-class Outside:
+class OutsideRules:
     """Rules for what lies outside of the projects' namespaces, with addresses as they were resolved.
 
     forge: of a forge with a public address, which pods of every egress clone from. proxy: of AIWORKER_EGRESS_PROXY.
@@ -42,9 +42,9 @@ class Outside:
     proxy: tuple[KubeObject, ...] = ()
 
 
-def look_outside(forge_url: str | None, proxy_url: str | None) -> Outside:
+def resolve_outside_rules(forge_url: str | None, proxy_url: str | None) -> OutsideRules:
     """Resolve both hosts, which may take seconds. One that can't be resolved has no rule: the doctor names it."""
-    return Outside(_rules_to(forge_url, is_public=True), _rules_to(proxy_url, is_public=False))
+    return OutsideRules(_rules_to(forge_url, is_public=True), _rules_to(proxy_url, is_public=False))
 
 
 def labels_of(network: Network) -> dict[str, str]:
@@ -67,7 +67,7 @@ def pod_proxy_variables(proxy_url: str, *direct: str | None) -> dict[str, str]:
     return proxy_variables(proxy_url, direct=(*_DIRECT, *dict.fromkeys(hosts)))
 
 
-def policies(networks: Sequence[str], outside: Outside, *, has_proxy: bool) -> dict[str, KubeObject]:
+def policies(networks: Sequence[str], outside: OutsideRules, *, has_proxy: bool) -> dict[str, KubeObject]:
     """Specs of NetworkPolicies by name, in the order in which to apply them: a pod that runs loses nothing in between.
 
     networks: private networks (CIDR) that all pods may reach. Nothing may connect to a pod by these.

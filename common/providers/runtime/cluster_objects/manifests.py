@@ -25,8 +25,8 @@ from common.providers.runtime.cluster_objects.node_selection import placement
 from common.providers.runtime.cluster_objects.outside_hosts import OutsideHosts
 from common.providers.runtime.cluster_objects.types import KubeObject, literal
 from common.settings import MOST_PREVIEWS, KubernetesSettings
-from common.settings.quantities import total
-from common.values.delivery.app import App, Space, Version
+from common.settings.kubernetes import TMP_SIZE, total
+from common.values.delivery.app import App, ProjectNamespace, Version
 from common.values.json_codec import encode
 from common.values.needs import Needs
 from common.values.testing.check import Check
@@ -51,7 +51,7 @@ class Manifests:
         self._outside = OutsideHosts(chosen.forge_url, chosen.egress_proxy)
         self._hosts = names.Hosts(chosen.domain, chosen.is_tls)
 
-    def namespace(self, space: Space, *, has_limits: bool = False) -> KubeObject:
+    def namespace(self, space: ProjectNamespace, *, has_limits: bool = False) -> KubeObject:
         """Return the namespace's manifest. has_limits: also record that the present limits() are applied."""
         about: KubeObject = {
             "name": names.name("namespace", space.namespace),
@@ -61,10 +61,10 @@ class Manifests:
             about["annotations"] = {names.LIMITS: self.limits_mark(space)}
         return {"apiVersion": "v1", "kind": "Namespace", "metadata": about}
 
-    def limits_mark(self, space: Space) -> str:
+    def limits_mark(self, space: ProjectNamespace) -> str:
         return names.digest(json.dumps(self.limits(space), sort_keys=True))
 
-    def limits(self, space: Space) -> list[KubeObject]:
+    def limits(self, space: ProjectNamespace) -> list[KubeObject]:
         """Return a namespace's own objects: quota, default limits, network policy, an account without a token.
 
         The quota is the sum of the project's quota and that of its previews. Kubernetes could separate the two only by
@@ -94,7 +94,7 @@ class Manifests:
             *(
                 self._object("networking.k8s.io/v1", "NetworkPolicy", space, name, spec=spec)
                 for name, spec in policies(
-                    chosen.egress, self._outside.look(), has_proxy=chosen.egress_proxy is not None
+                    chosen.egress, self._outside.rules(), has_proxy=chosen.egress_proxy is not None
                 ).items()
             ),
             account,
@@ -238,7 +238,7 @@ class Manifests:
             job,
         ]
 
-    def image_record(self, space: Space, commit: str, image: str, pinned: str) -> KubeObject:
+    def image_record(self, space: ProjectNamespace, commit: str, image: str, pinned: str) -> KubeObject:
         """Return the ConfigMap that records the image's digest (pinned) when this commit was live on staging."""
         made = self._object("v1", "ConfigMap", space, names.image_record(commit, image))
         made["data"] = {"commit": commit, "image": image, "pinned": pinned}
@@ -259,7 +259,7 @@ class Manifests:
             "containers": [container],
             "volumes": [
                 {"name": "workspace", "emptyDir": {"sizeLimit": self._chosen.code_size}},
-                {"name": "tmp", "emptyDir": {"sizeLimit": self._chosen.tmp_size}},
+                {"name": "tmp", "emptyDir": {"sizeLimit": TMP_SIZE}},
                 {"name": "source", "secret": {"secretName": source_secret, "defaultMode": 0o440}},
                 *preparation.volumes(needs),
             ],
@@ -282,7 +282,7 @@ class Manifests:
         }
 
     def _container(
-        self, name: str, image: str, command: list[str], env_secret: str, memory: str | None, space: Space,
+        self, name: str, image: str, command: list[str], env_secret: str, memory: str | None, space: ProjectNamespace,
         *, is_preview: bool = False,
     ) -> KubeObject:  # fmt: skip
         if not image or any(character.isspace() for character in image):
@@ -303,7 +303,7 @@ class Manifests:
             "volumeMounts": _MOUNTS,
         }
 
-    def _source(self, space: Space, name: str, marked: dict[str, str], of: Version | Check) -> KubeObject:
+    def _source(self, space: ProjectNamespace, name: str, marked: dict[str, str], of: Version | Check) -> KubeObject:
         url = of.source.clone_url
         if not url.startswith(("http://", "https://")):
             raise ProviderRefused(
@@ -315,14 +315,20 @@ class Manifests:
             values["overlay"] = json.dumps(encode(of.overlay))
         return self._secret(space, name, marked, values)
 
-    def _secret(self, space: Space, name: str, marked: dict[str, str], values: dict[str, str]) -> KubeObject:
+    def _secret(self, space: ProjectNamespace, name: str, marked: dict[str, str], values: dict[str, str]) -> KubeObject:
         made = self._object("v1", "Secret", space, name, marked)
         # Not stringData: server-side apply would not track which keys are ours.
         made["data"] = {key: base64.b64encode(value.encode()).decode() for key, value in values.items()}
         return made | {"type": "Opaque"}
 
     def _object(
-        self, version: str, kind: str, space: Space, name: str, marked: dict[str, str] | None = None, **rest: Any
+        self,
+        version: str,
+        kind: str,
+        space: ProjectNamespace,
+        name: str,
+        marked: dict[str, str] | None = None,
+        **rest: Any,
     ) -> KubeObject:
         about = {
             "name": name,

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from common.errors import ProviderRefused
-from common.settings.quantities import amount
-from common.values.delivery.app import App, Space
+from common.settings.kubernetes import amount
+from common.values.delivery.app import App, ProjectNamespace
 from common.values.names import host_names
 
 PROJECT = "aiworker.dev/project-id"
@@ -95,7 +95,7 @@ def path_of(manifest: dict[str, object]) -> str:
     return path(kind, about["namespace"], about["name"])
 
 
-def labels(instance: str, space: Space, **more: str) -> dict[str, str]:
+def labels(instance: str, space: ProjectNamespace, **more: str) -> dict[str, str]:
     return {MANAGED_BY: "aiworker", INSTANCE: instance, PROJECT: label("project id", space.project_id), **more}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from common.providers.runtime.cluster_objects.egress_policies import Outside, look_outside
+from common.providers.runtime.cluster_objects.egress_policies import OutsideRules, resolve_outside_rules
 
 KEPT_SECONDS = 120.0
 
@@ -21,14 +21,14 @@ class OutsideHosts:
     ) -> None:
         self._urls = forge_url, proxy_url
         self._clock = clock
-        self._kept: tuple[float, Outside] | None = None
+        self._kept: tuple[float, OutsideRules] | None = None
 
-    def look(self) -> Outside:
+    def rules(self) -> OutsideRules:
         kept = self._kept
         if kept is not None and self._clock() - kept[0] < KEPT_SECONDS:
             return kept[1]
-        found = look_outside(*self._urls)
+        found = resolve_outside_rules(*self._urls)
         if kept is not None:
-            found = Outside(found.forge or kept[1].forge, found.proxy or kept[1].proxy)
+            found = OutsideRules(found.forge or kept[1].forge, found.proxy or kept[1].proxy)
         self._kept = self._clock(), found
         return found

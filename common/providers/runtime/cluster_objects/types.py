@@ -10,7 +10,7 @@ OWNER_MANAGER = "aiworker-owner"
 """The field manager of `owned_by`."""
 
 
-def is_going(thing: KubeObject) -> bool:
+def is_being_deleted(thing: KubeObject) -> bool:
     return "deletionTimestamp" in thing["metadata"]
 
 

@@ -15,7 +15,7 @@ from common.machine.git import checkout_sizes
 from common.machine.git.environment import git_environment
 from common.machine.processes.children import base_environment
 from tests.attacks.bombs import empty_bomb, odd_tree_bomb, submodule_bomb, tree_bomb
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from common.machine.git.leftover_locks import forget_locks
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 
 
 def test_a_locked_repository_takes_pushes_again(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from common.providers.forge import forge
 from common.values.states import ProjectState, Role
 from tests import builders
 from tests.patience import PATIENCE_SECONDS
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 from tests.web.git.test_smart_http import served_app
 from tests.web.made import set_state
 from tests.web.world import all_of, forget_providers, repository_of

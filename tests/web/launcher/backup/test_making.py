@@ -22,7 +22,7 @@ from common.providers.forge import BareForge
 from common.providers.forge.local import repository_copies
 from common.settings import settings
 from common.transaction import Transaction, snapshot, transactional
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 from tests.servers import ROOT
 from tests.web.launcher.backups import (
     PASSPHRASE,

@@ -23,10 +23,10 @@ from common.errors import Misconfigured
 from common.models import Mark
 from common.services.upkeep import schema
 from common.settings import settings
-from common.settings.restore_mark import require_restored
+from common.settings.private_files import require_restored
 from common.transaction import Transaction, transactional
 from tests import builders
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 from tests.servers import ROOT, MariaDB
 from tests.web.launcher.backups import (
     PASSPHRASE,

@@ -14,7 +14,7 @@ from common.services.proof.verification import check_of_claim
 from common.services.tasks import tasks
 from common.values.runs.claimed_run import ClaimedRun
 from tests.attacks.bombs import tree_bomb
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 from tests.workers.platform import Platform
 from workers.proof.forge.forge_checks import is_test_file
 

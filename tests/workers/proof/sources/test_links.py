@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from common.settings import settings
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 from tests.providers.test_advisories import advisory, write
 from tests.workers.jobs.test_which_tests_ran import BROKEN, FILES, HOLLOW_PAGE, PYTEST, RED, checks_of, lost_names
 from tests.workers.platform import Platform

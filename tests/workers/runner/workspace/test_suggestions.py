@@ -9,7 +9,7 @@ import pytest
 from common.services.conversation.suggestions import with_suggestions
 from common.values.runs.claimed_run import FeedbackComment
 from common.values.runs.prompt_markers import Suggestion, suggestion_marker
-from tests.providers.git_tree import git
+from tests.providers.git_work_tree import git
 from workers.runner.programs.instructions import fill
 from workers.runner.workspace.suggestions import patches_of
 

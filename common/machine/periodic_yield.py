@@ -8,7 +8,7 @@ AT_ONCE_SECONDS = 0.01
 """So long the work goes on without a turn of the others."""
 
 
-class Yielding:
+class PeriodicYield:
     """Call it often during long work: it gives the other greenlets or threads a turn now and then.
 
     Not inside a transaction, which others may be waiting for.

@@ -16,8 +16,8 @@ from common.jobs.announcer import announcer
 from common.services.activity import jobs as rows
 from common.transaction import Transaction, transactional
 from tests.e2e.instance import wait_until
+from tests.job_messages import queued_job_ids
 from tests.patience import PATIENCE_SECONDS
-from tests.rings import rung
 
 Before = Callable[[Callable[[], None]], None]
 
@@ -50,7 +50,7 @@ def _enqueue(tx: Transaction) -> str:
 
 
 def _rung() -> list[str]:
-    return rung(catalogue.SCHEDULE_TASKS.queue)
+    return queued_job_ids(catalogue.SCHEDULE_TASKS.queue)
 
 
 def test_a_claim_waits_for_the_commit(before_commit: Before, another_thread: ThreadPoolExecutor) -> None:

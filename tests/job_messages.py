@@ -13,7 +13,7 @@ from common.settings import settings
 from tests.patience import PATIENCE_SECONDS
 
 
-def rung(queue: Queue) -> list[str]:
+def queued_job_ids(queue: Queue) -> list[str]:
     """The jobs that the queue's messages are about, the newest first."""
     texts: Any = feed.client(timeout=60).lrange(f"{settings().instance}:{queue.value}", 0, -1)
     return [json.loads(base64.b64decode(json.loads(text)["body"]))[0][0] for text in texts]

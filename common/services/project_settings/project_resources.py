@@ -8,8 +8,8 @@ from dataclasses import replace
 from common.models.project import Project
 from common.services.project_settings.check_settings import settings_of
 from common.services.project_settings.variables import environment_of_checks
-from common.values.delivery.app import App, Space
-from common.values.delivery.project_place import Place
+from common.values.delivery.app import App, ProjectNamespace
+from common.values.delivery.project_location import ProjectLocation
 from common.values.egress import Egress, Network
 from common.values.names import RELEASE_PREFIX, STAGING_BRANCH, is_preview_app
 from common.values.needs import Needs, services_of
@@ -21,21 +21,21 @@ _PLATFORM_BRANCHES = frozenset({STAGING_BRANCH, RELEASE_PREFIX.rstrip("/")})
 _BRANCH = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*(?:/[A-Za-z0-9_][A-Za-z0-9_.-]*)*")
 
 
-PLACE_COLUMNS = (
+LOCATION_COLUMNS = (
     Project.repository_owner, Project.slug, Project.id, Project.namespace, Project.cpu_limit, Project.memory_limit,
     Project.default_branch, Project.is_restricted,
 )  # fmt: skip
-"""What `place_from` takes, for queries that need no more of a project."""
+"""What `location_from` takes, for queries that need no more of a project."""
 
 
-def place_of(project: Project) -> Place:
-    return place_from(
+def location_of(project: Project) -> ProjectLocation:
+    return location_from(
         project.repository_owner, project.slug, project.id, project.namespace, project.cpu_limit, project.memory_limit,
         project.default_branch, project.is_restricted,
     )  # fmt: skip
 
 
-def place_from(
+def location_from(
     owner: str,
     slug: str,
     project_id: str,
@@ -44,28 +44,28 @@ def place_from(
     memory_limit: str | None,
     default_branch: str,
     is_restricted: bool,
-) -> Place:
-    """The place of the project that has these values in PLACE_COLUMNS."""
-    return Place(
+) -> ProjectLocation:
+    """The location of the project that has these values in PLACE_COLUMNS."""
+    return ProjectLocation(
         Repository(owner, slug, project_id),
-        Space(namespace, project_id, cpu_limit, memory_limit),
+        ProjectNamespace(namespace, project_id, cpu_limit, memory_limit),
         default_branch,
         is_restricted,
     )
 
 
-def app_of(place: Place, name: str) -> App:
+def app_of(place: ProjectLocation, name: str) -> App:
     """The app of this name. Previews of a restricted project are guarded: only people who may see it reach them."""
     return App(place.space, name, is_guarded=place.is_restricted and is_preview_app(name))
 
 
-def needs_of(project: Project, *, is_lasting: bool = False, is_approved: bool = False) -> Needs:
+def needs_of(project: Project, *, is_long_lived: bool = False, is_approved: bool = False) -> Needs:
     """What the project's workspaces need.
 
-    is_lasting: of staging and production, which get no database of their own: it would be lost with every deployment.
-    is_approved: the commit is approved, so the run may save the project's caches.
+    is_long_lived: of staging and production, which get no database of their own: it would be lost with every
+    deployment. is_approved: the commit is approved, so the run may save the project's caches.
     """
-    services = () if is_lasting else services_of(project.services)
+    services = () if is_long_lived else services_of(project.services)
     return Needs(project.setup_command, tuple(project.cache_paths), services, may_save_cache=is_approved)
 
 
@@ -79,7 +79,7 @@ def check_of(project: Project, check_id: str, commit: str, *, is_approved: bool 
     if project.test_command is None:
         return None
     check = Check(
-        place_of(project).space, check_id, commit, project.test_command, variables=environment_of_checks(project),
+        location_of(project).space, check_id, commit, project.test_command, variables=environment_of_checks(project),
         memory_limit=project.memory_limit, docker_image=project.docker_image,
         needs=needs_of(project, is_approved=is_approved), network=network_of(project),
         test_report=project.test_report,

@@ -9,7 +9,7 @@ import pytest
 from common.models import Project
 from common.secrets.sealing import seal
 from common.services.deployment.deployments import spec_of
-from common.services.project_settings.places import check_of
+from common.services.project_settings.project_resources import check_of
 from common.values.egress import Egress, Network
 from common.values.states import Environment
 

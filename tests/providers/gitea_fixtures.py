@@ -12,7 +12,7 @@ from common.errors import ProviderUnavailable
 from common.providers.forge.gitea import GiteaForge
 from common.values.repository import Repository
 from tests.doubles.gitea import GiteaDouble, basic
-from tests.providers.git_tree import WorkTree
+from tests.providers.git_work_tree import WorkTree
 
 SHOP = Repository("aiworker", "shop", "project-1")
 

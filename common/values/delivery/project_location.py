@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from common.values.delivery.app import Space
+from common.values.delivery.app import ProjectNamespace
 from common.values.repository import Repository
 
 
 @dataclass(frozen=True)
-class Place:
+class ProjectLocation:
     """Identifies a project at the forge and in the runtime. is_restricted: only its members may see it."""
 
     repository: Repository
-    space: Space
+    space: ProjectNamespace
     default_branch: str
     is_restricted: bool = False
 
