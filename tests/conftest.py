@@ -59,9 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # Pictures of previews are taken where a test is about them: a browser takes a second for each.
     os.environ["AIWORKER_CHROMIUM"] = "off"
     # How full the disk of the machine is that runs the tests is not what they are about.
-    os.environ["AIWORKER_DISK_RESERVE_BYTES"] = os.environ["AIWORKER_AGENT_DISK_RESERVE_BYTES"] = "0"
-    # How long a request takes says how busy the machine is; some tests read the whole log.
-    os.environ["AIWORKER_SLOW_REQUEST_SECONDS"] = "0"
+    os.environ["AIWORKER_DISK_RESERVE_BYTES"] = "0"
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -65,6 +65,8 @@ _FOR_API = [*_FOR_ALL, ("Cache-Control", "cache-control", "no-store")]
 """Headers of replies: name, name in lower case, value."""
 
 _API = [*api.ALL, provider_tests]
+MAX_BODY_BYTES = 2**20
+"""Largest JSON body. Git over HTTP is exempt."""
 
 
 class MatchedRule(Rule):
@@ -171,9 +173,13 @@ def _patience_for(endpoint: str) -> AbstractContextManager[None]:
     return nullcontext() if endpoint.startswith("feed.") else wait_budget.at_most(wait_budget.API_SECONDS)
 
 
-def create_app() -> Flask:
-    """A new application with the settings of this process: everything that AiWorker serves."""
+def create_app(*, page_sources: bool = False) -> Flask:
+    """A new application with the settings of this process: everything that AiWorker serves.
+
+    page_sources: see web/page/routes.py.
+    """
     app = _bare_app()
+    app.config["PAGE_SOURCES"] = page_sources
     start_tracing("web")
     start_error_reports("web")
     init_client(app, init_openapi(app, _API))
@@ -203,9 +209,8 @@ def create_gateway() -> Flask:
 def _bare_app() -> Application:
     """An application with what all requests pass, and the routes that both kinds of process have."""
     configure_logs()
-    web = settings().web
     app = Application("web", static_folder=None)
-    app.config.update(MAX_CONTENT_LENGTH=web.max_body_bytes, PROVIDE_AUTOMATIC_OPTIONS=False)
+    app.config.update(MAX_CONTENT_LENGTH=MAX_BODY_BYTES, PROVIDE_AUTOMATIC_OPTIONS=False)
     # No redirects to corrected paths: a wrong path is a 404, and no address is built from the Host header.
     app.url_map.merge_slashes = False
     app.url_map.converters.update(CONVERTERS)

@@ -17,8 +17,8 @@ def __getattr__(name: str) -> object:
     if name in {"app", "celery"}:
         try:
             with without_garbage_collection():
-                numbers = importlib.import_module("common.settings.process_numbers")
-                numbers.check_process_numbers(numbers.QUICK, numbers.SLOW)
+                web = importlib.import_module("common.settings.web")
+                web.check_process_numbers(web.QUICK_PROCESSES, web.SLOW_PROCESSES)
                 return importlib.import_module("workers.registry").app
         except Misconfigured as error:
             sys.exit(f"aiworker: {error}")

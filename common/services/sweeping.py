@@ -29,6 +29,7 @@ from common.services.tasks.forge_changes import watch_all
 from common.services.tasks.question_deadlines import watch_questions
 from common.services.upkeep.purging import purge, was_cut_short
 from common.settings import settings
+from common.settings.retention import JOB_DAYS
 from common.transaction import Transaction, snapshot, transactional
 from common.values.states import JobState
 
@@ -113,12 +114,12 @@ def purge_platform_jobs() -> None:
 
 
 def purge_jobs() -> int:
-    """Delete jobs that were done before AIWORKER_KEEP_JOB_DAYS. Returns how many. Safe to repeat.
+    """Delete jobs that were done before JOB_DAYS. Returns how many. Safe to repeat.
 
     Failed jobs stay until they are retried, the same job fails again, or their project is deleted.
     """
     with snapshot() as read:
-        old = read.now() - timedelta(days=settings().retention.job_days)
+        old = read.now() - timedelta(days=JOB_DAYS)
     return purge(Job.id, Job.state_ == JobState.DONE, Job.finished_at < old, order=Job.finished_at)
 
 

@@ -17,20 +17,17 @@ from urllib.parse import urlsplit
 
 from common.errors import Misconfigured
 from common.network.port_ranges import APP_PORTS, PortRange
-from common.settings.database_address import absolute_file, checked_server, sqlite_address, sqlite_path
-from common.settings.driver_names import DRIVER_NAMES
+from common.settings.agents import DRIVER_NAMES
+from common.settings.database import absolute_file, checked_server, sqlite_address, sqlite_path
 from common.settings.environment import Environment, web_address
-from common.settings.key_change import kept_earlier_key
 from common.settings.kubernetes import MOST_PREVIEWS, FleetSettings, KubernetesSettings, read_kubernetes
-from common.settings.log_level import read_log_level
 from common.settings.models import ModelSettings, ProviderSettings, read_models
-from common.settings.pictures import PictureSettings
-from common.settings.private_files import SHORTEST_KEY_BYTES, close_to_others, kept_secret
+from common.settings.private_files import SHORTEST_KEY_BYTES, close_to_others, kept_earlier_key, kept_secret
 from common.settings.retention import RetentionSettings
+from common.settings.review import PictureSettings, ScanSettings
 from common.settings.sandbox import SandboxSettings
-from common.settings.scans import ScanSettings
 from common.settings.security import SecuritySettings, signing_key_of
-from common.settings.telemetry import TelemetrySettings
+from common.settings.telemetry import TelemetrySettings, read_log_level
 from common.settings.web import WebSettings, read_web
 
 __all__ = [
@@ -108,7 +105,7 @@ class ForgeSettings:
     """Where copies of Gitea's repositories are cached: `mirrors` in the data directory."""
     status_minutes: int = 60
     """How long a proof waits for a project's required statuses, from the agent's report on, and a group from when its
-    tests have passed (AIWORKER_STATUS_MINUTES), 60 by default: longer than most CI takes, short enough that a CI that
+    tests have passed (AIWORKER_WAIT_MINUTES), 60 by default: longer than most CI takes, short enough that a CI that
     does not run is noticed the same day."""
 
 
@@ -141,11 +138,8 @@ class WorkSettings:
     stuck_tokens: int = 3_000_000
     """How many tokens a run may read, also from a cache, without changing a file (AIWORKER_STUCK_TOKENS), 3 million by
     default: more than a large repository takes to be understood. 0: any number."""
-    stuck_repeats: int = 10
-    """How often in a row the same call of a tool may fail (AIWORKER_STUCK_REPEATS), 10 by default: nobody needs more to
-    see that it does not work. 0: any number."""
     review_minutes: int = 60
-    """How long a proof waits until another agent can begin to review it (AIWORKER_REVIEW_MINUTES), an hour by default:
+    """How long a proof waits until another agent can begin to review it (AIWORKER_WAIT_MINUTES), an hour by default:
     longer than most runs keep an agent busy."""
 
 
@@ -298,17 +292,21 @@ def _security(env: Environment, store: StoreSettings) -> SecuritySettings:
     return SecuritySettings(
         secret_key=key.encode() if key else kept_secret(store.data_dir, store.database_url),
         admin_password=env.secret("AIWORKER_ADMIN_PASSWORD"),
-        access_token_seconds=env.number("AIWORKER_ACCESS_TOKEN_SECONDS", default=900, least=5),
         refresh_token_seconds=env.number("AIWORKER_REFRESH_TOKEN_SECONDS", default=30 * 86400, least=10),
         signing_key=signing_key_of(env),
         earlier_key=_earlier_key(env, store, is_kept=not key),
     )
 
 
+def _wait_minutes(env: Environment) -> int:
+    """How long a proof waits for what others do: a CI, an agent that reviews."""
+    return env.number("AIWORKER_WAIT_MINUTES", default=60, least=1, most=10_080)
+
+
 def _forge(env: Environment, data_dir: Path, public_url: str) -> ForgeSettings:
     kind = env.choice("AIWORKER_FORGE", default="local", of=("local", "gitea"))
-    gitea_url = env.text("AIWORKER_GITEA_URL", "GITEA_URL")
-    gitea_token = env.text("AIWORKER_GITEA_TOKEN", "GITEA_TOKEN")
+    gitea_url = env.text("GITEA_URL")
+    gitea_token = env.text("GITEA_TOKEN")
     if kind == "gitea" and not (gitea_url and gitea_token):
         raise Misconfigured("AIWORKER_FORGE=gitea needs GITEA_URL and GITEA_TOKEN")
     if gitea_url and (web_address(gitea_url) is None or "@" in gitea_url):
@@ -323,7 +321,7 @@ def _forge(env: Environment, data_dir: Path, public_url: str) -> ForgeSettings:
         gitea_token=gitea_token,
         webhook_url=webhook_url or f"{public_url}/api/webhooks/gitea",
         mirrors_dir=data_dir / "mirrors",
-        status_minutes=env.number("AIWORKER_STATUS_MINUTES", default=60, least=1, most=1440),
+        status_minutes=_wait_minutes(env),
     )
 
 
@@ -335,8 +333,7 @@ def _work(env: Environment) -> WorkSettings:
         driver=driver,
         model=env.text("AIWORKER_MODEL"),
         stuck_tokens=env.number("AIWORKER_STUCK_TOKENS", default=3_000_000),
-        stuck_repeats=env.number("AIWORKER_STUCK_REPEATS", default=10, most=1000),
-        review_minutes=env.number("AIWORKER_REVIEW_MINUTES", default=60, least=1, most=10_080),
+        review_minutes=_wait_minutes(env),
     )
 
 

@@ -10,8 +10,8 @@ from typing import Self
 from common.errors import Misconfigured
 from common.settings.environment import Environment
 
-LONGEST_HEARTBEAT_SECONDS = 30.0
-"""Half of the time after which the platform gives an agent up, so that one lost heartbeat loses no run."""
+DRIVER_NAMES = ("claude", "codex", "gemini", "opencode", "qwen", "acp", "command", "scripted")
+"""Those of common/values/runs/drivers.py, which lies above the settings."""
 LONGEST_SECONDS = 86_400.0
 
 
@@ -19,19 +19,10 @@ LONGEST_SECONDS = 86_400.0
 class AgentSettings:
     """Times in seconds."""
 
-    heartbeat_seconds: float = 15.0
-    """How often a heartbeat is sent (AIWORKER_HEARTBEAT_SECONDS), LONGEST_HEARTBEAT_SECONDS at most. The platform takes
-    the agent for lost after 60 s without one."""
-    ask_hold_seconds: float = 45.0
-    """How long a run waits for an answer before it ends as `waiting` and frees its slot (AIWORKER_ASK_HOLD_SECONDS)."""
     drain_seconds: float = 30.0
     """How long runs may continue after SIGTERM, their last checkpoints included (AIWORKER_DRAIN_SECONDS)."""
-    checkpoint_seconds: float = 180.0
-    """How often the unfinished work of a run is pushed (AIWORKER_AGENT_CHECKPOINT_SECONDS)."""
-    silence_seconds: float = 1200.0
-    """How long a coding CLI may say nothing before it is stopped (AIWORKER_AGENT_SILENCE_SECONDS)."""
     disk_reserve_bytes: int | None = None
-    """What must be free on the work directory's disk for runs to be claimed (AIWORKER_AGENT_DISK_RESERVE_BYTES). None:
+    """What must be free on the work directory's disk for runs to be claimed (AIWORKER_DISK_RESERVE_BYTES). None:
     the larger of 1 GiB and 2 %."""
     run_disk_bytes: int | None = None
     """Most that one run may fill of the disk (AIWORKER_AGENT_RUN_DISK_BYTES). None: what the runner has as its own."""
@@ -44,28 +35,20 @@ class AgentSettings:
         """
         env = Environment(os.environ if environ is None else environ)
         return cls(
-            heartbeat_seconds=_seconds(
-                env, "AIWORKER_HEARTBEAT_SECONDS", cls.heartbeat_seconds, most=LONGEST_HEARTBEAT_SECONDS
-            ),
-            ask_hold_seconds=_seconds(env, "AIWORKER_ASK_HOLD_SECONDS", cls.ask_hold_seconds, least=0.0),
-            drain_seconds=_seconds(env, "AIWORKER_DRAIN_SECONDS", drain_seconds, least=0.0),
-            checkpoint_seconds=_seconds(env, "AIWORKER_AGENT_CHECKPOINT_SECONDS", cls.checkpoint_seconds),
-            silence_seconds=_seconds(env, "AIWORKER_AGENT_SILENCE_SECONDS", cls.silence_seconds),
-            disk_reserve_bytes=_bytes(env, "AIWORKER_AGENT_DISK_RESERVE_BYTES"),
+            drain_seconds=_seconds(env, "AIWORKER_DRAIN_SECONDS", drain_seconds),
+            disk_reserve_bytes=_bytes(env, "AIWORKER_DISK_RESERVE_BYTES"),
             run_disk_bytes=_bytes(env, "AIWORKER_AGENT_RUN_DISK_BYTES"),
         )
 
 
-def _seconds(
-    env: Environment, name: str, default: float, *, least: float = 0.05, most: float = LONGEST_SECONDS
-) -> float:
+def _seconds(env: Environment, name: str, default: float) -> float:
     text = env.text(name)
     try:
         seconds = default if text is None else float(text)
     except ValueError:
         seconds = -1.0
-    if not least <= seconds <= most:
-        raise Misconfigured(f"{name}={text} is not a number of seconds from {least:g} to {most:g}")
+    if not 0 <= seconds <= LONGEST_SECONDS:
+        raise Misconfigured(f"{name}={text} is not a number of seconds from 0 to {LONGEST_SECONDS:g}")
     return seconds
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -140,6 +140,16 @@ class Environment:
     def names(self, name: str) -> tuple[str, ...]:
         """The comma-separated parts; empty if the variable is not set."""
         return tuple(part.strip() for part in (self.text(name) or "").split(",") if part.strip())
+
+    def pairs(self, name: str, *, of: Collection[str], such_as: str) -> dict[str, str]:
+        """What `key=value,key=value` says; empty if the variable is not set. of: the keys that there are."""
+        found: dict[str, str] = {}
+        for part in self.names(name):
+            key, _, value = (side.strip() for side in part.partition("="))
+            if key not in of or key in found or not value:
+                raise Misconfigured(f"{name}: {part!r} is not one of {', '.join(of)} with a value, such as {such_as}")
+            found[key] = value
+        return found
 
     def host(self, name: str, *, default: str, such_as: str) -> str:
         """A host's name or address, without brackets and port. such_as: an example for the error's message."""

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from urllib.parse import urlsplit
 
 from common.errors import Misconfigured
-from common.settings.driver_names import DRIVER_NAMES
+from common.settings.agents import DRIVER_NAMES
 from common.settings.environment import Environment, web_address
-from common.settings.quantities import amount
 
 MOST_PREVIEWS = 20
 """Most previews of one project; a new one replaces the oldest."""
+PREVIEW_CPU = "500m"
+"""Highest CPU limit of a preview, as previews have few users."""
+TMP_SIZE = "512Mi"
+"""Size limit of /tmp."""
+FLEET_START_SECONDS = 300
+"""How long an agent's pod may take until its agent's first heartbeat."""
+FLEET_LIFETIME_SECONDS = 12 * 3600
+"""The cluster ends an agent's pod after this time, even at work. A pod that waits for work is replaced after half of
+it."""
 
+_QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)(m|[kKMGTPE]|[KMGTPE]i)?")
+_POWERS = {unit: power for power, unit in enumerate("KMGTPE", start=1)}
 _LABEL = re.compile(r"([A-Za-z0-9][\w./-]{0,252})=([\w.-]{0,63})", re.ASCII)
 _TOLERATION = re.compile(
     r"([A-Za-z0-9][\w./-]{0,252})(?:=([\w.-]{0,63}))?(?::(NoSchedule|PreferNoSchedule|NoExecute))?", re.ASCII
@@ -60,28 +72,24 @@ class KubernetesSettings:
     """User and group id of every container (AIWORKER_KUBE_RUN_AS_USER), never root. 10001 by default, as in AiWorker's
     image."""
     cpu: str
-    """A container's CPU limit if the project sets none (AIWORKER_KUBE_CPU), `1` by default."""
+    """A container's CPU limit if the project sets none (AIWORKER_KUBE_LIMITS: cpu), `1` by default."""
     memory: str
-    """A container's memory limit if the project sets none (AIWORKER_KUBE_MEMORY), 512Mi by default."""
+    """A container's memory limit if the project sets none (AIWORKER_KUBE_LIMITS: memory), 512Mi by default."""
     code_size: str
-    """Size limit of the checkout's volume, including files that the program writes there (AIWORKER_KUBE_CODE_SIZE),
+    """Size limit of the checkout's volume, including files that the program writes there (AIWORKER_KUBE_LIMITS: disk),
     2Gi by default."""
-    tmp_size: str
-    """Size limit of /tmp (AIWORKER_KUBE_TMP_SIZE), 512Mi by default."""
     quota_cpu: str
-    """Sum of the CPU limits of a project's staging, production and checks (AIWORKER_KUBE_QUOTA_CPU), 16 by default."""
+    """Sum of the CPU limits of a project's staging, production and checks (AIWORKER_KUBE_QUOTA: cpu), 16 by default."""
     quota_memory: str
-    """Sum of the memory limits of a project's staging, production and checks (AIWORKER_KUBE_QUOTA_MEMORY), 32Gi by
+    """Sum of the memory limits of a project's staging, production and checks (AIWORKER_KUBE_QUOTA: memory), 32Gi by
     default."""
     quota_pods: int
-    """Number of pods of a project's staging, production and checks (AIWORKER_KUBE_QUOTA_PODS), 50 by default."""
-    preview_cpu: str
-    """Highest CPU limit of a preview (AIWORKER_KUBE_PREVIEW_CPU), 500m by default, as previews have few users."""
+    """Number of pods of a project's staging, production and checks (AIWORKER_KUBE_QUOTA: pods), 50 by default."""
     previews_cpu: str
-    """Sum of the CPU limits of a project's previews (AIWORKER_KUBE_PREVIEWS_CPU), 10 by default, enough for
+    """Sum of the CPU limits of a project's previews (AIWORKER_KUBE_PREVIEWS: cpu), 10 by default, enough for
     MOST_PREVIEWS. It is separate from quota_cpu, so previews take nothing from staging, production and checks."""
     previews_memory: str
-    """Sum of the memory limits of a project's previews (AIWORKER_KUBE_PREVIEWS_MEMORY), 10Gi by default."""
+    """Sum of the memory limits of a project's previews (AIWORKER_KUBE_PREVIEWS: memory), 10Gi by default."""
     egress: tuple[str, ...]
     """Private networks that pods may reach, such as the forge's (AIWORKER_KUBE_EGRESS, CIDR, comma-separated). Default:
     none; pods reach only DNS, the public internet and namespaces labelled app.kubernetes.io/part-of=aiworker."""
@@ -96,7 +104,7 @@ class KubernetesSettings:
 
     def cpu_of_preview(self, cpu_limit: str | None) -> str:
         """The CPU limit of a preview. cpu_limit: the project's; None if it sets none."""
-        return min(cpu_limit or self.cpu, self.preview_cpu, key=amount)
+        return min(cpu_limit or self.cpu, PREVIEW_CPU, key=amount)
 
     def most_previews(self, cpu_limit: str | None, memory_limit: str | None) -> int:
         """How many previews a project with these limits may have: as many as fit the previews' quota, at least one."""
@@ -128,16 +136,11 @@ class FleetSettings:
     """Capabilities that tasks may require of the agents (AIWORKER_AGENTS_CAPABILITIES, comma-separated). Default:
     none."""
     cpu: str
-    """CPU limit of a pod (AIWORKER_AGENTS_CPU), 2 by default."""
+    """CPU limit of a pod (AIWORKER_AGENTS_LIMITS: cpu), 2 by default."""
     memory: str
-    """Memory limit of a pod (AIWORKER_AGENTS_MEMORY), 2Gi by default."""
+    """Memory limit of a pod (AIWORKER_AGENTS_LIMITS: memory), 2Gi by default."""
     disk: str
-    """Size limit of the volume with the clone and its build (AIWORKER_AGENTS_DISK), 8Gi by default."""
-    start_seconds: int
-    """How long a pod may take until its agent's first heartbeat (AIWORKER_AGENTS_START_SECONDS), 300 by default."""
-    lifetime_seconds: int
-    """The cluster ends a pod after this time, even at work (AIWORKER_AGENTS_LIFETIME_SECONDS), 12 h by default. A pod
-    that waits for work is replaced after half of it."""
+    """Size limit of the volume with the clone and its build (AIWORKER_AGENTS_LIMITS: disk), 8Gi by default."""
     egress: tuple[str, ...]
     """Networks that agents may reach in addition to AiWorker's and the forge's namespaces, such as the model proxy's
     (AIWORKER_AGENTS_EGRESS, CIDR, comma-separated). Default: none, not even the internet."""
@@ -152,8 +155,13 @@ def read_kubernetes(env: Environment, *, instance: str, internal_url: str) -> Ku
     if not domain or not image:
         raise Misconfigured("AIWORKER_RUNTIME=kubernetes needs AIWORKER_KUBE_DOMAIN and AIWORKER_KUBE_IMAGE")
     ingress_url = env.address("AIWORKER_KUBE_INGRESS_URL", such_as="http://ingress.example:8080")
+    limits = _quantities(env, "AIWORKER_KUBE_LIMITS", cpu="1", memory="512Mi", disk="2Gi")
+    quota = _quantities(env, "AIWORKER_KUBE_QUOTA", cpu="16", memory="32Gi", pods="50")
+    if not quota["pods"].isdigit():
+        raise Misconfigured(f"AIWORKER_KUBE_QUOTA: pods={quota['pods']} is not a whole number")
+    previews = _quantities(env, "AIWORKER_KUBE_PREVIEWS", cpu="10", memory="10Gi")
     return KubernetesSettings(
-        kubeconfig=env.text("AIWORKER_KUBECONFIG", "KUBECONFIG"),
+        kubeconfig=env.text("KUBECONFIG"),
         domain=domain.strip(".").lower(),
         image=image,
         health=env.choice("AIWORKER_KUBE_HEALTH", default="http", of=("http", "readiness")),
@@ -164,18 +172,16 @@ def read_kubernetes(env: Environment, *, instance: str, internal_url: str) -> Ku
         nodes=_nodes(env),
         tolerations=_tolerations(env),
         run_as_user=env.number("AIWORKER_KUBE_RUN_AS_USER", default=10001, least=1),
-        cpu=_quantity(env, "AIWORKER_KUBE_CPU", default="1"),
-        memory=_quantity(env, "AIWORKER_KUBE_MEMORY", default="512Mi"),
-        code_size=_quantity(env, "AIWORKER_KUBE_CODE_SIZE", default="2Gi"),
-        tmp_size=_quantity(env, "AIWORKER_KUBE_TMP_SIZE", default="512Mi"),
-        quota_cpu=_quantity(env, "AIWORKER_KUBE_QUOTA_CPU", default="16"),
-        quota_memory=_quantity(env, "AIWORKER_KUBE_QUOTA_MEMORY", default="32Gi"),
-        quota_pods=env.number("AIWORKER_KUBE_QUOTA_PODS", default=50, least=1),
-        preview_cpu=_quantity(env, "AIWORKER_KUBE_PREVIEW_CPU", default="500m"),
-        previews_cpu=_quantity(env, "AIWORKER_KUBE_PREVIEWS_CPU", default="10"),
-        previews_memory=_quantity(env, "AIWORKER_KUBE_PREVIEWS_MEMORY", default="10Gi"),
+        cpu=limits["cpu"],
+        memory=limits["memory"],
+        code_size=limits["disk"],
+        quota_cpu=quota["cpu"],
+        quota_memory=quota["memory"],
+        quota_pods=int(amount(quota["pods"])),
+        previews_cpu=previews["cpu"],
+        previews_memory=previews["memory"],
         egress=env.networks("AIWORKER_KUBE_EGRESS", strict=False),
-        forge_url=env.text("AIWORKER_GITEA_URL", "GITEA_URL"),
+        forge_url=env.text("GITEA_URL"),
         egress_proxy=_egress_proxy(env),
         fleet=_fleet(env, image=image, instance=instance, internal_url=internal_url),
     )
@@ -191,15 +197,17 @@ def _egress_proxy(env: Environment) -> str | None:
     return url.rstrip("/")
 
 
-def _quantity(env: Environment, name: str, *, default: str) -> str:
-    text = env.string(name, default=default)
-    try:
-        is_some = amount(text) > 0
-    except ValueError as error:
-        raise Misconfigured(f"{name}: {error}") from error
-    if not is_some:
-        raise Misconfigured(f"{name}={text}: Kubernetes treats 0 as no limit; set the wanted limit")
-    return text
+def _quantities(env: Environment, name: str, **defaults: str) -> dict[str, str]:
+    """What a variable such as `cpu=1,memory=512Mi` sets of the defaults."""
+    given = env.pairs(name, of=defaults, such_as=",".join(f"{key}={value}" for key, value in defaults.items()))
+    for key, text in given.items():
+        try:
+            is_some = amount(text) > 0
+        except ValueError as error:
+            raise Misconfigured(f"{name}: {error}") from error
+        if not is_some:
+            raise Misconfigured(f"{name}: {key}={text}: Kubernetes treats 0 as no limit; set the wanted limit")
+    return defaults | given
 
 
 def _nodes(env: Environment) -> tuple[tuple[str, str], ...]:
@@ -243,6 +251,7 @@ def _fleet(env: Environment, *, image: str, instance: str, internal_url: str) ->
         raise Misconfigured(
             f"AIWORKER_AGENTS_MAX={most} needs an AIWORKER_INTERNAL_URL that pods can reach, not {internal_url}"
         )
+    limits = _quantities(env, "AIWORKER_AGENTS_LIMITS", cpu="2", memory="2Gi", disk="8Gi")
     return FleetSettings(
         least=least,
         most=most,
@@ -251,10 +260,29 @@ def _fleet(env: Environment, *, image: str, instance: str, internal_url: str) ->
         image=env.string("AIWORKER_AGENTS_IMAGE", default=image),
         drivers=_drivers(env),
         capabilities=env.names("AIWORKER_AGENTS_CAPABILITIES"),
-        cpu=_quantity(env, "AIWORKER_AGENTS_CPU", default="2"),
-        memory=_quantity(env, "AIWORKER_AGENTS_MEMORY", default="2Gi"),
-        disk=_quantity(env, "AIWORKER_AGENTS_DISK", default="8Gi"),
-        start_seconds=env.number("AIWORKER_AGENTS_START_SECONDS", default=300, least=10),
-        lifetime_seconds=env.number("AIWORKER_AGENTS_LIFETIME_SECONDS", default=12 * 3600, least=600),
+        cpu=limits["cpu"],
+        memory=limits["memory"],
+        disk=limits["disk"],
         egress=env.networks("AIWORKER_AGENTS_EGRESS", strict=False),
     )
+
+
+def amount(text: str) -> Decimal:
+    """The number that a quantity of Kubernetes (`512Mi`, `500m`) is. ValueError if the text is not one."""
+    found = _QUANTITY.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is not a quantity such as 512Mi or 500m")
+    number, unit = Decimal(found[1]), found[2] or ""
+    if unit == "m":
+        return number / 1000
+    if not unit:
+        return number
+    return number * Decimal(1024 if unit.endswith("i") else 1000) ** _POWERS[unit[0].upper()]
+
+
+def total(*quantities: str) -> str:
+    """The sum, as a quantity. A single quantity is returned unchanged."""
+    if len(quantities) == 1:
+        return quantities[0]
+    together = sum(map(amount, quantities), Decimal(0))
+    return str(int(together)) if together == int(together) else f"{math.ceil(together * 1000)}m"

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from common.errors import Misconfigured
 from common.settings.environment import Environment, web_address
+
+APIS = ("anthropic", "openai", "gemini")
 
 
 @dataclass(frozen=True)
 class ProviderSettings:
     """A provider that the environment names. login: `key`, `subscription` or `none`. key: None with `none`.
 
-    fallback_model: asked for while the provider limits the calls of another model (AIWORKER_FALLBACK_ANTHROPIC,
-    AIWORKER_FALLBACK_OPENAI, AIWORKER_FALLBACK_GEMINI); None: none is. It is a model and not a provider, as the
-    environment names one provider of an API at most.
+    fallback_model: asked for while the provider limits the calls of another model (AIWORKER_FALLBACKS,
+    `anthropic=MODEL,openai=MODEL,gemini=MODEL`); None: none is. It is a model and not a provider, as the environment
+    names one provider of an API at most.
     """
 
     api: str
@@ -30,53 +33,46 @@ class ModelSettings:
 
     gateway_url: str
     """Base URL of the gateway for agents (AIWORKER_GATEWAY_URL). AIWORKER_INTERNAL_URL by default: `web` serves it."""
-    silence_seconds: int = 600
-    """How long a provider may send nothing before a call is ended (AIWORKER_GATEWAY_SILENCE_SECONDS), 600 by default:
-    a model may think for minutes before its first token."""
     providers: tuple[ProviderSettings, ...] = ()
     """Those of the environment, at most one for each API."""
     parks_on_limits: bool = True
     """Whether a task waits for the end of a provider's limit, and goes on by itself (AIWORKER_PARK_ON_LIMITS), yes by
     default. Else the provider's refusal is passed on, and the run ends as its CLI decides."""
-    short_limit_seconds: int = 10
-    """A limit of at most this length is left to the CLIs, which try again by themselves (AIWORKER_LIMIT_SHORT_SECONDS),
-    10 by default: less than it takes to end a run and to begin another one."""
 
 
 def read_models(env: Environment, *, internal_url: str) -> ModelSettings:
     gateway_url = env.string("AIWORKER_GATEWAY_URL", default=internal_url).rstrip("/")
     if gateway_url != internal_url:
         _check_address("AIWORKER_GATEWAY_URL", gateway_url)
-    found = (_anthropic(env), _openai(env), _gemini(env))
+    fallbacks = env.pairs("AIWORKER_FALLBACKS", of=APIS, such_as="anthropic=claude-haiku-4-5")
+    found = (_anthropic(env, fallbacks), _openai(env, fallbacks), _gemini(env, fallbacks))
     return ModelSettings(
         gateway_url=gateway_url,
-        silence_seconds=env.number("AIWORKER_GATEWAY_SILENCE_SECONDS", default=600, least=1, most=86400),
         parks_on_limits=env.flag("AIWORKER_PARK_ON_LIMITS", default=True),
-        short_limit_seconds=env.number("AIWORKER_LIMIT_SHORT_SECONDS", default=10, least=0, most=600),
         providers=tuple(provider for provider in found if provider is not None),
     )
 
 
-def _anthropic(env: Environment) -> ProviderSettings | None:
+def _anthropic(env: Environment, fallbacks: Mapping[str, str]) -> ProviderSettings | None:
     """An API key takes precedence over the token of a subscription."""
     base_url = env.text("ANTHROPIC_BASE_URL")
     key = env.text("ANTHROPIC_API_KEY")
     token = env.text("CLAUDE_CODE_OAUTH_TOKEN", "ANTHROPIC_AUTH_TOKEN")
     login = "key" if key else "subscription"
-    default, fallback = "https://api.anthropic.com", env.text("AIWORKER_FALLBACK_ANTHROPIC")
+    default, fallback = "https://api.anthropic.com", fallbacks.get("anthropic")
     return _provider("anthropic", "ANTHROPIC_BASE_URL", base_url, default, login, key or token, fallback)
 
 
-def _openai(env: Environment) -> ProviderSettings | None:
+def _openai(env: Environment, fallbacks: Mapping[str, str]) -> ProviderSettings | None:
     base_url, key = env.text("OPENAI_BASE_URL"), env.text("OPENAI_API_KEY")
-    default, fallback = "https://api.openai.com/v1", env.text("AIWORKER_FALLBACK_OPENAI")
+    default, fallback = "https://api.openai.com/v1", fallbacks.get("openai")
     return _provider("openai", "OPENAI_BASE_URL", base_url, default, "key", key, fallback)
 
 
-def _gemini(env: Environment) -> ProviderSettings | None:
+def _gemini(env: Environment, fallbacks: Mapping[str, str]) -> ProviderSettings | None:
     base_url = env.text("GOOGLE_GEMINI_BASE_URL", "GEMINI_BASE_URL")
     key = env.text("GEMINI_API_KEY", "GOOGLE_API_KEY")
-    default, fallback = "https://generativelanguage.googleapis.com", env.text("AIWORKER_FALLBACK_GEMINI")
+    default, fallback = "https://generativelanguage.googleapis.com", fallbacks.get("gemini")
     return _provider("gemini", "GOOGLE_GEMINI_BASE_URL", base_url, default, "key", key, fallback)
 
 

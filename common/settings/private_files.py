@@ -1,7 +1,11 @@
-"""Keeps the data directory private to one user, and creates the secret key in it.
+"""Keeps the data directory private to one user, and creates and changes the secret key in it.
 
 Every process that reads the settings calls `close_to_others`, so none works in a directory that another user owns or
 can read. Raises Misconfigured.
+
+The secret key is changed in steps any of which may be the last one. First the present key is kept as the earlier one
+too, then a new one takes its place. From then on values are sealed with the new key and opened with either, until all
+are sealed anew (common/services/upkeep/resealing.py) and the earlier key is deleted.
 """
 
 from __future__ import annotations
@@ -13,8 +17,8 @@ import stat
 from pathlib import Path
 
 from common.errors import Misconfigured
-from common.machine.files import sync_directory, write_new
-from common.settings.existing_database import has_users
+from common.machine.files import replace_file, sync_directory, write_new
+from common.settings.database import has_users
 
 PRIVATE_UMASK = 0o077
 """The umask of every process of the platform."""
@@ -25,6 +29,14 @@ the data directory is closed to other users.
 SHORTEST_KEY_BYTES = 32
 GO_ON = 'or go on without what it opens: see "The secret key is lost" in docs/troubleshooting.md'
 """The end of a remedy."""
+FINISH = "aiworker secret-key reseal"
+"""The command that ends a change of the secret key."""
+RESTORE_MARK = "restoring"
+"""Name of a file in the data directory that keeps everything from working with a part of a platform.
+
+It stays there if a restore is killed, or if the machine loses its power. Only a complete restore, or one that has put
+back what was there before, removes it.
+"""
 _OTHERS = 0o077
 
 
@@ -128,3 +140,53 @@ def unwritable(data_dir: Path, error: OSError) -> Misconfigured:
     return Misconfigured(
         f"the data directory {data_dir} is not writable ({error.strerror}); set AIWORKER_DATA_DIR to one that is"
     )
+
+
+def earlier_key_path(data_dir: Path) -> Path:
+    """The file of the secret key of before, which is there while a change is not finished."""
+    return data_dir / "secret_key.earlier"
+
+
+def kept_earlier_key(data_dir: Path) -> bytes | None:
+    """The secret key of before in the data directory; None if no change of it is under way."""
+    try:
+        return earlier_key_path(data_dir).read_bytes().strip()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise unwritable(data_dir, error) from error
+
+
+def replace_kept_key(data_dir: Path) -> None:
+    """Make a new secret key, and keep the present one as the earlier one. The settings have to be read again then.
+
+    Raises Misconfigured if a change is under way: values may be sealed with three keys otherwise.
+    """
+    earlier, present = earlier_key_path(data_dir), key_path(data_dir)
+    try:
+        key = present.read_bytes()
+        kept = kept_earlier_key(data_dir)
+        # The same one: an earlier call was killed before it made a new key.
+        if kept is not None and kept != key.strip():
+            raise Misconfigured(f"a change of the secret key is not finished yet; finish it: {FINISH}")
+        replace_file(earlier, key)
+        replace_file(present, secrets.token_hex(SHORTEST_KEY_BYTES).encode())
+    except OSError as error:
+        raise unwritable(data_dir, error) from error
+
+
+def forget_earlier_key(data_dir: Path) -> None:
+    """Delete the earlier key, once nothing is sealed with it. Safe to repeat."""
+    try:
+        earlier_key_path(data_dir).unlink(missing_ok=True)
+        sync_directory(data_dir)
+    except OSError as error:
+        raise unwritable(data_dir, error) from error
+
+
+def require_restored(data_dir: Path) -> None:
+    """Raise Misconfigured if a restore into the directory has begun and not ended."""
+    if (data_dir / RESTORE_MARK).exists():
+        raise Misconfigured(
+            f"a restore into {data_dir} is going on, or did not end; repeat it with: aiworker restore --replace FILE"
+        )

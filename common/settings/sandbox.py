@@ -41,11 +41,6 @@ class SandboxSettings:
     memory_bytes: int | None = None
     """Memory of one command and all that it starts (AIWORKER_SANDBOX_MEMORY_BYTES). None: three quarters of the
     machine's. A project's memoryLimit, where it applies, is used instead."""
-    processes: int = 1024
-    """Processes and threads of one command (AIWORKER_SANDBOX_PROCESSES), 1024 by default: more than a parallel build
-    needs, less than a machine can bear."""
-    file_bytes: int | None = None
-    """Largest file that a command may write (AIWORKER_SANDBOX_FILE_BYTES). None: no limit but the disk's reserve."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
@@ -56,8 +51,6 @@ class SandboxSettings:
             egress_hosts=_hosts(env, "AIWORKER_EGRESS_HOSTS"),
             blocked=env.networks("AIWORKER_SANDBOX_BLOCKED", strict=True),
             memory_bytes=env.optional_number("AIWORKER_SANDBOX_MEMORY_BYTES", least=2**26, most=2**50),
-            processes=env.number("AIWORKER_SANDBOX_PROCESSES", default=1024, least=16, most=2**20),
-            file_bytes=env.optional_number("AIWORKER_SANDBOX_FILE_BYTES", least=2**20, most=2**50),
         )
 
     @classmethod

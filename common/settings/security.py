@@ -19,6 +19,8 @@ _PEM = re.compile(r"-----BEGIN PRIVATE KEY-----(.+?)-----END PRIVATE KEY-----", 
 _HEAD = bytes.fromhex("302e020100300506032b657004220420")
 """What precedes the 32 bytes of an Ed25519 key in PKCS 8 (RFC 8410)."""
 _SEED_BYTES = 32
+ACCESS_TOKEN_SECONDS = 900
+"""Lifetime of a login's access token."""
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,6 @@ class SecuritySettings:
     directory."""
     admin_password: str | None
     """Password of `admin` at the first start (AIWORKER_ADMIN_PASSWORD). None: one is generated and printed once."""
-    access_token_seconds: int
-    """Lifetime of a login's access token (AIWORKER_ACCESS_TOKEN_SECONDS), 900 by default."""
     refresh_token_seconds: int
     """Lifetime of a login, during which it can be refreshed (AIWORKER_REFRESH_TOKEN_SECONDS), 30 days by default."""
     signing_key: bytes | None = field(default=None, repr=False)

@@ -1,4 +1,5 @@
-"""Where traces and reports of errors go: settings that every process reads alike, agents and supervisor too."""
+"""How much is logged, and where traces and reports of errors go. Every process reads it alike, agents and supervisor
+too."""
 
 from __future__ import annotations
 
@@ -9,6 +10,10 @@ from typing import Self
 
 from common.errors import Misconfigured
 from common.settings.environment import Environment, web_address
+
+_USUAL = ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL")
+_LEVELS = (*_USUAL, "NOTSET", "WARN", "FATAL")
+"""All that Python's logging knows."""
 
 
 @dataclass(frozen=True)
@@ -38,3 +43,11 @@ def _address(name: str, value: str | None) -> str | None:
     if value is not None and web_address(value) is None:
         raise Misconfigured(f"{name} is not an http or https address")
     return value
+
+
+def read_log_level(env: Environment) -> str:
+    """The name of a level of Python's logging, in capitals. Raises Misconfigured."""
+    name, value = env.found("AIWORKER_LOG_LEVEL", "LOG_LEVEL") or ("", "INFO")
+    if value.upper() not in _LEVELS:
+        raise Misconfigured(f"{name}={value} is not one of {', '.join(_USUAL)}")
+    return value.upper()

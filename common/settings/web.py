@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
+from common.errors import Misconfigured
 from common.settings.environment import Environment, own_address
+
+WEB_PROCESSES = "WEB_CONCURRENCY"
+GATEWAY_PROCESSES = "AIWORKER_GATEWAY_PROCESSES"
+QUICK_PROCESSES = "AIWORKER_QUICK_PROCESSES"
+SLOW_PROCESSES = "AIWORKER_SLOW_PROCESSES"
+GIT_FILES_IN_A_BODY = 8
+"""How many files of the largest size a push may bring: 2 GiB by default."""
 
 
 @dataclass(frozen=True)
@@ -21,22 +30,12 @@ class WebSettings:
     """Where agents on this machine reach the API (AIWORKER_INTERNAL_URL). http://127.0.0.1:<port> by default."""
     metrics_public: bool
     """AIWORKER_METRICS_PUBLIC=1 serves /metrics without a token, for a scraper inside a closed network."""
-    max_body_bytes: int
-    """Largest JSON body (AIWORKER_MAX_BODY_BYTES), 1 MiB by default. Git over HTTP is exempt."""
-    git_max_body_bytes: int
-    """Largest push (AIWORKER_GIT_MAX_BODY_BYTES), 2 GiB by default."""
     git_max_file_bytes: int
     """Largest file in a push, unpacked (AIWORKER_GIT_MAX_FILE_BYTES), 256 MiB by default. The limit of the push's size
     does not imply one: a file of zeros shrinks by a factor of 1,000 when packed."""
     writes_per_minute: int
     """Write requests that one person may send per minute (AIWORKER_WRITES_PER_MINUTE), 600 by default: more than people
     and ordinary scripts need, less than a script in an endless loop sends."""
-    head_seconds: int
-    """How long a request's headers may take to arrive, from their first byte (AIWORKER_HEAD_SECONDS), 10 by default. A
-    slow connection needs about 1 s; a client that sends single bytes must not keep a connection open for longer."""
-    slow_request_seconds: int
-    """From how many seconds on a request of the API is a line of the log (AIWORKER_SLOW_REQUEST_SECONDS), 2 by default.
-    0: none is."""
     outgoing_allow: tuple[str, ...]
     """Private hosts (or host:port) that the outgoing webhook may name (AIWORKER_OUTGOING_ALLOW, comma-separated).
     Default: none. Apart from AIWORKER_IMPORT_ALLOW, as everybody who makes projects can have those read."""
@@ -47,9 +46,11 @@ class WebSettings:
     """Further host names that requests may name (AIWORKER_ALLOWED_HOSTS, comma-separated): `.example.com` allows all
     its subdomains, `*` every name. Default: none. Always allowed: loopback names, IP addresses, and the hosts of the
     URLs here and of webhook_url."""
-    page_sources: bool
-    """AIWORKER_PAGE_SOURCES=1 serves the page's sources as they are, for work on the page: many files, each asked for
-    again at every visit. Else browsers get few bundled files, made when the process starts to serve them."""
+
+    @property
+    def git_max_body_bytes(self) -> int:
+        """Largest push: 2 GiB by default."""
+        return GIT_FILES_IN_A_BODY * self.git_max_file_bytes
 
 
 def read_web(env: Environment) -> WebSettings:
@@ -64,14 +65,21 @@ def read_web(env: Environment) -> WebSettings:
         public_url=(public_url or own_address(host, port, otherwise="localhost")).rstrip("/"),
         internal_url=(internal_url or own_address(host, port, otherwise="127.0.0.1")).rstrip("/"),
         metrics_public=env.flag("AIWORKER_METRICS_PUBLIC"),
-        max_body_bytes=env.number("AIWORKER_MAX_BODY_BYTES", default=2**20, least=1024),
-        git_max_body_bytes=env.number("AIWORKER_GIT_MAX_BODY_BYTES", default=2**31, least=2**20, most=2**40),
         git_max_file_bytes=env.number("AIWORKER_GIT_MAX_FILE_BYTES", default=2**28, least=2**20, most=2**40),
         writes_per_minute=env.number("AIWORKER_WRITES_PER_MINUTE", default=600, least=1),
-        head_seconds=env.number("AIWORKER_HEAD_SECONDS", default=10, least=1, most=3600),
-        slow_request_seconds=env.number("AIWORKER_SLOW_REQUEST_SECONDS", default=2, most=3600),
         outgoing_allow=env.hosts("AIWORKER_OUTGOING_ALLOW", such_as="chat.internal or chat.internal:8065"),
         trusted_proxies=env.number("AIWORKER_TRUSTED_PROXIES", default=0, most=10),
         allowed_hosts=env.hosts("AIWORKER_ALLOWED_HOSTS", such_as="shop.example.com"),
-        page_sources=env.flag("AIWORKER_PAGE_SOURCES"),
     )
+
+
+def check_process_numbers(*names: str) -> None:
+    """Raise Misconfigured if one of the variables holds no number of processes. They may be empty.
+
+    They are arguments of gunicorn and Celery in the Procfile, whose own errors don't name the variable.
+    """
+    for name in names:
+        try:
+            Environment({name: os.environ.get(name, "")}).optional_number(name, least=1, most=1000)
+        except Misconfigured as error:
+            raise Misconfigured(f"{error}; correct or unset it") from error

@@ -48,14 +48,32 @@ def test_root_and_unknown_words_are_refused(name: str, value: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name",
-    ["AIWORKER_KUBE_QUOTA_CPU", "AIWORKER_KUBE_MEMORY", "AIWORKER_KUBE_PREVIEWS_MEMORY", "AIWORKER_KUBE_CODE_SIZE",
-     "AIWORKER_KUBE_TMP_SIZE", "AIWORKER_AGENTS_CPU", "AIWORKER_AGENTS_MEMORY", "AIWORKER_AGENTS_DISK"],
+    ("name", "key"),
+    [("AIWORKER_KUBE_QUOTA", "cpu"), ("AIWORKER_KUBE_LIMITS", "memory"), ("AIWORKER_KUBE_PREVIEWS", "memory"),
+     ("AIWORKER_KUBE_LIMITS", "disk"), ("AIWORKER_AGENTS_LIMITS", "cpu"), ("AIWORKER_AGENTS_LIMITS", "memory"),
+     ("AIWORKER_AGENTS_LIMITS", "disk"), ("AIWORKER_KUBE_QUOTA", "pods")],
 )  # fmt: skip
-def test_a_limit_that_is_none_is_refused_by_its_name(name: str) -> None:
-    for value in ("0", "0Gi", "much", "-1"):
+def test_a_limit_that_is_none_is_refused_by_its_name(name: str, key: str) -> None:
+    for value in ("0", "0Gi", "much", "-1", ""):
         with pytest.raises(Misconfigured, match=name):
-            from_env(KUBERNETES | AGENTS | {name: value})
+            from_env(KUBERNETES | AGENTS | {name: f"{key}={value}"})
+
+
+@pytest.mark.parametrize("value", ["disk=1Gi,swap=1Gi", "cpu", "1", "cpu=1,cpu=2", "CPU=1"])
+def test_what_is_no_limit_is_refused_by_its_name(value: str) -> None:
+    with pytest.raises(Misconfigured, match=r"^AIWORKER_AGENTS_LIMITS: '.*' is not one of cpu, memory, disk"):
+        from_env(KUBERNETES | AGENTS | {"AIWORKER_AGENTS_LIMITS": value})
+
+
+def test_limits_that_are_not_named_keep_their_default() -> None:
+    chosen = from_env(KUBERNETES | AGENTS | {"AIWORKER_AGENTS_LIMITS": " memory = 4Gi "}).runtime.kubernetes
+
+    assert chosen is not None
+    assert chosen.fleet is not None
+    assert (chosen.fleet.cpu, chosen.fleet.memory, chosen.fleet.disk) == ("2", "4Gi", "8Gi")
+    assert (chosen.cpu, chosen.memory, chosen.code_size) == ("1", "512Mi", "2Gi")
+    assert (chosen.quota_cpu, chosen.quota_memory, chosen.quota_pods) == ("16", "32Gi", 50)
+    assert (chosen.previews_cpu, chosen.previews_memory) == ("10", "10Gi")
 
 
 @pytest.mark.parametrize("name", ["AIWORKER_KUBE_EGRESS", "AIWORKER_AGENTS_EGRESS"])

@@ -68,7 +68,7 @@ def test_each_provider_has_the_model_that_takes_over_from_others() -> None:
         "anthropic": "haiku", "openai": "gpt-mini", "gemini": None,
     }  # fmt: skip
     for wrong in ("haiku", "claude=haiku", "openai="):
-        with pytest.raises(Misconfigured, match="^AIWORKER_FALLBACKS: "):
+        with pytest.raises(Misconfigured, match=r"^AIWORKER_FALLBACKS: "):
             read(AIWORKER_FALLBACKS=wrong)
 
 

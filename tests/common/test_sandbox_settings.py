@@ -9,7 +9,7 @@ from common.settings.sandbox import SandboxSettings
 
 
 def test_without_variables_commands_are_confined_where_that_works() -> None:
-    assert SandboxSettings.from_env({}) == SandboxSettings("auto", (), (), None, 1024, None)
+    assert SandboxSettings.from_env({}) == SandboxSettings("auto", (), (), None)
 
 
 def test_every_variable_is_read() -> None:
@@ -19,8 +19,6 @@ def test_every_variable_is_read() -> None:
             "AIWORKER_EGRESS_HOSTS": " Mirror.example.com:8443, 10.0.0.5,*.corp.example ,10.0.0.5",
             "AIWORKER_SANDBOX_BLOCKED": "10.1.0.0/16, fd00::7",
             "AIWORKER_SANDBOX_MEMORY_BYTES": str(2**31),
-            "AIWORKER_SANDBOX_PROCESSES": "256",
-            "AIWORKER_SANDBOX_FILE_BYTES": str(2**30),
         }
     )
 
@@ -29,8 +27,6 @@ def test_every_variable_is_read() -> None:
         ("mirror.example.com:8443", "10.0.0.5", "*.corp.example"),
         ("10.1.0.0/16", "fd00::7/128"),
         2**31,
-        256,
-        2**30,
     )
     assert found.most_memory_bytes() == 2**31
 
@@ -42,8 +38,6 @@ def test_every_variable_is_read() -> None:
         ("AIWORKER_EGRESS_HOSTS", "https://mirror.example.com"),
         ("AIWORKER_SANDBOX_BLOCKED", "10.0.0.5/8"),
         ("AIWORKER_SANDBOX_MEMORY_BYTES", "1G"),
-        ("AIWORKER_SANDBOX_PROCESSES", "1"),
-        ("AIWORKER_SANDBOX_FILE_BYTES", "-1"),
     ],
 )
 def test_a_wrong_value_is_one_line_that_names_the_variable(name: str, value: str) -> None:
@@ -73,4 +67,3 @@ def test_the_database_and_redis_of_other_machines_are_blocked(
     environ: dict[str, str], blocked: tuple[str, ...]
 ) -> None:
     assert SandboxSettings.with_stores_blocked(environ).blocked == blocked
-    assert SandboxSettings.with_stores_blocked(environ).processes == 1024

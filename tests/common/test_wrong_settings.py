@@ -43,7 +43,7 @@ def test_a_web_address_is_taken_and_an_empty_one_counts_as_not_set(name: str, tm
     assert from_env({**environ, name: " "}) == from_env(environ)
 
 
-@pytest.mark.parametrize("name", ["PORT", "AIWORKER_DISK_RESERVE_BYTES", "AIWORKER_KEEP_JOB_DAYS"])
+@pytest.mark.parametrize("name", ["PORT", "AIWORKER_DISK_RESERVE_BYTES", "AIWORKER_KEEP_DAYS"])
 def test_what_is_no_whole_number_is_refused_by_name(name: str, tmp_path: Path) -> None:
     for value in ("½", "-1", "1.5", "1_000", "many", "9" * 5000):
         assert refused(name, value, tmp_path).startswith(f"{name}={value} is not a whole number from ")

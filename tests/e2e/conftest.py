@@ -37,7 +37,7 @@ def _people_of(item: pytest.Item, failure: pytest.ExceptionInfo[BaseException]) 
 @pytest.fixture(scope="package")
 def quiet_instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     """One for all files test_browser_…: tests make projects of their own, and remove what the whole platform shows."""
-    environ = {"AIWORKER_AGENTS": "0", "AIWORKER_OUTGOING_ALLOW": "127.0.0.1", "AIWORKER_ACCESS_TOKEN_SECONDS": "86400"}
+    environ = {"AIWORKER_AGENTS": "0", "AIWORKER_OUTGOING_ALLOW": "127.0.0.1"}
     with running(tmp_path_factory.mktemp("instance"), **environ) as started:
         yield started
 
@@ -53,7 +53,9 @@ def quiet_api(quiet_instance: Instance) -> Iterator[Caller]:
     with requests.Session() as session:
         nobody = Caller(session, quiet_instance.url, None)
         login = nobody.post("/auth/login", {"username": "admin", "password": quiet_instance.password})
-        yield nobody.bearing(login["accessToken"])
+        # A login's own token is good for a quarter of an hour.
+        made = nobody.bearing(login["accessToken"]).post("/tokens", {"name": "tests", "role": "admin"}, 201)
+        yield nobody.bearing(made["token"]["token"])
 
 
 @pytest.fixture

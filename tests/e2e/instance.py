@@ -52,11 +52,10 @@ class Instance:
             "AIWORKER_PORT": str(self.port),
             "AIWORKER_ADMIN_PASSWORD": self.password,
             # Tests change nothing of the machine: .ci/packages installs.
-            "AIWORKER_INSTALL_SANDBOX": "0",
+            "AIWORKER_INSTALL": "0",
             # A browser for each preview would take its time from what a test is about.
             "AIWORKER_CHROMIUM": "off",
             "AIWORKER_DISK_RESERVE_BYTES": "0",
-            "AIWORKER_AGENT_DISK_RESERVE_BYTES": "0",
             "AIWORKER_RUNTIME_PORTS": str(APP_PORTS),
             **self._environ,
         }

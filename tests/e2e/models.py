@@ -45,7 +45,7 @@ def environment_for_all(server: ModelServer) -> dict[str, str]:
 
 def environment_of_tests() -> dict[str, str]:
     """Where the CLIs of the tests are. Nothing is installed by itself: what is missing is left out, or fails."""
-    return {"AIWORKER_AGENT_DRIVERS_DIR": str(INSTALLED), "AIWORKER_INSTALL_DRIVERS": "0"}
+    return {"AIWORKER_AGENT_DRIVERS_DIR": str(INSTALLED), "AIWORKER_INSTALL": "0"}
 
 
 @contextlib.contextmanager

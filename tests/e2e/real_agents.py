@@ -32,9 +32,7 @@ def answer_after_a_kill(folder: Path, driver: str, model: ModelServer, environ: 
     """
     with served_repository(folder) as origin:
         allow = urlsplit(origin).netloc
-        with running(
-            folder, AIWORKER_IMPORT_ALLOW=allow, AIWORKER_ASK_HOLD_SECONDS="1", AIWORKER_AGENTS="1", **environ
-        ) as instance:
+        with running(folder, AIWORKER_IMPORT_ALLOW=allow, AIWORKER_AGENTS="1", **environ) as instance:
             story = Story(instance, origin, driver=driver, model=SCRIPTED_MODELS[driver], quiet=True)
             story.log_in()
             story.import_project()

@@ -34,8 +34,7 @@ def test_the_installed_wheel_starts_the_whole_product(tmp_path: Path) -> None:
         "HOME": str(tmp_path),
         "AIWORKER_DATA_DIR": str(tmp_path / "data"),
         "AIWORKER_PORT": str(port),
-        "AIWORKER_INSTALL_DRIVERS": "0",
-        "AIWORKER_INSTALL_SANDBOX": "0",
+        "AIWORKER_INSTALL": "0",
         "AIWORKER_DISK_RESERVE_BYTES": "0",
     }
     started = subprocess.Popen(

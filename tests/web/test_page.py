@@ -33,12 +33,10 @@ def client() -> FlaskClient:
 
 
 @pytest.fixture
-def sources(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[FlaskClient]:
+def sources(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> FlaskClient:
     """Gets the sources, as who works on the page."""
-    monkeypatch.setenv("AIWORKER_PAGE_SOURCES", "1")
-    settings.cache_clear()
-    yield client
-    settings.cache_clear()
+    monkeypatch.setitem(client.application.config, "PAGE_SOURCES", True)
+    return client
 
 
 def _import_map(html: str) -> dict[str, str]:

@@ -232,11 +232,11 @@ def _deployment(
 
 
 @contextlib.contextmanager
-def served(log: IO[bytes] | None = None) -> Iterator[str]:
+def served(log: IO[bytes] | None = None, *, app: str = "web.app") -> Iterator[str]:
     """This test's instance behind a real server that answers; the address. It inherits its socket: no port is lost to
-    others. log: gets what the server writes.
+    others. log: gets what the server writes. app: the module with `create_app`.
     """
-    command = [sys.executable, "-m", "gunicorn", "--config", "web/gunicorn.conf.py", "web.app:create_app()"]
+    command = [sys.executable, "-m", "gunicorn", "--config", "web/gunicorn.conf.py", f"{app}:create_app()"]
     with socket.create_server(("127.0.0.1", 0)) as listener:
         descriptor = listener.fileno()
         server = subprocess.Popen(

@@ -7,10 +7,9 @@ from collections.abc import Iterator
 
 from common.services.upkeep.sealed_values import unreadable_values
 from common.settings import Settings, given_key
+from common.settings.database import has_users
 from common.settings.environment import Environment
-from common.settings.existing_database import has_users
-from common.settings.key_change import FINISH
-from common.settings.private_files import GO_ON, key_path, lost_key
+from common.settings.private_files import FINISH, GO_ON, key_path, lost_key
 from common.values.finding import Finding
 
 PART = "key"

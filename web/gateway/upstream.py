@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from common.machine.lazy_modules import lazy_module
 from common.settings import settings
+from web.gateway.answers import bodies
 from web.gateway.answers.early_end import EndedEarly
 from web.gateway.model_apis import credentials, upstream_url
 
@@ -80,11 +81,11 @@ class Request:
 def open_call(provider: ModelProvider, request: Request, *, silence_seconds: float | None = None) -> requests.Response:
     """Send the request with the provider's key. Returns the answer, with its body unread, once its headers are there.
 
-    silence_seconds: how long the provider may neither take some of the request nor send some of the answer; None: as
-    long as the settings say.
+    silence_seconds: how long the provider may neither take some of the request nor send some of the answer; None:
+    SILENCE_SECONDS.
     Raises UpstreamFault if the provider can't be reached, is silent for too long, redirects or answers without content.
     """
-    silence_seconds = silence_seconds or settings().models.silence_seconds
+    silence_seconds = silence_seconds or bodies.SILENCE_SECONDS
     headers = {name: value for name, value in request.headers.items() if is_passed(name)}
     # An answer that is compressed could not be read for its usage.
     headers |= {"accept-encoding": "identity", "via": own_via()} | credentials(provider, request.headers)

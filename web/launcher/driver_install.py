@@ -26,7 +26,7 @@ from common.machine.programs.search import version_line, version_numbers
 from common.machine.waiting import Deadline
 from common.settings import ProviderSettings
 from common.settings.environment import Environment
-from common.values.runs.drivers import KNOWN_DRIVERS, KnownDriver, Package, find_driver, known_driver
+from common.values.runs.drivers import KNOWN_DRIVERS, PROGRAMS_SETTING, KnownDriver, Package, find_driver, known_driver
 
 LONGEST_INSTALL_SECONDS = 1800.0
 FIRST_START_SECONDS = 120.0
@@ -104,7 +104,7 @@ def _package(known: KnownDriver) -> Package:
             return known.packages[choice]
     raise Misconfigured(
         f"there is no tried {known.title} for {platform.system()} on {machine}; install {known.name} {known.oldest} or "
-        f"newer yourself, on PATH or at {known.path_setting}"
+        f"newer yourself, on PATH or with {PROGRAMS_SETTING}={known.name}=/path"
     )
 
 

@@ -20,6 +20,7 @@ from common.machine.programs.packaged_valkey import packaged_valkey
 from common.settings import Settings, socket_path
 from common.settings.agents import AgentSettings
 from common.settings.sandbox import store_networks
+from common.values.runs.drivers import PROGRAMS_SETTING
 from web.launcher.children import Program
 from web.launcher.driver_install import MODEL_KEYS, drivers_folder
 
@@ -49,7 +50,7 @@ _PLATFORM_SECRETS = (
 _PASSED_SETTINGS = (
     *("AIWORKER_AGENT_", "AIWORKER_RUNNER_", "AIWORKER_LOG_LEVEL"),
     *("AIWORKER_SANDBOX", "AIWORKER_EGRESS_HOSTS"),
-    *("AIWORKER_HEARTBEAT_SECONDS", "AIWORKER_ASK_HOLD_SECONDS", "AIWORKER_DRAIN_SECONDS"),
+    *("AIWORKER_DISK_RESERVE_BYTES", "AIWORKER_DRAIN_SECONDS"),
 )
 LOCAL_DRAIN_SECONDS = 10.0
 """How long the runs of local agents may go on after Ctrl-C, unless AIWORKER_DRAIN_SECONDS says otherwise: people wait
@@ -68,6 +69,8 @@ class Catalogue:
     settings: Settings
     flower_port: int
     flower_password: str
+    page_sources: bool = False
+    """Whether browsers get the page's sources as they are."""
 
     def store(self) -> Program:
         """The embedded Valkey, on a Unix socket and without persistence: the database stores the queue."""
@@ -105,10 +108,8 @@ class Catalogue:
         """The API, the page, git over HTTP and the sockets: one gevent process, with its counters in memory."""
         host = self.settings.web.host
         address = f"[{host}]:{self.settings.web.port}" if ":" in host else f"{host}:{self.settings.web.port}"
-        program = self._python(
-            "web",
-            ["-m", "gunicorn", "-c", "web/gunicorn.conf.py", "-w", "1", "-b", address, "web.app:create_app()"],
-        )
+        app = f"web.app:create_app({'page_sources=True' if self.page_sources else ''})"
+        program = self._python("web", ["-m", "gunicorn", "-c", "web/gunicorn.conf.py", "-w", "1", "-b", address, app])
         # gunicorn reads it although -w is given, and does not start where it is empty.
         environment = {name: value for name, value in program.environment.items() if name != "WEB_CONCURRENCY"}
         return replace(program, environment=environment)
@@ -203,16 +204,23 @@ def whole_paths(environ: Mapping[str, str]) -> dict[str, str]:
 
     The programs work in another directory: that of the sources.
     """
-    paths = {name: value.strip() for name, value in environ.items() if name in _PATHS or name.endswith(_ENDS)}
+    paths = {name: value.strip() for name, value in environ.items() if name in _PATHS or name.endswith("_FILE")}
     # Not by the methods of a path: these raise where a folder above it may not be entered.
-    return {name: os.path.abspath(path) for name, path in paths.items() if path and os.path.exists(path)}
+    whole = {name: os.path.abspath(path) for name, path in paths.items() if path and os.path.exists(path)}
+    if programs := environ.get(PROGRAMS_SETTING, "").strip():
+        whole[PROGRAMS_SETTING] = ",".join(map(_whole_program, programs.split(",")))
+    return whole
+
+
+def _whole_program(part: str) -> str:
+    """`claude=bin/claude` with the whole path; what is no path stays as it is, for the error that names it."""
+    name, _, path = (side.strip() for side in part.partition("="))
+    return f"{name}={os.path.abspath(path)}" if path else part
 
 
 _PATHS = {
-    "AIWORKER_ADVISORIES", "AIWORKER_CHROMIUM", "AIWORKER_KUBECONFIG", "CURL_CA_BUNDLE", "KUBECONFIG",
-    "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR",
+    "AIWORKER_ADVISORIES", "AIWORKER_CHROMIUM", "CURL_CA_BUNDLE", "KUBECONFIG", "REQUESTS_CA_BUNDLE", "SSL_CERT_DIR",
 }  # fmt: skip
-_ENDS = ("_FILE", "_PATH")
 
 # Each program asks, and a lookup may take seconds.
 _store_networks = functools.cache(store_networks)

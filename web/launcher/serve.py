@@ -11,16 +11,17 @@ import os
 import sys
 
 from common.errors import Misconfigured
-from common.settings import process_numbers, settings
+from common.settings import settings
+from common.settings.web import GATEWAY_PROCESSES, WEB_PROCESSES, check_process_numbers
 
 
 def main() -> None:
     try:
-        process_numbers.check_process_numbers(process_numbers.WEB, process_numbers.GATEWAY)
+        check_process_numbers(WEB_PROCESSES, GATEWAY_PROCESSES)
         settings()
     except Misconfigured as error:
         sys.exit(f"aiworker: {error}")
-    environment = {name: value for name, value in os.environ.items() if name != process_numbers.WEB}
+    environment = {name: value for name, value in os.environ.items() if name != WEB_PROCESSES}
     # Not by its name: a process manager may know where this Python is, and nothing of its environment's programs.
     os.execve(sys.executable, [sys.executable, "-m", "gunicorn", *sys.argv[1:]], environment)  # noqa: S606 (no shell)
 

@@ -30,7 +30,7 @@ from common.machine.git.leftover_locks import forget_locks
 from common.machine.locks import STARTING, locked
 from common.machine.waiting import Deadline
 from common.settings import Settings, socket_path
-from common.settings.restore_mark import require_restored
+from common.settings.private_files import require_restored
 from web.launcher import prerequisites
 from web.launcher.children import Processes
 from web.launcher.confinement import ensure_sandbox
@@ -97,6 +97,7 @@ class UpOptions:
 
     has_flower: whether Celery's own monitor runs too. installs_drivers: whether the program of a model provider that
     the environment names is installed if it is missing. installs_sandbox: whether bubblewrap and slirp4netns are.
+    page_sources: whether browsers get the page's sources as they are.
     """
 
     agents: int = 1
@@ -104,6 +105,7 @@ class UpOptions:
     has_flower: bool = False
     installs_drivers: bool = True
     installs_sandbox: bool = True
+    page_sources: bool = False
 
 
 def run_up(settings: Settings, options: UpOptions) -> int:
@@ -160,7 +162,8 @@ def _start(
     # No program runs yet: the remaining lock files are from killed pushes and merges.
     for repository in settings.forge.repositories_dir.glob("*/*.git"):
         forget_locks(repository)
-    catalogue = Catalogue(settings, prerequisites.free_port("127.0.0.1"), _kept_password(data_dir / "flower-password"))
+    password = _kept_password(data_dir / "flower-password")
+    catalogue = Catalogue(settings, prerequisites.free_port("127.0.0.1"), password, options.page_sources)
 
     _say("Starting the web server and the workers …")
     # While this is locked, the web server loads its modules and answers nothing: see web/gunicorn.conf.py.

@@ -4,7 +4,7 @@ It knows neither the API nor the database: the page gets its content over `/api`
 app has to be made with `static_folder=None`, or Flask's own route would answer `/static/` without these headers.
 
 Browsers get the page in few files that web/bundling makes of its sources when the first one is asked for. With
-AIWORKER_PAGE_SOURCES=1 they get the sources themselves, as they are at each request.
+`aiworker up --page-sources`, for work on the page, they get the sources themselves, as they are at each request.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
-from flask import Blueprint, Response, abort, request
+from flask import Blueprint, Response, abort, current_app, request
 from flask.blueprints import BlueprintSetupState
 
 from common.errors import Misconfigured
@@ -132,7 +132,7 @@ def _own_the_static_files(state: BlueprintSetupState) -> None:
 def index() -> Response:
     """The app's only page. Its routes follow a `#`, so the server sends the same page for all of them."""
     framed = addresses_of_previews(settings().runtime)
-    if settings().web.page_sources:
+    if current_app.config.get("PAGE_SOURCES"):
         return _html(_source("index.html"), framed)
     return _html(_bundled_page(), framed)
 
@@ -156,7 +156,7 @@ def document(name: str) -> Response:
         return _reply(name, _zipped(name, _pictures()[name].read_bytes()), _ASKED_AGAIN)
     if name not in _documents().names():
         abort(404)
-    if settings().web.page_sources:
+    if current_app.config.get("PAGE_SOURCES"):
         _rendered.cache_clear()
     return _html(_rendered(name))
 

@@ -18,9 +18,9 @@ from common.machine.locks import locked
 from common.machine.processes.open_files import allow_many_files
 from common.settings.agents import AgentSettings
 from common.settings.environment import Environment, is_utf_8, web_address
-from common.settings.log_level import read_log_level
 from common.settings.private_files import PRIVATE_UMASK
 from common.settings.sandbox import SandboxSettings
+from common.settings.telemetry import read_log_level
 from common.telemetry.error_reports import start_error_reports
 from common.telemetry.light_logs import log_lines_of_json
 from common.telemetry.tracing import start_tracing
@@ -67,6 +67,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--capabilities", default="", help="comma-separated")
     parser.add_argument("--slots", default=1, type=int, help="runs at the same time (1)")
+    # For tests, which do not wait as long.
+    parser.add_argument(
+        "--heartbeat-seconds", default=RunnerSettings.heartbeat_seconds, type=float, help=argparse.SUPPRESS
+    )
+    parser.add_argument(
+        "--ask-hold-seconds", default=RunnerSettings.ask_hold_seconds, type=float, help=argparse.SUPPRESS
+    )
     return parser
 
 
@@ -89,19 +96,15 @@ def _settings(arguments: argparse.Namespace) -> RunnerSettings:
         drivers=drivers,
         capabilities=tuple(filter(None, (name.strip() for name in arguments.capabilities.split(",")))),
         slots=arguments.slots,
-        heartbeat_seconds=own.heartbeat_seconds,
-        ask_hold_seconds=own.ask_hold_seconds,
+        heartbeat_seconds=arguments.heartbeat_seconds,
+        ask_hold_seconds=arguments.ask_hold_seconds,
         drain_seconds=own.drain_seconds,
-        checkpoint_seconds=own.checkpoint_seconds,
-        silence_seconds=own.silence_seconds,
         disk_reserve_bytes=own.disk_reserve_bytes,
         run_disk_bytes=own.run_disk_bytes or RUN_DISK_BYTES,
         sandbox=SandboxMode(sandbox.mode),
         egress_hosts=sandbox.egress_hosts,
         blocked=sandbox.blocked,
-        bounds=Bounds(
-            memory_bytes=sandbox.most_memory_bytes(), processes=sandbox.processes, file_bytes=sandbox.file_bytes
-        ),
+        bounds=Bounds(memory_bytes=sandbox.most_memory_bytes()),
     )
 
 

@@ -23,9 +23,9 @@ from common.machine.processes.children import describe_exit
 from common.machine.processes.open_files import allow_many_files
 from common.network.port_ranges import APP_PORTS, PortRange
 from common.settings.environment import Environment
-from common.settings.log_level import read_log_level
 from common.settings.private_files import PRIVATE_UMASK
 from common.settings.sandbox import SandboxSettings
+from common.settings.telemetry import read_log_level
 from common.telemetry.error_reports import start_error_reports
 from common.telemetry.light_logs import log_lines_of_json
 from common.values.runs.confinement import Confinement

@@ -196,8 +196,7 @@ class Workplace:
             blocked=sandbox.blocked,
             bounds=Bounds(
                 memory_bytes=sandbox.most_memory_bytes() if limit is None else limit + MEMORY_MARGIN_BYTES,
-                processes=sandbox.processes,
-                file_bytes=sandbox.file_bytes or self._tools.disk_bytes,
+                file_bytes=self._tools.disk_bytes,
             ),
         )
 
@@ -290,7 +289,7 @@ class Workplace:
 
     async def _start_host(self, databases: Databases, output: Tail, *options: str) -> Unit:
         processes, sandbox = self._tools.processes, self._tools.sandbox
-        bounds = Bounds(memory_bytes=sandbox.most_memory_bytes(), processes=sandbox.processes)
+        bounds = Bounds(memory_bytes=sandbox.most_memory_bytes())
         reach = host_reach(processes.sandboxes, REACHES[self._room.network.egress])
         return await processes.start(
             [*databases.command, *options],

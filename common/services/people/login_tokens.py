@@ -10,6 +10,7 @@ import jwt
 
 from common.errors import Unauthenticated
 from common.settings import SecuritySettings, settings
+from common.settings.security import ACCESS_TOKEN_SECONDS
 
 ISSUER = "aiworker"
 AUDIENCE = "aiworker-api"
@@ -88,5 +89,4 @@ def _verified(token: str, kind: str, key: str, longest_seconds: int) -> Claims:
 
 
 def _longest_seconds(kind: str) -> int:
-    security = settings().security
-    return security.access_token_seconds if kind == "access" else security.refresh_token_seconds
+    return ACCESS_TOKEN_SECONDS if kind == "access" else settings().security.refresh_token_seconds

@@ -32,7 +32,7 @@ class KnownDriver:
 
     apis: all that it can speak, the preferred one first. tried, oldest: the version that was tried and is installed,
     and the first that will do; empty without a program of its own. packages: platform (`x86_64`, `aarch64`; `any`) →
-    package. path_setting: the variable with the path of the user's own program.
+    package.
     """
 
     name: str
@@ -42,16 +42,17 @@ class KnownDriver:
     tried: str = ""
     oldest: str = ""
     packages: Mapping[str, Package] = field(default_factory=dict)
-    path_setting: str = ""
 
     @property
     def wanted(self) -> WantedProgram:
         """What to look for. Only for a driver with a program of its own."""
         needs_node = any(package.needs_node for package in self.packages.values())
         remedy = f"aiworker drivers install {self.name}"
-        return WantedProgram(self.name, self.oldest, self.path_setting, remedy, needs_node)
+        return WantedProgram(self.name, self.oldest, f"{PROGRAMS_SETTING}: {self.name}", remedy, needs_node)
 
 
+PROGRAMS_SETTING = "AIWORKER_AGENT_PROGRAMS"
+"""Paths of the user's own programs: `claude=/path,codex=/path`."""
 _CLAUDE = "2.1.332"
 _CODEX = "0.171.0"
 _GEMINI = "0.61.0"
@@ -66,7 +67,6 @@ KNOWN_DRIVERS: tuple[KnownDriver, ...] = (
         apis=("anthropic",),
         tried=_CLAUDE,
         oldest="2.1.300",
-        path_setting="AIWORKER_AGENT_CLAUDE_PATH",
         packages={
             "x86_64": Package(
                 "@anthropic-ai/claude-code-linux-x64",
@@ -89,7 +89,6 @@ KNOWN_DRIVERS: tuple[KnownDriver, ...] = (
         apis=("openai",),
         tried=_CODEX,
         oldest="0.160.0",
-        path_setting="AIWORKER_AGENT_CODEX_PATH",
         packages={
             "x86_64": Package(
                 "@openai/codex",
@@ -112,7 +111,6 @@ KNOWN_DRIVERS: tuple[KnownDriver, ...] = (
         apis=("gemini",),
         tried=_GEMINI,
         oldest="0.60.0",
-        path_setting="AIWORKER_AGENT_GEMINI_PATH",
         packages={
             "any": Package(
                 "@google/gemini-cli",
@@ -130,7 +128,6 @@ KNOWN_DRIVERS: tuple[KnownDriver, ...] = (
         apis=("openai", "anthropic"),
         tried=_OPENCODE,
         oldest="1.18.0",
-        path_setting="AIWORKER_AGENT_OPENCODE_PATH",
         packages={
             "x86_64": Package(
                 "opencode-linux-x64",
@@ -153,7 +150,6 @@ KNOWN_DRIVERS: tuple[KnownDriver, ...] = (
         apis=("openai",),
         tried=_QWEN,
         oldest="0.15.0",
-        path_setting="AIWORKER_AGENT_QWEN_PATH",
         packages={
             "any": Package(
                 "@qwen-code/qwen-code",
@@ -176,12 +172,14 @@ def known_driver(name: str) -> KnownDriver | None:
 
 
 def find_driver(known: KnownDriver, *, folder: Path | None) -> ProgramFinding:
-    """Look for the program of a driver that has one, first at the path in its setting; see `find_program`.
+    """Look for the program of a driver that has one, first at the path in AIWORKER_AGENT_PROGRAMS; see `find_program`.
 
     Never raises: a setting whose file can't be read is a finding, too.
     """
     try:
-        chosen = Environment(os.environ).string(known.path_setting, default="")
+        chosen = Environment(os.environ).pairs(
+            PROGRAMS_SETTING, of=[one.name for one in KNOWN_DRIVERS if one.packages], such_as="claude=/opt/claude"
+        )
     except Misconfigured as error:
         return ProgramFinding(False, str(error))
-    return find_program(known.wanted, folder=folder, chosen=chosen)
+    return find_program(known.wanted, folder=folder, chosen=chosen.get(known.name, ""))

@@ -28,7 +28,6 @@ def platform(
     """A running instance without an agent of its own. Tests share it, so each makes what it changes."""
     environ = {"AIWORKER_AGENTS": "0", "AIWORKER_IMPORT_ALLOW": urlsplit(import_url).netloc}
     environ["AIWORKER_WRITES_PER_MINUTE"] = "100000"  # one administrator makes everything that all tests change
-    environ["AIWORKER_ACCESS_TOKEN_SECONDS"] = "86400"  # one login for all of them, however long they take
     if request.param == "mariadb":
         environ["AIWORKER_DATABASE_URL"] = request.getfixturevalue("mariadb").new_database()
     folder = tmp_path_factory.mktemp("instance")

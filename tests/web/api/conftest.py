@@ -9,7 +9,6 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Browser
 
-from common.settings import settings
 from common.values.states import Role
 from tests import version_guard
 from tests.web.page_reader import PageReader
@@ -57,10 +56,7 @@ def reader(browser: Browser, plain_world: World) -> Iterator[PageReader]:
 @pytest.fixture
 def source_reader(browser: Browser, plain_world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[PageReader]:
     """Someone at the page whose modules a test may call by themselves: joined files do not give them out."""
-    monkeypatch.setenv("AIWORKER_PAGE_SOURCES", "1")
-    settings.cache_clear()
+    monkeypatch.setitem(plain_world.app.config, "PAGE_SOURCES", True)
     someone = PageReader(browser, plain_world.app, plain_world.max.username)
     yield someone
     someone.close()
-    monkeypatch.undo()
-    settings.cache_clear()

@@ -23,7 +23,7 @@ from common.secrets.signing import public_key
 from common.services.upkeep.resealing import SEALED
 from common.services.upkeep.sealed_values import unreadable_values
 from common.settings import settings
-from common.settings.key_change import earlier_key_path, replace_kept_key
+from common.settings.private_files import earlier_key_path, replace_kept_key
 from common.settings.security import _derived
 from common.transaction import snapshot
 from common.values.states import Environment, Role

@@ -25,6 +25,6 @@ def test_a_misspelt_setting_is_told_with_the_nearest_one(name: str, remedy: str)
 
 
 def test_settings_and_the_variables_of_others_are_left_alone() -> None:
-    known = {"AIWORKER_PORT": "1", "AIWORKER_PUBLIC_KEY_FILE": "/k", "AIWORKER_TOKEN_FILE": "/t", "PRT": "1"}
+    known = {"AIWORKER_PORT": "1", "AIWORKER_SECRET_KEY_FILE": "/k", "AIWORKER_TOKEN_FILE": "/t", "PRT": "1"}
 
     assert said(**known, AIWORKER_TEST_IMAGE="image", AIWORKER_PRT=" ") == []

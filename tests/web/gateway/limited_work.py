@@ -130,7 +130,7 @@ def limited_work(name: str, app: Flask, folder: Path, monkeypatch: pytest.Monkey
     """more: settings of the platform."""
     for variable, value in {"AIWORKER_AGENT_DRIVERS_DIR": str(INSTALLED), **more}.items():
         monkeypatch.setenv(variable, value)
-    with served() as url:
+    with served(app="tests.web.impatient_app") as url:
         monkeypatch.setenv("AIWORKER_INTERNAL_URL", url)
         settings.cache_clear()
         yield Work(name, app, url, folder)

@@ -27,7 +27,7 @@ def limited(
 ) -> Iterator[Work]:
     """param: the CLI, and further settings of the platform."""
     name, more = request.param
-    more = {"AIWORKER_LIMIT_SHORT_SECONDS": "1", **more}
+    more = {"TEST_LIMIT_SHORT_SECONDS": "1", **more}
     with limited_work(name, plain_app, tmp_path / "agent", monkeypatch, **more) as work:
         yield work
 

@@ -55,7 +55,7 @@ class Registry:
     def driver(self) -> KnownDriver:
         packages = {"any": Package("toy-cli", "1.2.3", self.integrity, "toy.sh")}
         return KnownDriver(
-            "toy", None, "Toy", tried="1.2.3", oldest="1.0.0", packages=packages, path_setting="TOY_PATH"
+            "toy", None, "Toy", tried="1.2.3", oldest="1.0.0", packages=packages
         )
 
 

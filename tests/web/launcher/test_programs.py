@@ -65,7 +65,7 @@ def test_agents_and_supervisor_read_the_same_sandbox(tmp_path: Path, monkeypatch
         "AIWORKER_SANDBOX": "required",
         "AIWORKER_EGRESS_HOSTS": "mirror.example.com",
         "AIWORKER_SANDBOX_BLOCKED": "10.1.0.0/16",
-        "AIWORKER_SANDBOX_PROCESSES": "64",
+        "AIWORKER_SANDBOX_MEMORY_BYTES": str(2**30),
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
@@ -86,7 +86,7 @@ def test_agents_and_supervisor_read_the_same_sandbox(tmp_path: Path, monkeypatch
 
     for program in (catalogue.agent(1), catalogue.supervisor()):
         read = SandboxSettings.from_env(program.environment)
-        assert (read.mode, read.egress_hosts, read.processes) == ("required", ("mirror.example.com",), 64)
+        assert (read.mode, read.egress_hosts, read.memory_bytes) == ("required", ("mirror.example.com",), 2**30)
         # The platform's own database is out of reach, too; what is on this machine always is.
         assert read.blocked == ("10.1.0.0/16", "192.0.2.7/32")
 

@@ -18,7 +18,7 @@ TESTS = "true # the project's tests"
 def small(plain_remote_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
     """There is room for two previews of a project."""
     folder = tmp_path / "small"
-    with elsewhere(plain_remote_platform, monkeypatch, folder=folder, AIWORKER_KUBE_PREVIEWS_CPU="1") as made:
+    with elsewhere(plain_remote_platform, monkeypatch, folder=folder, AIWORKER_KUBE_PREVIEWS="cpu=1") as made:
         yield made
 
 

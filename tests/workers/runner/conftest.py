@@ -12,7 +12,7 @@ import pytest
 
 from tests.workers.runner.runner_platform import Platform, Start, make_repository, running_platform
 
-AGENT_SETTINGS = {"AIWORKER_SANDBOX": "off", "AIWORKER_HEARTBEAT_SECONDS": "0.1", "AIWORKER_SECRET": "s3cret"}
+AGENT_SETTINGS = {"AIWORKER_SANDBOX": "off", "AIWORKER_SECRET": "s3cret"}
 """Not confined: the commands of these tests and the tests tell each other things by files beside the runs."""
 
 
@@ -37,7 +37,8 @@ def start(platform: Platform, tmp_path: Path) -> Iterator[Start]:
         with (tmp_path / "agent.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "workers.runner", "--url", platform.url, "--name", "pod-1",
-                 "--token-file", str(tmp_path / "enrolment"), "--work-dir", str(tmp_path / "agent"), *arguments],
+                 "--token-file", str(tmp_path / "enrolment"), "--work-dir", str(tmp_path / "agent"),
+                 "--heartbeat-seconds", "0.1", *arguments],
                 env=os.environ | AGENT_SETTINGS | environ,
                 cwd=Path(__file__).parents[3],
                 stderr=log,

@@ -152,7 +152,7 @@ def test_an_open_question_checkpoints_and_the_answer_resumes_at_that_step(
         "- write: {path: colour.txt, content: 'it is {{answer}}'}",
     )
     first = platform.add_run("run-1", repository, description)
-    start(AIWORKER_ASK_HOLD_SECONDS="0")
+    start("--ask-hold-seconds", "0")
     report = ended(first)
     assert report["outcome"] == "waiting"
     assert report["commitSha"] == head(repository)
@@ -213,13 +213,13 @@ def test_nothing_is_claimed_until_there_is_room(
     platform: Platform, repository: Path, start: Start, tmp_path: Path
 ) -> None:
     run = platform.add_run("run-1", repository, steps("- say: Hi"))
-    process = start(AIWORKER_AGENT_DISK_RESERVE_BYTES=str(2**60))
+    process = start(AIWORKER_DISK_RESERVE_BYTES=str(2**60))
     eventually(lambda: len(platform.heartbeats) > 3, "the agent is there")
     eventually(lambda: "no runs are claimed" in (tmp_path / "agent.log").read_text(), "it says why it waits")
     assert not any(platform.heartbeats)
     process.kill()
     process.wait()
 
-    start(AIWORKER_AGENT_DISK_RESERVE_BYTES="0")
+    start(AIWORKER_DISK_RESERVE_BYTES="0")
 
     assert ended(run)["outcome"] == "completed"

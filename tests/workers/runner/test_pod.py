@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,8 +24,8 @@ def test_it_works_without_enrolling_and_ends_when_it_is_drained(
     run = platform.add_run("run-1", repository, steps("- say: Done"))
     agent = subprocess.Popen(
         [sys.executable, "-m", "workers.runner", "--url", platform.url, "--name", "pod-1",
-         "--identity-file", str(identity), "--work-dir", str(tmp_path / "work"), "--capabilities", ""],
-        env=os.environ | {"AIWORKER_HEARTBEAT_SECONDS": "0.1"},
+         "--identity-file", str(identity), "--work-dir", str(tmp_path / "work"), "--capabilities", "",
+         "--heartbeat-seconds", "0.1"],
         cwd=Path(__file__).parents[3],
     )  # fmt: skip
     try:

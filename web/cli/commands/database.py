@@ -21,7 +21,7 @@ from common.services.requests.access import Caller
 from common.services.requests.paging import MOST, Page, PageQuery
 from common.services.upkeep import schema
 from common.settings import settings
-from common.settings.restore_mark import require_restored
+from common.settings.private_files import require_restored
 from common.values.states import Role
 from web.cli.operators import first_administrator, operating, operator
 from web.cli.short_ids import TOKENS, only_one

@@ -14,7 +14,7 @@ from common.services.projects.provisioning import renew_webhooks
 from common.services.upkeep.resealing import Resealed, reseal_everything
 from common.settings import given_key, settings
 from common.settings.environment import Environment
-from common.settings.key_change import FINISH, forget_earlier_key, replace_kept_key
+from common.settings.private_files import FINISH, forget_earlier_key, replace_kept_key
 from web.cli.operators import operating, operator
 from web.cli.tables import counted
 from web.cli.terminal import Terminal, pass_terminal

@@ -9,9 +9,10 @@ from functools import partial
 import click
 
 from common.errors import Misconfigured
-from common.settings import process_numbers, settings
+from common.settings import settings
 from common.settings.agents import AgentSettings
 from common.settings.environment import Environment
+from common.settings.web import WEB_PROCESSES, check_process_numbers
 from common.values.finding import Finding
 from web.launcher.up import UpOptions, run_up
 
@@ -70,16 +71,17 @@ class _SettingOption(click.Option):
     "--install-drivers/--no-install-drivers",
     cls=_SettingOption,
     default=True,
-    envvar="AIWORKER_INSTALL_DRIVERS",
-    help="Whether to install the CLI of a model whose key is set. Default: AIWORKER_INSTALL_DRIVERS, else yes.",
+    envvar="AIWORKER_INSTALL",
+    help="Whether to install the CLI of a model whose key is set. Default: AIWORKER_INSTALL, else yes.",
 )
 @click.option(
     "--install-sandbox/--no-install-sandbox",
     cls=_SettingOption,
     default=True,
-    envvar="AIWORKER_INSTALL_SANDBOX",
-    help="Whether root installs bubblewrap and slirp4netns. Default: AIWORKER_INSTALL_SANDBOX, else yes.",
+    envvar="AIWORKER_INSTALL",
+    help="Whether root installs bubblewrap and slirp4netns. Default: AIWORKER_INSTALL, else yes.",
 )
+@click.option("--page-sources", is_flag=True, hidden=True, help="Serve the page's sources as they are.")
 @click.pass_context
 def up(
     context: click.Context,
@@ -90,6 +92,7 @@ def up(
     flower: bool,
     install_drivers: bool,
     install_sandbox: bool,
+    page_sources: bool,
 ) -> None:
     """Run the whole platform in the foreground, until Ctrl-C."""
     if port is not None:
@@ -97,8 +100,9 @@ def up(
     if data_dir is not None:
         os.environ["AIWORKER_DATA_DIR"] = data_dir
     settings.cache_clear()
-    process_numbers.check_process_numbers(process_numbers.WEB)
-    context.exit(run_up(settings(), UpOptions(agents, slots, flower, install_drivers, install_sandbox)))
+    check_process_numbers(WEB_PROCESSES)
+    options = UpOptions(agents, slots, flower, install_drivers, install_sandbox, page_sources)
+    context.exit(run_up(settings(), options))
 
 
 def examine_up() -> Iterator[Finding]:
@@ -110,7 +114,7 @@ def examine_up() -> Iterator[Finding]:
                     option.resolve_envvar_value(context)
                 except Misconfigured as error:
                     yield Finding("fail", "settings", str(error))
-    for check in (partial(process_numbers.check_process_numbers, process_numbers.WEB), AgentSettings.from_env):
+    for check in (partial(check_process_numbers, WEB_PROCESSES), AgentSettings.from_env):
         try:
             check()
         except Misconfigured as error:

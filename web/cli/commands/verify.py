@@ -33,7 +33,7 @@ _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.command()
 @click.argument("commit")
 @click.option("--key", type=_FILE, required=True,
-              envvar=["AIWORKER_PUBLIC_KEY", "AIWORKER_PUBLIC_KEY_FILE"], show_envvar=True,
+              envvar="AIWORKER_PUBLIC_KEY", show_envvar=True,
               help="The file with the platform's public key.")  # fmt: skip
 @click.option("--receipt", type=_FILE, help="A file with the receipt. Default: the commit's git note.")
 @click.option("--chain", "is_chain", is_flag=True, help="Check every receipt before it, too.")

@@ -26,6 +26,9 @@ CHUNK_BYTES = 2**16
 _HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 """For httptools, which wants a head. The real one has been read."""
 
+SILENCE_SECONDS = 600.0
+"""How long a provider may send nothing before a call is ended: a model may think for minutes before its first token."""
+
 
 class Timer(Protocol):
     """One of gevent's loop."""

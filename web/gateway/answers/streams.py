@@ -20,10 +20,10 @@ from common.secrets.masking import KNOWN_FORMATS
 from common.services.spend.model_calls import ESTIMATED, MadeCall
 from common.services.spend.model_tokens import ModelAccess
 from common.services.spend.prices import cost_of
-from common.settings import settings
 from common.values.names import new_id
 from common.values.runs.model_provider import ModelProvider, Sampling, TokenCount
 from web.gateway import counters
+from web.gateway.answers import bodies
 from web.gateway.answers.bodies import ReadAhead, body_of, is_gevent
 from web.gateway.answers.early_end import CALLER_GONE, Watch, under_way
 from web.gateway.answers.limit_reading import Limit, limit_within
@@ -145,7 +145,7 @@ class Answer:
         self._seen: Event | None = None
         under_way.calls.add(self)
         self._watch = Watch(client, self._note_gone) if client is not None and is_gevent() else None
-        self._body = body_of(answer, settings().models.silence_seconds, lambda: gevent.spawn(self.stop, _SILENT))
+        self._body = body_of(answer, bodies.SILENCE_SECONDS, lambda: gevent.spawn(self.stop, _SILENT))
         self._ahead = ReadAhead(self._body)
 
     def begin(self) -> tuple[bytes, Limit] | None:

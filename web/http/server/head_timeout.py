@@ -19,10 +19,11 @@ from typing import Protocol
 import gevent
 from gunicorn.workers.ggevent import GeventWorker
 
-from common.settings import settings
-
 _READABLE = 1
 _RECORDING_SECONDS = 2.0
+HEAD_SECONDS = 10.0
+"""How long a request's headers may take to arrive, from their first byte. A slow connection needs about 1 s; a client
+that sends single bytes must not keep a connection open for longer."""
 
 before_kill: list[Callable[[], None]] = []
 """Called in a process that was told to stop, shortly before gunicorn kills it with the requests that are still open."""
@@ -83,7 +84,7 @@ class Worker(GeventWorker):  # type: ignore[misc]
 
     def timeout_ctx(self) -> HeadTimeout:
         """The context in which gunicorn waits for the next request's head."""
-        return HeadTimeout(_client.get(), self.cfg.keepalive, settings().web.head_seconds)
+        return HeadTimeout(_client.get(), self.cfg.keepalive, HEAD_SECONDS)
 
 
 @contextlib.contextmanager

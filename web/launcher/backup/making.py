@@ -30,7 +30,7 @@ from common.services.upkeep import portable_rows, schema
 from common.services.upkeep.portable_rows import TablePart
 from common.services.upkeep.resealing import is_earlier_key_needed
 from common.settings import Settings
-from common.settings.key_change import FINISH
+from common.settings.private_files import FINISH
 from web import VERSION
 from web.launcher.backup.backup_file import BackupWriter, Heading
 from web.launcher.backup.undo import unwinding

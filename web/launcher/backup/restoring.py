@@ -28,8 +28,7 @@ from common.services.upkeep.sweep_age import sweep_age_seconds
 from common.settings import given_key, settings
 from common.settings.environment import Environment
 from common.settings.platform_address import PlatformAddress
-from common.settings.private_files import PRIVATE_UMASK, key_path
-from common.settings.restore_mark import RESTORE_MARK
+from common.settings.private_files import PRIVATE_UMASK, RESTORE_MARK, key_path
 from web.launcher.backup.backup_file import BackupReader, Heading
 from web.launcher.backup.making import MANIFEST, PORTS, REPOSITORIES, SECRET_KEY, TABLES, Contents, Progress
 from web.launcher.backup.undo import unwinding

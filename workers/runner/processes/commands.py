@@ -24,7 +24,7 @@ LONGEST_LINE = 16_000
 """Most characters of a line, as the platform stores it."""
 BROKEN = {
     "memory": "It used more memory than a command of a run may (AIWORKER_SANDBOX_MEMORY_BYTES).",
-    "processes": "It started more processes than a command of a run may (AIWORKER_SANDBOX_PROCESSES).",
+    "processes": "It started more processes than a command of a run may (1024).",
 }
 """What people are told of a bound that was broken."""
 _READ_SECONDS = 1.0

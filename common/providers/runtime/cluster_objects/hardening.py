@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from common.providers.runtime.cluster_objects.types import KubeObject
-from common.settings.quantities import amount
+from common.settings.kubernetes import amount
 
 RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("enforce", "audit", "warn")}
 """Labels of a namespace that accepts only pods that meet the restricted Pod Security standard."""

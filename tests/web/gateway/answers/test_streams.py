@@ -115,7 +115,7 @@ def test_a_caller_that_hangs_up_ends_the_providers_work_at_once(agent: RunningAg
 
 @pytest.mark.slow
 def test_a_provider_that_falls_silent_is_given_up(plain_agent: RunningAgent, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIWORKER_GATEWAY_SILENCE_SECONDS", "3")
+    monkeypatch.setenv("TEST_SILENCE_SECONDS", "3")
     plain_agent.provider("anthropic")
     plain_agent.upstream.script = Script(SONNET.stream[:3], content_type=SSE, fault="silence")
     with serving() as server, server.called(plain_agent) as answer:

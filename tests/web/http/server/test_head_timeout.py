@@ -46,9 +46,9 @@ def _trickle(slow: list[socket.socket]) -> list[socket.socket]:
 
 
 def test_slow_heads_are_cut_off_and_nothing_else_is(plain_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AIWORKER_HEAD_SECONDS", "1")
+    monkeypatch.setenv("TEST_HEAD_SECONDS", "1")
     token = a_token(a_user("max"))
-    with served() as url:
+    with served(app="tests.web.impatient_app") as url:
         port = int(url.rpartition(":")[2])
         idle = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         idle.request("GET", "/api/health/live")

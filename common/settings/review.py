@@ -1,4 +1,4 @@
-"""With what pictures of previews are taken."""
+"""With what changes of agents are examined: advisories about packages, and pictures of previews."""
 
 from __future__ import annotations
 
@@ -11,6 +11,18 @@ from common.settings.environment import Environment
 
 OFF = "off"
 NAMES = ("chromium", "chromium-browser", "google-chrome")
+
+
+@dataclass(frozen=True)
+class ScanSettings:
+    advisories_path: Path | None = None
+    """A file or folder of advisories about packages, JSON or zip in the OSV format (AIWORKER_ADVISORIES). None:
+    dependencies are not looked at, the default, because the platform fetches nothing by itself."""
+
+    @classmethod
+    def from_env(cls, env: Environment) -> ScanSettings:
+        """Does not look whether the path exists: the doctor does, and it may be mounted later."""
+        return cls(advisories_path=env.path("AIWORKER_ADVISORIES"))
 
 
 @dataclass(frozen=True)

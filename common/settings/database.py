@@ -1,11 +1,16 @@
 """The database's address, read and checked without the database's libraries: many processes never load them.
 
+And whether a database is in use, asked before there are settings: a new secret key is made only where it is not.
+
 What SQLAlchemy or the driver can't use would be an error of theirs, which names no variable, at the first connection.
 """
 
 from __future__ import annotations
 
+import importlib
 import re
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlencode
 
@@ -17,6 +22,10 @@ _SERVER = re.compile(
     r"mysql\+pymysql://(?:[^:/]*(?::[^@]*)?@)?(?:\[[^/?]+\]|[^/:?]+)?(?::(?P<port>[^/?]*))?(?:/[^?]*)?(?:\?(?P<query>.*))?",
     re.DOTALL,
 )
+CONNECT_SECONDS = 3
+READ_SECONDS = 30
+_QUERY = "SELECT 1 FROM users LIMIT 1"
+_NO_TABLE = 1146
 _NUMBERS = {"client_flag", "connect_timeout", "read_timeout", "write_timeout"}
 _OPTIONS = _NUMBERS | {
     "bind_address", "binary_prefix", "charset", "collation", "init_command", "local_infile", "max_allowed_packet",
@@ -115,3 +124,36 @@ def absolute_file(url: str) -> str:
     if given.removeprefix("sqlite:///").startswith(("/", ":", "file:")):
         return url
     return f"{sqlite_address(sqlite_path(given))}{mark}{options}"
+
+
+def has_users(database_url: str) -> bool:
+    """Whether the database has a user, of any version's schema. Creates nothing. Misconfigured if it can't be asked."""
+    if database_url.startswith("sqlite"):
+        return _sqlite_has_users(sqlite_path(database_url))
+    return _server_has_users(database_url)
+
+
+def _sqlite_has_users(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            has_table = connection.execute("SELECT 1 FROM sqlite_master WHERE type = 'table' AND name = 'users'")
+            return bool(has_table.fetchone() and connection.execute(_QUERY).fetchone())
+    except sqlite3.Error as error:
+        raise Misconfigured(f"the database {path} can't be used: {error}; check AIWORKER_DATABASE_URL") from error
+
+
+def _server_has_users(url: str) -> bool:
+    # Loaded here only: most processes that read the settings have a key, and some never use a database.
+    sqlalchemy = importlib.import_module("sqlalchemy")
+    patience = {"connect_timeout": CONNECT_SECONDS, "read_timeout": READ_SECONDS}
+    engine = sqlalchemy.create_engine(url, poolclass=sqlalchemy.NullPool, connect_args=patience, hide_parameters=True)
+    try:
+        with engine.connect() as connection:
+            return connection.execute(sqlalchemy.text(_QUERY)).first() is not None
+    except sqlalchemy.exc.DBAPIError as error:
+        if error.orig.args[:1] == (_NO_TABLE,):
+            return False
+        where = engine.url.render_as_string(hide_password=True)
+        raise Misconfigured(f"the database {where} can't be used: {error.orig}; check AIWORKER_DATABASE_URL") from error
