@@ -1,4 +1,4 @@
-"""Drivers, model providers, spend and caps on the page: what is missing, what agents found, what they used."""
+"""Model providers and caps on the page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from playwright.sync_api import expect
 from tests.doubles.model_server import ModelServer
 from tests.e2e.browser import Person
 from tests.e2e.contract.caller import Caller
-from tests.e2e.contract.fake_agent import FakeAgent
 from tests.e2e.talk import Talk
 
 pytestmark = pytest.mark.slow
@@ -89,36 +88,6 @@ def test_a_provider_is_added_changed_and_removed_and_its_key_never_shown(reader:
     assert without_refusals(reader) == []
 
 
-def test_each_driver_of_an_agent_says_what_it_lacks(reader: Person, quiet_api: Caller, tmp_path: Path) -> None:
-    agent = FakeAgent(quiet_api, tmp_path)
-    findings = [
-        {"name": "claude", "canWork": True, "says": "Claude Code is there.", "version": "2.1.331"},
-        {"name": "codex", "canWork": False, "says": "Not installed: run `aiworker drivers install codex`."},
-    ]
-    open_ = {"isConfining": False, "says": "bubblewrap is not installed."}
-    said = {"runIds": [], "drivers": ["claude", "codex"], "findings": findings, "sandbox": open_}
-    agent.api.post("/runner/heartbeat", said)
-
-    reader.go("Agents")
-    row = reader.wait("agents-row", agent_id=agent.id)
-    expect(row.get_by_test_id("confinement")).to_have_text("Unconfined")
-    expect(row).to_contain_text("claude works")
-    expect(row).to_contain_text("codex does not work")
-    expect(reader.wait("driver-row", driver="claude")).to_contain_text("Claude Code")
-    codex = reader.see("driver-row", driver="codex")
-    codex.locator("summary").click()
-    expect(codex).to_contain_text("run `aiworker drivers install codex`")
-    row.get_by_role("link").first.click()
-    expect(reader.wait("agent-unconfined")).to_contain_text("bubblewrap is not installed.")
-    expect(reader.wait("finding", driver="codex", works="false")).to_contain_text("Not installed")
-    expect(reader.wait("finding", driver="claude", works="true")).to_contain_text("2.1.331")
-
-    broken = [{**finding, "canWork": False, "says": "It is gone."} for finding in findings]
-    agent.api.post("/runner/heartbeat", {"runIds": [], "drivers": ["claude", "codex"], "findings": broken})
-    expect(reader.wait("agent-error")).to_contain_text("It is gone.")
-    assert reader.problems == []
-
-
 def test_a_task_at_its_cap_goes_on_when_the_cap_is_raised(
     reader: Person, quiet_api: Caller, model_server: ModelServer, tmp_path: Path
 ) -> None:
@@ -147,30 +116,4 @@ def test_a_task_at_its_cap_goes_on_when_the_cap_is_raised(
     expect(reader.see("card-parked")).to_have_count(0)
     assert quiet_api.get(task)["task"]["caps"] == {"tokens": 4000}
     assert talk.run.agent.claim().claim["task"]["id"] == talk.task["id"]
-    assert reader.problems == []
-
-
-def test_what_was_spent_is_drawn_listed_and_saved(
-    reader: Person, quiet_api: Caller, model_server: ModelServer, tmp_path: Path
-) -> None:
-    talk = Talk(quiet_api, tmp_path, "Spends")
-    reader.go("Spend")
-    reader.wait("caps-save")
-    # The page was read before the call: it shows what is used later, too.
-    assert call_model(talk) == 200
-
-    row = reader.wait("spend-row", key=talk.task["projectId"])
-    expect(row.get_by_role("link")).to_have_text("Spends")
-    expect(reader.see("spend-cards")).to_contain_text("$")
-    reader.see("spend-chart").get_by_role("group").press("End")
-    expect(reader.see("spend-chart").get_by_role("status")).to_contain_text("Spends $")
-    with reader.page.expect_download() as saved:
-        reader.click("spend-csv")
-    lines = Path(saved.value.path()).read_text("utf-8").splitlines()
-    assert saved.value.suggested_filename.startswith("spend-by-project-")
-    assert lines[0].startswith("project,label,calls")
-    assert any(line.startswith(f"{talk.task['projectId']},Spends,1,") for line in lines)
-
-    reader.see("spend-by").select_option("model")
-    expect(reader.wait("spend-row", key=MODEL)).to_contain_text(MODEL)
     assert reader.problems == []

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, WebSocketRoute, expect
+from playwright.sync_api import Browser, expect
 
 from tests.e2e.browser import Person
 from tests.e2e.contract.caller import Caller
-from tests.e2e.instance import Instance, wait_until
+from tests.e2e.instance import Instance
 from tests.e2e.talk import Talk
 
 pytestmark = pytest.mark.slow
@@ -21,12 +21,6 @@ PICTURE = bytes.fromhex(
     "89504e470d0a1a0a0000000d49484452000000100000001008020000009091683600000017494441547801636060f8cf40120a4635300c8aa0"
     "0000f95a01ff3a4c2b9e0000000049454e44ae426082"
 )
-COUNT_SOCKETS = """() => {
-  window.tries = 0;
-  window.WebSocket = new Proxy(window.WebSocket, {
-    construct: (kind, given) => (window.tries++, Reflect.construct(kind, given)),
-  });
-}"""
 
 
 @pytest.fixture
@@ -150,53 +144,3 @@ def test_a_proposed_task_is_made_only_when_accepted(reader: Person, talk: Talk, 
     assert reader.problems == []
     # It names no capability: the next test's agent would be given it.
     quiet_api.post(f"/tasks/{tasks['Test it']}/cancel")
-
-
-def test_a_frozen_link_is_told_and_what_is_written_meanwhile_stays(
-    reader: Person, talk: Talk, quiet_api: Caller
-) -> None:
-    frozen: list[bool] = []
-    pongs: list[str | bytes] = []
-
-    def through(page: WebSocketRoute) -> None:
-        server = page.connect_to_server()
-        page.on_message(lambda message: None if frozen else server.send(message))
-        server.on_message(lambda message: None if frozen else answer(page, message))
-
-    def answer(page: WebSocketRoute, message: str | bytes) -> None:
-        page.send(message)
-        pongs.extend([message] if '"pong"' in str(message) else [])
-
-    reader.page.route_web_socket("**/ws", through)
-    reader.page.clock.install()
-    talk.look(reader)
-    reader.wait("live-status", state="on")
-    # Made anew while the page's clock stands still: the page is as patient with a try as the last one took.
-    reader.page.clock.pause_at(reader.page.evaluate("Date.now()") / 1000 + 60)
-    reader.page.context.set_offline(True)
-    reader.wait("live-status", state="connecting")
-    reader.page.context.set_offline(False)
-    reader.wait("live-status", state="on")
-    reader.page.clock.resume()
-    # An idle link that answers is left as it is.
-    reader.page.clock.run_for(15_000)
-    wait_until("an answer to a ping", lambda: bool(reader.page.evaluate("true") and pongs))
-    reader.page.clock.run_for(12_000)
-    expect(reader.see("live-status")).to_have_attribute("data-state", "on")
-
-    frozen.append(True)
-    reader.page.clock.run_for(28_000)
-    reader.wait("live-status", state="connecting")
-    reader.wait("link-lost")
-    # A try that froze as well is given up soon: nobody knows when the link comes back.
-    reader.page.evaluate(COUNT_SOCKETS)
-    reader.page.clock.run_for(20_000)
-    assert reader.page.evaluate("window.tries") >= 5
-    reader.fill("comment-body", "Half a tho")
-    quiet_api.post(f"/tasks/{talk.task['id']}/comments", {"body": "Said meanwhile"}, 201)
-    frozen.clear()
-
-    expect(reader.see("task-comments")).to_contain_text("Said meanwhile")
-    reader.wait("live-status", state="on")
-    expect(reader.see("link-lost")).to_have_count(0)
-    expect(reader.see("comment-body")).to_have_value("Half a tho")

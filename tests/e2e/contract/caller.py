@@ -15,7 +15,6 @@ Json = Any
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 AGENT_ID = re.compile(r"agent-[0-9a-f]{12}")
-QUESTION_ID = re.compile(r"q-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 NOWHERE = "01900000-0000-7000-8000-000000000000"
 """An id that no resource has."""
 _UNSAID: Json = object()

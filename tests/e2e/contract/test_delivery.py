@@ -8,7 +8,7 @@ import requests
 
 from tests.e2e.contract.caller import NOWHERE, Caller, check_time, faults
 from tests.e2e.contract.fake_agent import FakeAgent
-from tests.e2e.contract.platform import ON_ONE_DATABASE, Platform, eventually
+from tests.e2e.contract.platform import Platform, eventually
 from tests.patience import PATIENCE_SECONDS
 
 Json = Any
@@ -26,42 +26,6 @@ def greeting(text: str) -> dict[str, str]:
 
 def seen_at(url: str) -> str:
     return requests.get(url, timeout=PATIENCE_SECONDS).text.strip()
-
-
-@ON_ONE_DATABASE
-def test_a_review_goes_round_until_it_is_approved(platform: Platform, admin: Caller, agent: FakeAgent) -> None:
-    project = platform.deployable(separateApprover=True)
-    task = platform.ready_task(project, agent, greeting("hola"), title="Greet")
-    path = f"/tasks/{task['id']}"
-    assert seen_at(task["previewUrl"]) == "hola"
-    (preview,) = admin.get("/deployments", projectId=project["id"], environment="preview")["deployments"]
-    assert preview.items() >= {"taskId": task["id"], "status": "completed", "url": task["previewUrl"]}.items()
-    remark = {"path": "greeting.txt", "line": 1, "body": "Warmer"}
-
-    rejected = admin.post(f"{path}/reject", {"reason": "Too short", "comments": [remark]})["task"]
-
-    assert (rejected["state"], rejected["branchName"], rejected["prNumber"]) == (
-        "in_progress",
-        task["branchName"],
-        task["prNumber"],
-    )
-    run = agent.claim()
-    assert run.claim["run"]["round"] == 2
-    (rejection,) = [one for one in run.claim["feedback"] if one["kind"] == "rejection"]
-    assert rejection["body"] == "Too short"
-    assert rejection["comments"][0].items() >= remark.items()
-    commit = run.complete(greeting("hola, bienvenida"))
-    again = platform.wait_task(task["id"], "ready_to_test")
-    assert (again["prNumber"], again["headSha"]) == (task["prNumber"], commit)
-    assert seen_at(again["previewUrl"]) == "hola, bienvenida"
-    assert all(comment["deliveredAt"] for comment in again["comments"])
-    admin.post(f"{path}/approve", status=403)
-    admin.patch(path, {"state": "approved"}, 403)
-    platform.as_a("member").patch(path, {"state": "approved"}, 403)
-    platform.as_a("member").patch(path, {"state": "in_progress"}, 403)
-    approved = platform.as_a("maintainer").patch(path, {"state": "approved", "notes": "Looks good!"})["task"]
-    assert (approved["state"], platform.task(task["id"])["notes"]) == ("approved", "Looks good!")
-    assert "approved" in platform.as_a("maintainer").post(f"{path}/approve", status=409)["details"]["message"]
 
 
 def test_delivery_goes_to_staging_production_and_back(platform: Platform, admin: Caller, agent: FakeAgent) -> None:
@@ -148,30 +112,3 @@ def test_delivery_goes_to_staging_production_and_back(platform: Platform, admin:
         assert refused.status_code == 409
     accepted = admin.post("/task-groups", {**body, "acceptRolledBack": True}, 201)["taskGroup"]
     platform.wait_group(accepted["id"], "merged")
-
-
-def test_what_conflicts_is_taken_out_and_handed_back(platform: Platform, admin: Caller) -> None:
-    agent = platform.agent(slots=2)
-    project = platform.new_project()
-    tasks = [platform.new_task(project, agent, title=title) for title in ("One", "Two")]
-    runs = [agent.claim(), agent.claim()]
-    agent.beat(*[run.id for run in runs])
-    for run in runs:
-        run.complete({"same.txt": run.id + "\n"})
-    for task in tasks:
-        platform.wait_task(task["id"], "ready_to_test")
-        admin.post(f"/tasks/{task['id']}/approve")
-
-    group = platform.new_group(project, *tasks, name="Both")
-
-    merged = platform.wait_group(group["id"], "merged")
-    (problem,) = merged["problems"]
-    assert problem.keys() == {"taskId", "kind", "files", "detail"}
-    assert (problem["taskId"], problem["files"]) == (tasks[1]["id"], ["same.txt"])
-    assert platform.task(tasks[1]["id"])["state"] == "in_progress"
-    assert "group" in {one["kind"] for one in agent.claim().claim["feedback"]}
-    removed = admin.post(f"/task-groups/{group['id']}/remove", {"taskId": tasks[0]["id"]})["taskGroup"]
-    assert tasks[0]["id"] not in removed["taskIds"]
-    platform.wait_task(tasks[0]["id"], "approved")
-    again = admin.send("POST", f"/task-groups/{group['id']}/remove", json={"taskId": tasks[0]["id"]})
-    assert again.status_code in {404, 409}, again.text

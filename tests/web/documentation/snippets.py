@@ -59,29 +59,20 @@ def _blocks(page: str, text: str, above: int = 0) -> Iterator[Block]:
 class Run:
     """A test that types scripts of a page into bash as they stand.
 
-    having: only those with this word; empty: all. lacking: of these, only those without this word.
+    having: only those with this word; empty: all.
     """
 
     page: str
     test: str
     having: str = ""
-    lacking: str = ""
 
     def types(self, block: Block) -> bool:
         is_of_page = block.page == self.page and block.language in SCRIPTS
-        return is_of_page and self.having in block.text and (not self.lacking or self.lacking not in block.text)
+        return is_of_page and self.having in block.text
 
 
-TYPED_PAGES = "tests/web/documentation/test_typed_pages.py"
 RUNS = (
-    Run("deploy/compose/README.md", "tests/deploy/test_readmes.py"),
-    Run("deploy/helm/README.md", "tests/deploy/test_readmes.py"),
     Run("deploy/reverse-proxy/README.md", "tests/deploy/test_readmes.py"),
-    Run("docs/backup.md", "tests/deploy/test_page_on_cluster.py", having="kubectl"),
-    Run("docs/backup.md", TYPED_PAGES, lacking="kubectl"),
-    Run("docs/command.md", TYPED_PAGES),
-    Run("docs/install-kubernetes.md", "tests/deploy/test_page_on_cluster.py"),
-    Run("docs/quickstart.md", TYPED_PAGES),
     Run("docs/troubleshooting.md", "tests/web/doctor/test_doctor_key.py", having="secret_key"),
 )
 """Every other script is read command by command, test_snippets.py; its calls are sent, test_documented_calls.py."""

@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from werkzeug.routing import Map
 
 from common.values.states import ProjectState, Role
 from tests import app_server, builders
 from tests.web import made
-from tests.web.documentation.snippets import blocks, commands, inline_codes, is_typed, program
+from tests.web.documentation.snippets import blocks, commands, is_typed, program
 
 BLOCKS = [block for block in blocks() if not is_typed(block)]
 PAGES = sorted({block.page for block in BLOCKS if "curl " in block.text})
@@ -121,20 +120,3 @@ def test_the_guides_program_prints_what_is_ready(
     assert refused.startswith("409 ")
     assert "only ready_to_test can be approved" in refused
     assert sorted(line.split()[0] for line in lines) == sorted([shell.variables["TASK"], shell.variables["OTHER"]])
-
-
-@pytest.mark.slow
-def test_every_operation_that_a_sentence_names_exists(plain_app: Flask) -> None:
-    known = {
-        f"{method} {re.sub(r'<[^>]+>', ':', rule.rule).removeprefix('/api')}"
-        for rule in Map.iter_rules(plain_app.url_map)
-        for method in rule.methods or ()
-    }
-    named = {
-        (page, code, f"{found[1]} {re.sub(r':[A-Za-z]+', ':', found[2].partition('?')[0]).removeprefix('/api')}")
-        for page, code in inline_codes()
-        if (found := re.match(r"(GET|POST|PUT|PATCH|DELETE) (/[\w/:.?=&-]+)$", code))
-    }
-
-    assert len(named) > 30
-    assert sorted((page, code) for page, code, operation in named if operation not in known) == []
