@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,17 +44,6 @@ def test_every_manifest_is_what_the_api_knows(manifests: Manifests) -> None:
     reasons = {f"{one['kind']} {one['metadata']['name']}": why_invalid(one) for one in manifests.all}
 
     assert {name: reason for name, reason in reasons.items() if reason} == {}
-
-
-def test_kubectl_would_apply_every_manifest(example: Manifests, tmp_path: Path) -> None:
-    (tmp_path / "all.yaml").write_text(example.text)
-    with ClusterDouble() as cluster, cluster.secure_kubeconfig(tmp_path) as kubeconfig:
-        options = ["--kubeconfig", kubeconfig, "--cache-dir", str(tmp_path / "cache")]
-        command = ["kubectl", *options, "apply", "--dry-run=client", "-f", str(tmp_path / "all.yaml")]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-
-    assert (done.returncode, done.stderr) == (0, "")
-    assert len(done.stdout.splitlines()) == len(example.all)
 
 
 def test_all_of_it_is_in_one_namespace_that_takes_hardened_pods_alone(manifests: Manifests) -> None:

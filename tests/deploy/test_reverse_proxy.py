@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import runpy
 
-from common.settings import from_env
 from tests.servers import ROOT
 from web.websocket.connection import PING_SECONDS
 
@@ -62,16 +61,3 @@ def test_caddy_passes_what_comes_at_once_and_gives_connections_up_first() -> Non
     assert blocked_by_cancelled is not None
     assert int(blocked_by_cancelled[1]) < keepalive()
     assert bare.count("{") == bare.count("}")
-
-
-def test_the_settings_that_the_recipe_names_are_right() -> None:
-    (block,) = re.findall(
-        r"```sh\n(\s*AIWORKER_PUBLIC_URL=.*?)```", (RECIPES / "README.md").read_text("utf-8"), re.DOTALL
-    )
-    given = dict(line.strip().split("=", 1) for line in block.strip().splitlines())
-
-    chosen = from_env({**given, "AIWORKER_SECRET_KEY": "k" * 32, "AIWORKER_DATA_DIR": "/nonexistent/aiworker"})
-
-    assert chosen.web.public_url == "https://aiworker.example.com"
-    assert chosen.web.trusted_proxies == 1
-    assert chosen.web.host == "127.0.0.1"

@@ -71,15 +71,3 @@ def test_a_watch_tells_what_changed_and_ends(cluster: ClusterDouble) -> None:
     watched = ask(cluster, "GET", f"{MAPS}?watch=1&timeoutSeconds=0.2&resourceVersion={before}")
 
     assert [json.loads(line)["type"] for line in watched.text.splitlines()] == ["ADDED", "DELETED"]
-
-
-SHOP = "/apis/apps/v1/namespaces/default/deployments/shop"
-
-
-def available(cluster: ClusterDouble) -> int:
-    return int(ask(cluster, "GET", SHOP).json().get("status", {}).get("availableReplicas", 0))
-
-
-def tick(cluster: ClusterDouble, times: int = 3) -> None:
-    for _ in range(times):
-        cluster.controllers.tick()

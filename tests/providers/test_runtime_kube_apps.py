@@ -266,3 +266,10 @@ def test_a_check_that_can_not_be_made_says_nothing_of_the_commit(
 
     assert (state.phase, state.exit_code) == (phase, None)
     assert words in str(state.reason)
+
+
+def test_where_readiness_is_enough_nobody_asks_the_app(cluster: ClusterDouble, tmp_path: Path) -> None:
+    cluster.ingress_status = 503
+    with runtime_on(cluster, tmp_path, AIWORKER_KUBE_HEALTH="readiness") as runtime:
+        runtime.ensure_app(STAGING, version("v1"))
+        assert settled(runtime, STAGING, "v1").phase is AppPhase.LIVE

@@ -6,7 +6,7 @@ import itertools
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -172,12 +172,6 @@ class Model:
         self.numbers: Iterator[int] = itertools.count(1)
         self.moved: set[str] = set()
         """Former `owner/name` of repositories and former names of organisations: they lead to the present ones."""
-        self.told: list[Callable[[str, Repo, dict[str, Any]], None]] = []
-
-    def tell(self, event: str, repo: Repo, **about: Any) -> None:
-        """Something happened that webhooks are for. event: as a hook's list of events names it."""
-        for listener in self.told:
-            listener(event, repo, about)
 
     def add_user(self, login: str, password: str, **fields: Any) -> User:
         user = User(next(self.numbers), login, password, fields.pop("email", f"{login}@example.org"), **fields)

@@ -36,7 +36,6 @@ def create_pull(call: Call, repo: Repo) -> tuple[int, Any]:
         "state": "open", "merged": False, "merge_commit_sha": None,
     }  # fmt: skip
     repo.pushed()
-    call.model.tell("pull_request", repo, action="opened", number=number)
     return 201, repo.pull_json(repo.pulls[number])
 
 
@@ -56,8 +55,6 @@ def change_pull(call: Call, repo: Repo, number: str) -> tuple[int, Any]:
     if call.body.get("state") not in {None, pull["state"]}:
         note_event(call.model, repo, int(number), call.body["state"], by=call.user.login)
     pull.update(call.body)
-    action = {"closed": "closed", "open": "reopened", None: "edited"}[call.body.get("state")]
-    call.model.tell("pull_request", repo, action=action, number=int(number))
     return 201, repo.pull_json(pull)
 
 
@@ -74,7 +71,6 @@ def merge_pull(call: Call, repo: Repo, number: str) -> tuple[int, Any]:
     if not repo.has_commit(commit) or not repo.contains(commit, pull["base"]):
         return 409, {"message": "Wrong commit ID"}
     pull.update(state="closed", merged=True, merge_commit_sha=commit)
-    call.model.tell("pull_request", repo, action="closed", number=int(number))
     return 200, None
 
 
@@ -105,7 +101,6 @@ def create_comment(call: Call, repo: Repo, number: str) -> tuple[int, Any]:
     comment = {"id": next(call.model.numbers), "pull": int(number), "user": call.user.json(), "body": call.body["body"],
                "created_at": now(call.model)}  # fmt: skip
     repo.comments.append(comment)
-    call.model.tell("pull_request_comment", repo, action="created", is_pull=True)
     return 201, _shown(comment)
 
 
@@ -115,7 +110,6 @@ def change_comment(call: Call, repo: Repo, number: str) -> tuple[int, Any]:
     if comment is None:
         return _ABSENT
     comment["body"] = call.body["body"]
-    call.model.tell("pull_request_comment", repo, action="edited", is_pull=True)
     return 200, _shown(comment)
 
 
@@ -125,7 +119,6 @@ def delete_comment(call: Call, repo: Repo, number: str) -> tuple[int, Any]:
     if len(kept) == len(repo.comments):
         return _ABSENT
     repo.comments[:] = kept
-    call.model.tell("pull_request_comment", repo, action="deleted", is_pull=True)
     return 204, None
 
 
@@ -193,8 +186,6 @@ def add_review(call: Call, repo: Repo, pull: int, *, state: str, body: str, rema
             {"id": next(call.model.numbers), "pull": pull, "pull_request_review_id": number, "user": call.user.json(),
              "created_at": now(call.model), **remark}
         )  # fmt: skip
-    kind = {"REQUEST_CHANGES": "rejected", "APPROVED": "approved"}.get(state, "comment")
-    call.model.tell(f"pull_request_review_{kind}", repo, action="reviewed", number=pull)
 
 
 def note_event(model: Model, repo: Repo, number: int, state: str, *, by: str) -> None:

@@ -20,7 +20,6 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from tests.doubles.gitea import pulls, statuses
 from tests.doubles.gitea.access import Access
 from tests.doubles.gitea.api import Call, answer
-from tests.doubles.gitea.bell import Bell
 from tests.doubles.gitea.contract import Contract, describe
 from tests.doubles.gitea.model import Model, Repo, User
 from tests.patience import PATIENCE_SECONDS
@@ -52,10 +51,10 @@ class Fault:
 class GiteaDouble:
     """A Gitea of this version. effects counts what was done, by `METHOD /path`; violations is to stay empty.
 
-    `push` counts as an effect only when a ref moved. rings: its webhooks are delivered, else all are lost.
+    `push` counts as an effect only when a ref moved.
     """
 
-    def __init__(self, root: Path, *, version: str = "1.26.2", rings: bool = False, port: int = 0) -> None:
+    def __init__(self, root: Path, *, version: str = "1.26.2", port: int = 0) -> None:
         self.update_to(version)
         self.faults: list[Fault] = []
         self.effects: collections.Counter[str] = collections.Counter()
@@ -70,7 +69,6 @@ class GiteaDouble:
         self.url = self.model.root_url = f"http://127.0.0.1:{self._server.server_port}"
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
         self._thread.start()
-        self.bell = Bell(self.model) if rings else None
 
     def update_to(self, version: str) -> None:
         """Be of this version from now on, with all that there is."""
@@ -82,8 +80,6 @@ class GiteaDouble:
 
     def close(self) -> None:
         self._ended.set()
-        if self.bell is not None:
-            self.bell.close()
         self._server.shutdown()
         self._thread.join(10)
         self._server.server_close()
@@ -208,9 +204,6 @@ class GiteaDouble:
                 self.effects[f"push {owner}/{name}"] += 1
                 for number in repo.pushed():
                     pulls.note_event(self.model, repo, number, "closed", by=user.login)
-                for ref in sorted(ref for ref in {*before, *after} if before.get(ref) != after.get(ref)):
-                    old, new = before.get(ref, _NO_COMMIT), after.get(ref, _NO_COMMIT)
-                    self.model.tell("push", repo, ref=ref, before=old, after=new, pusher={"login": user.login})
         return reply
 
 

@@ -89,7 +89,6 @@ def _add(
         "url": f"{repo.root_url}/api/v1/repos/{repo.owner}/{repo.name}/statuses/{sha}",
     }  # fmt: skip
     repo.statuses.append(status)
-    model.tell("status", repo, sha=sha, context=context, state=state)
     return status
 
 

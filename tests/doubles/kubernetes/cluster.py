@@ -27,7 +27,6 @@ from tests.doubles.kubernetes.faults import Faults
 from tests.doubles.kubernetes.node import Node, ProcessNode
 from tests.doubles.kubernetes.statuses import Outcome
 from tests.doubles.kubernetes.store import Object, Store
-from tests.doubles.kubernetes.streams import Shell
 from tests.tls import Certificate, make_certificate, tls_in_front_of
 
 __all__ = ["TOKEN", "ClusterDouble", "Outcome"]
@@ -37,14 +36,10 @@ LONGEST_TICK_SECONDS = 0.05
 
 
 class ClusterDouble:
-    """One cluster. `with ClusterDouble() as cluster:` serves until the end of the block.
+    """One cluster. `with ClusterDouble() as cluster:` serves until the end of the block."""
 
-    shell: runs commands in pods; without it they are refused.
-    """
-
-    def __init__(self, *, speed: float = 200.0, node: Node | None = None, shell: Shell | None = None) -> None:
+    def __init__(self, *, speed: float = 200.0, node: Node | None = None) -> None:
         self.store = Store()
-        self.shell = shell
         if isinstance(node, ProcessNode):
             node.store = self.store
         self.controllers = Controllers(self.store, speed=speed, node=node)

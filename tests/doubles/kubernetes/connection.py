@@ -1,4 +1,4 @@
-"""One connection of the cluster double: requests as HTTP, faults by script, the ingress, watches, and what streams."""
+"""One connection of the cluster double: requests as HTTP, faults by script, the ingress and watches."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ import socket
 import struct
 import time
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from tests.doubles.kubernetes.access import TOKEN
-from tests.doubles.kubernetes.discovery import describe
 from tests.doubles.kubernetes.faults import APPLIED_FIRST
 from tests.doubles.kubernetes.node import relay
 from tests.doubles.kubernetes.paths import Refusal, parse
 from tests.doubles.kubernetes.store import Object, is_chosen
-from tests.doubles.kubernetes.streams import hand_through
 from tests.doubles.kubernetes.verbs import Asked, Verbs
 
 if TYPE_CHECKING:
@@ -129,33 +127,12 @@ class Connection(http.server.BaseHTTPRequestHandler):
             raise Refusal(403, "Forbidden", denial)
         if (said := self.double.access.answer(self.command, url.path, body)) is not None:
             return said
-        if (said := describe(self.command, url.path)) is not None:
-            return said
         plural, namespace, name, part = parse(url.path)
-        if part == "exec":
-            self._stream(namespace, name, parse_qs(url.query))
-            return None
         if self.command == "GET" and not name and query.get("watch") in {"1", "true", "True"}:
             self._watch(plural, namespace, query)
             return None
         asked = Asked(self.command, plural, namespace, name, part, query, self.headers.get("Content-Type", ""), body)
         return Verbs(self.double.store, self.double.controllers, self.double.sent).serve(asked)
-
-    def _stream(self, namespace: str, name: str, query: dict[str, list[str]]) -> None:
-        """Run a command in a pod."""
-        with self.double.store.lock:
-            pod = self.double.store.get("pods", namespace, name)
-        if pod is None:
-            raise Refusal(404, "NotFound", f'pods "{name}" not found')
-        if "Sec-Websocket-Key" not in self.headers:
-            raise Refusal(403, "Forbidden", "the double streams over WebSockets only")
-        container = query.get("container", [pod["spec"]["containers"][0]["name"]])[0]
-        self.close_connection = True
-        if self.double.shell is None:
-            raise Refusal(500, "InternalError", "no node of this double runs commands in pods")
-        is_tty = query.get("tty") == ["true"]
-        running = self.double.shell.start(pod, container, query["command"], is_tty=is_tty)
-        hand_through(self.headers, self.connection, running, self.double.is_over)
 
     def _watch(self, plural: str, namespace: str, query: dict[str, str]) -> None:
         """Events after resourceVersion, as lines of JSON; ends after timeoutSeconds, as watches do.

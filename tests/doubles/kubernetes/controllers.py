@@ -21,7 +21,6 @@ from tests.doubles.kubernetes import rollouts
 from tests.doubles.kubernetes.expansion import expanded
 from tests.doubles.kubernetes.node import Node, exit_code_of
 from tests.doubles.kubernetes.quotas import exceeded_by
-from tests.doubles.kubernetes.stateful_sets import keep_pods
 from tests.doubles.kubernetes.statuses import (
     HEALTHY,
     Outcome,
@@ -70,8 +69,6 @@ class Controllers:
                 self._end_namespace(namespace)
             for deployment in self._store.all("deployments"):
                 self._roll_out(deployment)
-            for stateful in self._store.all("statefulsets"):
-                keep_pods(self._store, stateful)
             for job in self._store.all("jobs"):
                 self._run_job(job)
             for pod in self._store.all("pods"):

@@ -1,12 +1,10 @@
-"""Nodes for the cluster double that do something: one that runs our pods as processes, one that only says so.
+"""A node for the cluster double that does something: it runs our pods as processes.
 
 Without a node the controllers let pods do as they are scripted, which is quick. `ProcessNode` is for whole stories: the
 checkout runs as the container's own command does, with /source and /workspace led to folders of the pod's, then the
 program in the checkout with the variables of its Secret, on a port of its own, probed as a kubelet probes. So do
 agents, with /identity and /work led to folders of theirs. A check's container that reads reports runs beside it, and is
 told to end when the check's has ended.
-`SimulatedNode` is what a control plane with simulated nodes shows: everything is ready, Jobs complete without having
-run, and nobody can be asked for logs.
 """
 
 from __future__ import annotations
@@ -45,10 +43,6 @@ GRACE_SECONDS = 30
 CLOSE_SECONDS = 10
 
 
-class NoLogs(Exception):
-    """The node can't be reached for logs."""
-
-
 class Node(Protocol):
     def takes(self, pod: Object) -> bool:
         """Whether this node says what becomes of the pod; the script of the test does so of the others."""
@@ -57,7 +51,7 @@ class Node(Protocol):
         """The pod's status now. The first call starts it. Never waits."""
 
     def log(self, pod: Object, container: str) -> str:
-        """All that the container wrote. Raises NoLogs."""
+        """All that the container wrote."""
 
     def address(self, pod: Object) -> str | None:
         """Where its program answers, `http://…`; None if it does not."""
@@ -66,32 +60,6 @@ class Node(Protocol):
         """Of all pods only these are left."""
 
     def close(self) -> None: ...
-
-
-class SimulatedNode:
-    """Every pod is ready at once, and a Job's has ended well at once. No image is fetched, so none has a digest."""
-
-    def takes(self, pod: Object) -> bool:
-        return True
-
-    def status(self, pod: Object) -> Object:
-        if is_jobs(pod):
-            ended = {"terminated": {"exitCode": 0, "reason": "Completed", "finishedAt": now_text()}}
-            return _status(pod, "Succeeded", checkout=_ENDED_WELL, main=ended)
-        running = {"running": {"startedAt": pod["metadata"]["creationTimestamp"]}}
-        return _status(pod, "Running", checkout=_ENDED_WELL, main=running, is_ready=True)
-
-    def log(self, pod: Object, container: str) -> str:
-        raise NoLogs("dial tcp 10.0.0.1:10250: connect: connection refused")
-
-    def address(self, pod: Object) -> str | None:
-        return None
-
-    def keep(self, uids: set[str]) -> None:
-        """Nothing runs here."""
-
-    def close(self) -> None:
-        """Nothing runs here."""
 
 
 class ProcessNode:

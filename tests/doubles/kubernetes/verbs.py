@@ -1,4 +1,4 @@
-"""What requests do to the objects of the cluster double: read, list, create, apply, patch, scale, delete, logs."""
+"""What requests do to the objects of the cluster double: read, list, create, apply, delete, logs."""
 
 from __future__ import annotations
 
@@ -6,13 +6,10 @@ import copy
 import json
 from dataclasses import dataclass
 
-from tests.doubles.kubernetes import patches
 from tests.doubles.kubernetes.apply import ApplyConflict, apply
 from tests.doubles.kubernetes.controllers import Controllers
 from tests.doubles.kubernetes.discovery import CLUSTER_WIDE, KINDS, VERSIONS
-from tests.doubles.kubernetes.node import NoLogs
 from tests.doubles.kubernetes.paths import Refusal
-from tests.doubles.kubernetes.protobuf import PROTOBUF, read_object
 from tests.doubles.kubernetes.schemas import why_invalid
 from tests.doubles.kubernetes.store import Object, Store, is_chosen, now_text
 
@@ -45,12 +42,10 @@ class Verbs:
             match asked.method, asked.part:
                 case "GET", "log":
                     return self._log(asked.namespace, asked.name, asked.query)
-                case _, "scale":
-                    return self._scale(asked)
                 case "GET", _:
                     return self._found(asked) if asked.name else self._list(asked)
                 case "PATCH", _:
-                    return self._patch(asked)
+                    return self._apply(asked)
                 case "POST", _:
                     return self._create(asked, is_trial=asked.query.get("dryRun") == "All")
                 case "DELETE", _:
@@ -84,19 +79,9 @@ class Verbs:
             message = f"unable to create new content in namespace {namespace} because it is being terminated"
             raise Refusal(403, "Forbidden", message)
 
-    def _patch(self, asked: Asked) -> Object:
-        if asked.content_type == "application/apply-patch+yaml" and "fieldManager" in asked.query:
-            return self._apply(asked)
-        if asked.content_type not in {patches.MERGE, patches.STRATEGIC}:
-            raise Refusal(415, "UnsupportedMediaType", f"the double knows no {asked.content_type}")
-        current = self._found(asked)
-        is_strategic = asked.content_type == patches.STRATEGIC
-        changed: Object = patches.merged(current, json.loads(asked.body), is_strategic=is_strategic)
-        self._check(changed)
-        self._require_mutable(asked.plural, current, changed)
-        return copy.deepcopy(self._store.put(asked.plural, changed))
-
     def _apply(self, asked: Asked) -> Object:
+        if asked.content_type != "application/apply-patch+yaml":
+            raise Refusal(415, "UnsupportedMediaType", f"the double knows no {asked.content_type}")
         manifest = json.loads(asked.body)
         key = (asked.plural, asked.namespace, asked.name)
         current = self._store.get(*key)
@@ -126,19 +111,6 @@ class Verbs:
         if current is not None and plural == "jobs" and current["spec"] != changed["spec"]:
             raise Refusal(422, "Invalid", "spec.template: field is immutable")
 
-    def _scale(self, asked: Asked) -> Object:
-        """Read or change how many pods an object has, as an object of its own kind."""
-        found = self._found(asked)
-        if asked.method == "PATCH":
-            wanted = json.loads(asked.body)["spec"]["replicas"]
-            found["spec"]["replicas"] = wanted
-            self._check(found)
-            found = self._store.put(asked.plural, found)
-        about = {name: found["metadata"][name] for name in ("name", "namespace", "uid", "resourceVersion")}
-        number = found["spec"].get("replicas", 1)
-        shown = {"spec": {"replicas": number}, "status": {"replicas": found.get("status", {}).get("replicas", 0)}}
-        return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": about, **shown}
-
     def _create(self, asked: Asked, *, is_trial: bool) -> Object:
         manifest = self._manifest(asked)
         plural, namespace, name = asked.plural, asked.namespace, manifest["metadata"]["name"]
@@ -154,10 +126,7 @@ class Verbs:
         return copy.deepcopy(self._store.put(plural, manifest))
 
     def _manifest(self, asked: Asked) -> Object:
-        is_plain = asked.content_type != PROTOBUF
-        manifest: Object | None = json.loads(asked.body) if is_plain else read_object(asked.body)
-        if manifest is None:
-            raise Refusal(415, "UnsupportedMediaType", f"the double reads no {asked.plural} in protocol buffers")
+        manifest: Object = json.loads(asked.body)
         if asked.plural not in CLUSTER_WIDE:
             manifest["metadata"].setdefault("namespace", asked.namespace)
         return manifest
@@ -187,10 +156,7 @@ class Verbs:
         container = next((one for one in statuses if one["name"] == query["container"]), None)
         if container is None or ("waiting" in container["state"] and query.get("previous") != "true"):
             raise Refusal(400, "BadRequest", f'container "{query["container"]}" in pod "{name}" is waiting to start')
-        try:
-            lines = self._controllers.log_of(pod, query["container"]).splitlines(keepends=True)
-        except NoLogs as error:
-            raise Refusal(500, "InternalError", str(error)) from error
+        lines = self._controllers.log_of(pod, query["container"]).splitlines(keepends=True)
         lines = lines[-int(query.get("tailLines", "1000000")) :]
         if query.get("timestamps") == "true":
             lines = [f"2026-01-01T00:00:{number:02}.0Z {line}" for number, line in enumerate(lines)]

@@ -72,7 +72,6 @@ class Run:
 
 
 RUNS = (
-    Run("deploy/reverse-proxy/README.md", "tests/deploy/test_readmes.py"),
     Run("docs/troubleshooting.md", "tests/web/doctor/test_doctor_key.py", having="secret_key"),
 )
 """Every other script is read command by command, test_snippets.py; its calls are sent, test_documented_calls.py."""
