@@ -1,20 +1,17 @@
-"""Branches, tags, merges and diffs of a repository on Gitea: computed in its mirror, published by one atomic push."""
+"""Branches, tags, notes and merges of a repository on Gitea: computed in its mirror, published by one atomic push."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.providers.forge import changes, history, merges, notes
-from common.providers.forge.diffs import read_diff
-from common.providers.forge.forge_protocol import Blob, Change, Commits, Diff, Listing, MergeConflict, Merged
+from common.providers.forge import history, notes
+from common.providers.forge.forge_protocol import MergeConflict, Merged
 from common.providers.forge.gitea.mirror import Mirror
 from common.providers.forge.gitea.protection import Protection
 from common.values.names import RECEIPTS_REF, is_platform_branch
 
 
 class Code:
-    """The methods of the Forge protocol that concern code, on full refs. See the protocol for what they guarantee."""
+    """The methods of the Forge protocol that move refs, on full refs. See the protocol for what they guarantee."""
 
     def __init__(self, mirror: Mirror, protection: Protection) -> None:
         self._mirror = mirror
@@ -55,9 +52,6 @@ class Code:
         if found not in {None, commit}:
             raise ProviderRefused(f"the tag {_name(ref)} points at {found}, not at {commit}", code="tag_moved")
 
-    def read_tree(self, commit: str) -> str:
-        return history.tree_of(self._mirror.path, self._mirror.commit(commit))
-
     def ensure_note(self, *, commit: str, text: str) -> None:
         commit, head = self._mirror.commit(commit), self._mirror.read_head(RECEIPTS_REF)
         if head is not None:
@@ -77,39 +71,6 @@ class Code:
         if not self._mirror.move(ref, new=made, old=head):
             raise history.head_moved(_name(ref), self._mirror.read_head(ref), expected_head)
         return Merged(made)
-
-    def diff(self, *, base: str, head: str, max_bytes: int) -> Diff:
-        base, head = self._mirror.commit(base), self._mirror.commit(head)
-        left_at = history.virtual_base(self._mirror.path, base, head)
-        return read_diff(self._mirror.path, merge_base=left_at, base=base, head=head, max_bytes=max_bytes)
-
-    def read_commits(self, *, base: str, head: str, limit: int) -> Commits:
-        base, head = self._mirror.commit(base), self._mirror.commit(head)
-        return history.read_commits(self._mirror.path, base=base, head=head, limit=limit)
-
-    def read_changes(self, *, base: str, head: str) -> tuple[Change, ...]:
-        path, base, head = self._mirror.path, self._mirror.commit(base), self._mirror.commit(head)
-        return changes.read_changes(path, merge_base=history.merge_base(path, base, head), head=head)
-
-    def read_merge_base(self, *, base: str, head: str) -> str:
-        return history.merge_base(self._mirror.path, self._mirror.commit(base), self._mirror.commit(head))
-
-    def read_taken_back(self, *, base: str, head: str) -> tuple[str, ...]:
-        base, head = self._mirror.commit(base), self._mirror.commit(head)
-        return merges.read_taken_back(self._mirror.path, base=base, head=head)
-
-    def read_undone(self, *, base: str, onto: str, head: str) -> tuple[str, ...]:
-        base, onto, head = (self._mirror.commit(commit) for commit in (base, onto, head))
-        return merges.read_undone(self._mirror.path, base=base, onto=onto, head=head)
-
-    def read_blobs(self, ids: Sequence[str]) -> Iterator[Blob]:
-        return changes.read_blobs(self._mirror.path, ids)
-
-    def list_files(self, *, commit: str, max_bytes: int) -> Listing:
-        return changes.list_files(self._mirror.path, self._mirror.commit(commit), max_bytes=max_bytes)
-
-    def read_file(self, *, commit: str, path: str, max_bytes: int) -> bytes | None:
-        return history.read_file(self._mirror.path, commit=self._mirror.commit(commit), name=path, max_bytes=max_bytes)
 
     def _has(self, *, ancestor: str, head: str) -> bool:
         return history.contains(self._mirror.path, ancestor=self._mirror.commit(ancestor), head=head)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -16,14 +16,10 @@ from urllib.parse import urlsplit
 import structlog
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.providers.forge import git, history
+from common.providers.forge import git
+from common.providers.forge.commit_reading import CommitReading
 from common.providers.forge.forge_protocol import (
-    Blob,
-    Change,
-    Commits,
-    Diff,
     Importable,
-    Listing,
     MergeConflict,
     Merged,
     RepositoryState,
@@ -56,7 +52,7 @@ class _Server:
     ruled: set[int] = field(default_factory=set)
 
 
-class GiteaForge:
+class GiteaForge(CommitReading):
     """The Forge protocol on one server. See the protocol for what its methods guarantee.
 
     mirrors: the directory of the cache. webhook_url, webhook_secret: for the webhooks that the server sends us.
@@ -172,46 +168,10 @@ class GiteaForge:
 
     def read_head(self, repository: Repository, branch: str) -> str | None:
         ref = git.branch_ref(branch)
-        return self._mirror(repository, self._open(repository)).read_head(ref)
+        return self._bare(repository).read_head(ref)
 
     def read_default_branch(self, repository: Repository) -> str:
         return self._open(repository).default_branch
-
-    def contains(self, repository: Repository, *, ancestor: str, head: str) -> bool:
-        mirror = self._mirror(repository, self._open(repository))
-        return history.contains(mirror.path, ancestor=mirror.commit(ancestor), head=mirror.commit(head))
-
-    def diff(self, repository: Repository, *, base: str, head: str, max_bytes: int = 2_000_000) -> Diff:
-        return self._code(repository).diff(base=base, head=head, max_bytes=max_bytes)
-
-    def read_commits(self, repository: Repository, *, base: str, head: str, limit: int = 200) -> Commits:
-        return self._code(repository).read_commits(base=base, head=head, limit=limit)
-
-    def read_changes(self, repository: Repository, *, base: str, head: str) -> tuple[Change, ...]:
-        return self._code(repository).read_changes(base=base, head=head)
-
-    def read_merge_base(self, repository: Repository, *, base: str, head: str) -> str:
-        return self._code(repository).read_merge_base(base=base, head=head)
-
-    def read_taken_back(self, repository: Repository, *, base: str, head: str) -> tuple[str, ...]:
-        return self._code(repository).read_taken_back(base=base, head=head)
-
-    def read_undone(self, repository: Repository, *, base: str, onto: str, head: str) -> tuple[str, ...]:
-        return self._code(repository).read_undone(base=base, onto=onto, head=head)
-
-    def read_blobs(self, repository: Repository, ids: Sequence[str]) -> Iterator[Blob]:
-        return self._code(repository).read_blobs(ids)
-
-    def list_files(self, repository: Repository, *, commit: str, max_bytes: int = 8 * 2**20) -> Listing:
-        return self._code(repository).list_files(commit=commit, max_bytes=max_bytes)
-
-    def read_file(self, repository: Repository, *, commit: str, path: str, max_bytes: int = 100_000) -> bytes | None:
-        return self._code(repository).read_file(commit=commit, path=path, max_bytes=max_bytes)
-
-    def try_merge(self, repository: Repository, *, base: str, commit: str) -> MergeConflict | None:
-        mirror = self._mirror(repository, self._open(repository))
-        result = history.merged_tree(mirror.path, mirror.commit(base), mirror.commit(commit))
-        return result if isinstance(result, MergeConflict) else None
 
     def merge(
         self, repository: Repository, *, into: str, commit: str, expected_head: str, message: str
@@ -231,9 +191,6 @@ class GiteaForge:
 
     def ensure_tag(self, repository: Repository, tag: str, *, at: str) -> None:
         self._code(repository).ensure_tag(git.tag_ref(tag), at=at)
-
-    def read_tree(self, repository: Repository, commit: str) -> str:
-        return self._code(repository).read_tree(commit)
 
     def ensure_note(self, repository: Repository, *, commit: str, text: str) -> None:
         self._code(repository).ensure_note(commit=commit, text=text)
@@ -351,7 +308,7 @@ class GiteaForge:
     def ensure_webhook(self, repository: Repository) -> None:
         webhooks.ensure(self._client, self._open(repository), url=self._webhook_url, secret=self._webhook_secret)
 
-    # Places
+    # The server and its repositories
 
     def _server(self) -> _Server:
         kept = self._kept
@@ -368,6 +325,9 @@ class GiteaForge:
 
     def _address(self, repository: Repository) -> str:
         return f"{self._client.url}/{repository.owner}/{repository.name}.git"
+
+    def _bare(self, repository: Repository) -> Mirror:
+        return self._mirror(repository, self._open(repository))
 
     def _mirror(self, repository: Repository, found: Found) -> Mirror:
         # The path contains the server's id: a repository recreated under the same name gets a mirror of its own.

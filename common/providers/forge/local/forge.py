@@ -9,26 +9,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.machine.git.leftover_locks import forget_abandoned
 from common.providers.forge import (
-    changes,
     git,
     history,
-    merges,
     notes,
 )
-from common.providers.forge.diffs import read_diff
+from common.providers.forge.commit_reading import CommitReading
 from common.providers.forge.forge_protocol import (
-    Blob,
-    Change,
-    Commits,
-    Diff,
     Importable,
-    Listing,
     MergeConflict,
     Merged,
     RepositoryState,
@@ -42,7 +36,15 @@ from common.values.repository import Credential, Repository, Source
 _OLDEST_GIT = (2, 38)
 
 
-class BareForge:
+@dataclass(frozen=True)
+class _LocalRepository:
+    path: Path
+
+    def commit(self, sha: str) -> str:
+        return history.commit_at(self.path, sha)
+
+
+class BareForge(CommitReading):
     """The Forge protocol on this machine's disk. See the protocol for what its methods guarantee.
 
     public_url: the base of links for people. internal_url: the base of links for agents on this machine.
@@ -79,7 +81,7 @@ class BareForge:
         files: Mapping[str, str] | None = None,
     ) -> RepositoryState:
         git.branch_ref(default_branch)
-        path = self._place(repository)
+        path = self._path_of(repository)
         # The repository usually exists already; then the lock is not needed.
         if not path.is_dir() or history.read_ref(path, repositories.head_ref(path)) is None:
             with repositories.building(path):
@@ -108,7 +110,7 @@ class BareForge:
         return None
 
     def delete_repository(self, repository: Repository) -> None:
-        path = self._place(repository)
+        path = self._path_of(repository)
         if not path.parent.is_dir():
             return
         with repositories.building(path):
@@ -129,7 +131,7 @@ class BareForge:
         return Source(clone_url=str(self._open(repository)))
 
     def read_clone_url(self, repository: Repository) -> str:
-        self._place(repository)
+        self._path_of(repository)
         return f"{self._internal_url}/git/{repository.owner}/{repository.name}.git"
 
     def read_default_branch(self, repository: Repository) -> str:
@@ -160,56 +162,7 @@ class BareForge:
     def read_head(self, repository: Repository, branch: str) -> str | None:
         return history.read_ref(self._open(repository), git.branch_ref(branch))
 
-    def contains(self, repository: Repository, *, ancestor: str, head: str) -> bool:
-        path = self._open(repository)
-        return history.contains(path, ancestor=history.commit_at(path, ancestor), head=history.commit_at(path, head))
-
-    def diff(self, repository: Repository, *, base: str, head: str, max_bytes: int = 2_000_000) -> Diff:
-        path = self._open(repository)
-        base, head = history.commit_at(path, base), history.commit_at(path, head)
-        left_at = history.virtual_base(path, base, head)
-        return read_diff(path, merge_base=left_at, base=base, head=head, max_bytes=max_bytes)
-
-    def read_commits(self, repository: Repository, *, base: str, head: str, limit: int = 200) -> Commits:
-        path = self._open(repository)
-        base, head = history.commit_at(path, base), history.commit_at(path, head)
-        return history.read_commits(path, base=base, head=head, limit=limit)
-
-    def read_changes(self, repository: Repository, *, base: str, head: str) -> tuple[Change, ...]:
-        path = self._open(repository)
-        base, head = history.commit_at(path, base), history.commit_at(path, head)
-        return changes.read_changes(path, merge_base=history.merge_base(path, base, head), head=head)
-
-    def read_merge_base(self, repository: Repository, *, base: str, head: str) -> str:
-        path = self._open(repository)
-        return history.merge_base(path, history.commit_at(path, base), history.commit_at(path, head))
-
-    def read_taken_back(self, repository: Repository, *, base: str, head: str) -> tuple[str, ...]:
-        path = self._open(repository)
-        return merges.read_taken_back(path, base=history.commit_at(path, base), head=history.commit_at(path, head))
-
-    def read_undone(self, repository: Repository, *, base: str, onto: str, head: str) -> tuple[str, ...]:
-        path = self._open(repository)
-        base, onto, head = (history.commit_at(path, commit) for commit in (base, onto, head))
-        return merges.read_undone(path, base=base, onto=onto, head=head)
-
-    def read_blobs(self, repository: Repository, ids: Sequence[str]) -> Iterator[Blob]:
-        return changes.read_blobs(self._open(repository), ids)
-
-    def list_files(self, repository: Repository, *, commit: str, max_bytes: int = 8 * 2**20) -> Listing:
-        path = self._open(repository)
-        return changes.list_files(path, history.commit_at(path, commit), max_bytes=max_bytes)
-
-    def read_file(self, repository: Repository, *, commit: str, path: str, max_bytes: int = 100_000) -> bytes | None:
-        place = self._open(repository)
-        return history.read_file(place, commit=history.commit_at(place, commit), name=path, max_bytes=max_bytes)
-
     # Merging and moving
-
-    def try_merge(self, repository: Repository, *, base: str, commit: str) -> MergeConflict | None:
-        path = self._open(repository)
-        result = history.merged_tree(path, history.commit_at(path, base), history.commit_at(path, commit))
-        return result if isinstance(result, MergeConflict) else None
 
     def merge(
         self, repository: Repository, *, into: str, commit: str, expected_head: str, message: str
@@ -249,10 +202,6 @@ class BareForge:
             found = history.read_ref(path, ref)
         if found not in {None, commit}:
             raise ProviderRefused(f"the tag {tag} points at {found}, not at {commit}", code="tag_moved")
-
-    def read_tree(self, repository: Repository, commit: str) -> str:
-        path = self._open(repository)
-        return history.tree_of(path, history.commit_at(path, commit))
 
     def ensure_note(self, repository: Repository, *, commit: str, text: str) -> None:
         path = self._open(repository)
@@ -320,21 +269,12 @@ class BareForge:
         self._open(repository)
         return []
 
-    def read_platform_comments(self, repository: Repository, number: int) -> list[PullComment]:
-        """What `ensure_comment` wrote on it, oldest first; the id is the key."""
-        return pull_requests.read_comments(_pulls(self._open(repository)), number)
-
     def ensure_status(
         self, repository: Repository, *, commit: str, context: str, state: str, description: str, target_url: str | None
     ) -> None:
         path = self._open(repository)
         status = pull_requests.Status(context=context, state=state, description=description, target_url=target_url)
         pull_requests.ensure_status(_statuses(path, history.commit_at(path, commit)), status)
-
-    def read_statuses(self, repository: Repository, commit: str) -> list[pull_requests.Status]:
-        """Return the statuses that `ensure_status` set on the commit."""
-        path = self._open(repository)
-        return pull_requests.read_statuses(_statuses(path, history.commit_at(path, commit)))
 
     def read_ci_statuses(self, repository: Repository, *, commit: str) -> tuple[CommitStatus, ...]:
         """There are none: nobody but the platform can set a status here."""
@@ -364,20 +304,23 @@ class BareForge:
     def ensure_webhook(self, repository: Repository) -> None:
         self._open(repository)
 
-    # Places
+    # Paths
 
     def _page(self, repository: Repository) -> str:
         return f"{self._public_url}/git/{repository.owner}/{repository.name}"
 
-    def _place(self, repository: Repository) -> Path:
+    def _path_of(self, repository: Repository) -> Path:
         for part in (repository.owner, repository.name):
             if not OWNER_PATTERN.fullmatch(part):
                 raise ProviderRefused(f"{part!r} can't be part of a repository's name", code="bad_name")
         return self._root / repository.owner / f"{repository.name}.git"
 
+    def _bare(self, repository: Repository) -> _LocalRepository:
+        return _LocalRepository(self._open(repository))
+
     def _open(self, repository: Repository) -> Path:
         """Return the repository's path. Raises ProviderRefused (`foreign`) if it belongs to another project."""
-        path = self._place(repository)
+        path = self._path_of(repository)
         try:
             marker = (path / "aiworker" / "project_id").read_text(encoding="utf-8")
         except FileNotFoundError as error:

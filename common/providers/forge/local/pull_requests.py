@@ -10,7 +10,7 @@ from pathlib import Path
 
 from common.errors import ProviderRefused
 from common.providers.forge.local.records import Record, changing_record, read_record
-from common.values.delivery.pull_request import PullComment, PullRequest, PullState
+from common.values.delivery.pull_request import PullRequest, PullState
 
 
 @dataclass(frozen=True)
@@ -78,12 +78,6 @@ def ensure_comment(record_path: Path, number: int, *, key: str, body: str) -> No
         _pull_entry(record, number)["comments"][key] = body
 
 
-def read_comments(record_path: Path, number: int) -> list[PullComment]:
-    """Return the platform's own comments, oldest first; their id is the key."""
-    comments = _pull_entry(read_record(record_path), number)["comments"]
-    return [PullComment(id=key, author="AiWorker", body=body) for key, body in comments.items()]
-
-
 def ensure_status(record_path: Path, status: Status) -> None:
     """Set the commit's status for its context, replacing an earlier one. record_path: the record of this commit."""
     if status.state not in STATUS_STATES:
@@ -94,11 +88,6 @@ def ensure_status(record_path: Path, status: Status) -> None:
             "description": status.description,
             "target_url": status.target_url,
         }
-
-
-def read_statuses(record_path: Path) -> list[Status]:
-    """Return the commit's statuses, one per context, in the order in which the contexts were first set."""
-    return [Status(context=context, **kept) for context, kept in read_record(record_path).items()]
 
 
 def _of_branches(pulls: Record, head: str, base: str) -> Record | None:
