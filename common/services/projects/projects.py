@@ -20,9 +20,8 @@ from common.secrets.sealing import seal
 from common.services.lifecycle import project_states
 from common.services.lifecycle.task_states import resume_capped
 from common.services.project_settings.changed_settings import changed_names, setting_values
-from common.services.project_settings.escalation import check_question_rules
+from common.services.project_settings.named_people import check_auto_quarantine, check_question_rules
 from common.services.project_settings.project_names import flush_name, free_slug, is_name_taken, name_key, taken
-from common.services.project_settings.quarantine_owner import check_auto_quarantine
 from common.services.project_settings.red_results import forget_red_results
 from common.services.project_settings.variables import changed_secrets, readable_variables
 from common.services.requests.access import Caller, hidden_projects, roles_in

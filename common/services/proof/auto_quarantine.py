@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from common.models.delivery import FlakyTest
 from common.models.project import Project
 from common.models.run import Run
-from common.services.project_settings.quarantine_owner import may_own
+from common.services.project_settings.named_people import may_own_quarantine
 from common.services.proof import flaky_tests
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 from common.values.testing.auto_quarantine import AutoQuarantine, Evidence, Flake, Stopped, read_auto_quarantine
@@ -39,7 +39,7 @@ def rule_status_of(at: Snapshot | Transaction, project: Project) -> RuleStatus |
 
 
 def _stopped(at: Snapshot | Transaction, project: Project, rule: AutoQuarantine) -> Stopped | None:
-    if not may_own(at, project, rule.owner):
+    if not may_own_quarantine(at, project, rule.owner):
         return Stopped.OWNER
     if len(flaky_tests.quarantined(at, project.id)) >= project.most_quarantined:
         return Stopped.FULL

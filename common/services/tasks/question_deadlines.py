@@ -14,7 +14,7 @@ from common.events.catalogue import QuestionReminded
 from common.models.project import Project
 from common.models.task import Question, Task
 from common.services.lifecycle import task_states
-from common.services.project_settings.escalation import may_be_asked
+from common.services.project_settings.named_people import may_be_asked
 from common.services.runs import run_end
 from common.services.tasks.questions import record_answer
 from common.transaction import Transaction, snapshot, transactional
