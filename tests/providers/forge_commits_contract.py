@@ -267,36 +267,6 @@ class CommitsInDetailContract:
         assert forge.read_taken_back(repository, base=base, head=head) == ()
         assert forge.try_merge(repository, base=base, commit=head) is None
 
-    def test_merging_what_is_contained_changes_nothing(
-        self, forge: Forge, repository: Repository, work: WorkTree
-    ) -> None:
-        old = forge.read_head(repository, "main") or ""
-        head = work.commit({"a": "a"}, on="main")
-        work.push("main")
-
-        merged = twice(lambda: forge.merge(repository, into="main", commit=old, expected_head=head, message="Merge"))
-
-        assert merged == Merged(head)
-
-    def test_files_are_merged_as_the_target_branch_says(
-        self, forge: Forge, repository: Repository, work: WorkTree
-    ) -> None:
-        lines = "".join(f"{number}\n" for number in range(9))
-        says = "CHANGES merge=union\n*.lock -merge\n"
-        start = work.commit({".gitattributes": says, "CHANGES": "0\n", "a.lock": lines}, on="main")
-        # What the other side says does not count.
-        noted = work.commit({"CHANGES": "0\ntask\n", ".gitattributes": f"{says}b text\n"}, on="task-1", start=start)
-        locked = work.commit({"a.lock": f"task\n{lines}", ".gitattributes": "\n"}, on="task-2", start=start)
-        head = work.commit({"CHANGES": "0\nmain\n", "a.lock": f"{lines}main\n"}, on="main")
-        work.push("main", "task-1", "task-2")
-
-        assert forge.try_merge(repository, base=head, commit=locked) == MergeConflict(("a.lock",))
-        assert forge.try_merge(repository, base=head, commit=noted) is None
-        made = forge.merge(repository, into="main", commit=noted, expected_head=head, message="Merge")
-
-        assert isinstance(made, Merged)
-        assert forge.read_file(repository, commit=made.commit, path="CHANGES") == b"0\nmain\ntask\n"
-
     def test_merging_what_is_not_there_is_refused(self, forge: Forge, repository: Repository) -> None:
         head = forge.read_head(repository, "main") or ""
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from common.providers.forge import Forge
-from common.values.delivery.pull_request import PullPicture, PullRequest, PullState
+from common.values.delivery.pull_request import PullRequest, PullState
 from common.values.repository import Repository
-from tests.png import solid
 from tests.providers.forge_contract import twice
 from tests.providers.git_work_tree import WorkTree
 
@@ -107,19 +106,3 @@ class PullsContract:
         twice(lambda: forge.ensure_comment(repository, number, key="checks", body="All passed"))
 
         assert twice(lambda: forge.read_comments(repository, number)) == []
-
-    def test_pictures_on_a_pull_request_are_no_persons_comment(
-        self, forge: Forge, repository: Repository, work: WorkTree
-    ) -> None:
-        work.commit({"a": "a"}, on="task-1")
-        work.push("task-1")
-        number = forge.ensure_pull_request(repository, head="task-1", base="main", title="A", body="").number
-        pictures = [PullPicture("after.png", "After", solid(4, 3, (0, 128, 0)))]
-
-        def show(version: str, pictures: list[PullPicture]) -> None:
-            forge.ensure_pictures(repository, number, head="task-1", version=version, body="It", pictures=pictures)
-
-        twice(lambda: show("a", pictures))
-        assert twice(lambda: forge.read_comments(repository, number)) == []
-        twice(lambda: show("none", []))
-        assert forge.read_comments(repository, number) == []

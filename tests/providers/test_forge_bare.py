@@ -70,11 +70,6 @@ def test_a_directory_that_is_not_ours_is_left_alone(forge: BareForge, root: Path
     assert (root / "aiworker" / "shop.git" / "precious").read_text() == "mine"
 
 
-def test_a_branch_below_another_branch_is_refused(forge: BareForge, repository: Repository) -> None:
-    with refused("bad_name"):
-        forge.ensure_branch(repository, "main/below", at=forge.read_head(repository, "main") or "")
-
-
 def test_a_link_is_not_read_as_a_file(forge: BareForge, repository: Repository, work: WorkTree) -> None:
     os.symlink("/etc/passwd", work.path / "link")
     commit = work.commit({}, on="main")

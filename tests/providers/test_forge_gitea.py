@@ -100,19 +100,6 @@ def test_owners_push_to_the_default_branch_where_that_is_allowed_and_never_by_fo
     assert forge.read_head(repository, "main") == first
 
 
-def test_no_branch_can_be_pushed_in_the_way_of_the_platforms(
-    forge: GiteaForge, repository: Repository, work: WorkTree
-) -> None:
-    twice(lambda: forge.ensure_protection(repository))
-    head = work.commit({"a": "1"}, on="main")
-
-    for name in ("release", "staging/one"):
-        work.push(f"main:{name}", accept=(1,))
-        assert forge.read_head(repository, name) is None
-    work.push("main:released")
-    assert forge.read_head(repository, "released") == head
-
-
 def test_tags_of_releases_are_the_platforms(forge: GiteaForge, repository: Repository, work: WorkTree) -> None:
     twice(lambda: forge.ensure_protection(repository))
     start = forge.read_head(repository, "main") or ""
@@ -125,12 +112,6 @@ def test_tags_of_releases_are_the_platforms(forge: GiteaForge, repository: Repos
 
     forge.ensure_tag(repository, "released/one", at=start)
     assert "released/two" not in git("ls-remote", "--tags", "origin", at=work.path)
-
-
-def test_the_platform_knows_its_own_names(server: GiteaDouble, forge: GiteaForge, repository: Repository) -> None:
-    run = forge.ensure_credential(repository, branch="main", run_id="r")
-
-    assert [forge.is_own_login(name) for name in (server.admin.login, run.username, "ada")] == [True, True, False]
 
 
 class TestAServerWithoutPasswordsKeepsTheContract:

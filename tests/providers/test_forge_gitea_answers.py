@@ -31,24 +31,6 @@ def test_a_repository_without_our_mark_is_foreign(server: GiteaDouble, forge: Gi
 
 
 @pytest.mark.slow
-def test_where_merging_can_not_be_marked_a_comment_says_it(
-    server: GiteaDouble, forge: GiteaForge, work: WorkTree
-) -> None:
-    commit = pushed(work)
-    forge.ensure_pull_request(SHOP, head="task-1", base="main", title="A", body="")
-    forge.advance(SHOP, "main", old=forge.read_head(SHOP, "main"), new=commit)
-    server.repo("aiworker", "shop").allows_manual_merge = False
-
-    for _ in range(2):
-        forge.close_pull_request(SHOP, 1, head="task-1", merged_commit=commit)
-
-    pull = forge.read_pull_request(SHOP, 1)
-    assert pull is not None
-    assert (pull.state, pull.merged_commit) == (PullState.MERGED, commit)
-    assert len(server.repo("aiworker", "shop").comments) == 1
-
-
-@pytest.mark.slow
 def test_what_people_say_is_read_and_what_programs_say_is_not(
     server: GiteaDouble, forge: GiteaForge, work: WorkTree
 ) -> None:
@@ -113,17 +95,6 @@ def test_a_repository_that_was_renamed_or_moved_is_told_with_the_remedy(
 
     server.model.repos["aiworker", "shop"] = server.model.repos.pop(("aiworker", "store"))
     assert forge.read_head(SHOP, "main") == head
-
-
-@pytest.mark.slow
-def test_a_deleted_repository_takes_its_runs_users_along(server: GiteaDouble, forge: GiteaForge, head: str) -> None:
-    forge.ensure_credential(SHOP, branch="main", run_id="r1")
-    forge.ensure_credential(SHOP, branch="main", run_id="r2")
-    forge.delete_credential(SHOP, run_id="r2")
-
-    forge.delete_repository(SHOP)
-
-    assert sorted(server.model.users) == ["platform"]
 
 
 @pytest.mark.parametrize(

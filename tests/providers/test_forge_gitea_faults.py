@@ -10,7 +10,6 @@ import pytest
 
 from common.errors import AccessDenied, ProviderUnavailable
 from common.providers.forge.gitea import GiteaForge
-from common.values.repository import Repository
 from tests.doubles.gitea import Fault, GiteaDouble
 from tests.providers.git_work_tree import WorkTree, git
 from tests.providers.gitea_fixtures import SHOP, again, client_of, forge, head, make, pushed, server, work
@@ -89,19 +88,6 @@ def test_a_server_in_trouble_is_unavailable(server: GiteaDouble, tmp_path: Path,
     assert server.effects["POST /orgs/aiworker/repos"] == 1
 
 
-@pytest.mark.parametrize("match", ["GET .*/hooks$"])
-def test_a_page_in_place_of_an_answer_means_that_the_server_is_unavailable(
-    server: GiteaDouble, tmp_path: Path, head: str, match: str
-) -> None:
-    fault = Fault(match, "page")
-    server.faults.append(fault)
-
-    with contextlib.closing(client_of(server, tmp_path)) as forge:
-        again(lambda: forge.ensure_webhook(SHOP))
-
-    assert fault.has_struck
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("match", "do"), [("GET .*/pulls/1$", "500"), ("POST .*/git-upload-pack", "reset")])
 def test_a_read_is_asked_for_again_before_anybody_hears_of_it(
@@ -128,28 +114,3 @@ def test_a_token_that_is_no_longer_good_is_told_with_the_remedy(
     with pytest.raises(AccessDenied, match="set GITEA_TOKEN to a valid one") as refusal:
         forge.read_head(SHOP, "main")
     assert server.token not in str(refusal.value)
-
-
-def test_a_half_made_repository_is_completed(server: GiteaDouble, forge: GiteaForge) -> None:
-    server.model.organisations.add("aiworker")
-    fields = {"description": "(AiWorker project project-1, being made)", "default_branch": "master"}
-    server.model.add_repo("aiworker", "shop", fields)
-
-    make(forge)
-
-    assert set(server.repo("aiworker", "shop").refs()) == {"refs/heads/main"}
-    assert server.repo("aiworker", "shop").fields["default_branch"] == "main"
-
-
-@pytest.mark.slow
-def test_a_history_is_imported_whole_also_when_cut_off(server: GiteaDouble, forge: GiteaForge, work: WorkTree) -> None:
-    commit = pushed(work)
-    forge.ensure_tag(SHOP, "v1", at=commit)
-    # A repository of somebody's, not of a project.
-    server.repo("aiworker", "shop").fields |= {"private": False, "description": ""}
-    copy, url = Repository("aiworker", "copy", "project-2"), forge.read_clone_url(SHOP)
-    server.faults.append(Fault("aiworker/copy.git/git-receive-pack", "apply_then_500"))
-
-    again(lambda: forge.ensure_repository(copy, default_branch="main", description="", import_url=url))
-
-    assert server.repo("aiworker", "copy").refs() == server.repo("aiworker", "shop").refs()

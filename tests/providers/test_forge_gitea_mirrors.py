@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,9 +29,7 @@ def _cut_packs(mirror: Path) -> None:
 
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
-    "an empty ref": lambda mirror: _empty(mirror / "refs/remotes/heads/task-1"),
     "packs that are cut": _cut_packs,
-    "no objects": lambda mirror: shutil.rmtree(mirror / "objects"),
 }
 
 

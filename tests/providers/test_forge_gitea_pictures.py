@@ -30,20 +30,6 @@ def pull(forge: GiteaForge, work: WorkTree) -> None:
 
 
 @pytest.mark.slow
-def test_the_comment_shows_the_pictures_in_their_order(server: GiteaDouble, forge: GiteaForge, pull: None) -> None:
-    show(forge)
-
-    repo = server.repo("aiworker", "shop")
-    (comment,) = repo.comments
-    first, second = (one["browser_download_url"] for one in comment["assets"])
-    assert comment["body"] == (
-        f"The preview.\n\n**Before**\n\n![Before]({first})\n\n**After**\n\n![After]({second})\n\n"
-        "<!-- aiworker:pictures:abc -->"
-    )
-    assert (repo.files[first], repo.files[second]) == (RED, GREEN)
-
-
-@pytest.mark.slow
 def test_pictures_of_a_version_are_sent_once_and_replace_those_of_another(
     server: GiteaDouble, forge: GiteaForge, pull: None
 ) -> None:

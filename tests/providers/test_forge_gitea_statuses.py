@@ -60,21 +60,6 @@ def test_a_status_is_read_with_who_set_it(forge: GiteaForge, server: GiteaDouble
 
 
 @pytest.mark.slow
-def test_the_newest_of_a_context_counts_over_all_pages(
-    forge: GiteaForge, server: GiteaDouble, repository: Repository
-) -> None:
-    commit = made(forge, server, repository)
-    for number in range(60):
-        commit.set(f"ci/{number}", "success", by=commit.bot)
-    for state in ("pending", "failure", "pending", "success"):
-        commit.set(CI, state, by=commit.bot)
-    commit.set("ci/0", "failure", by=commit.bot)
-
-    found = commit.read()
-    assert (len(found), found[CI], found["ci/0"], found["ci/59"]) == (61, "success", "failure", "success")
-
-
-@pytest.mark.slow
 def test_a_runs_user_counts_neither_before_nor_after_its_removal(
     forge: GiteaForge, server: GiteaDouble, repository: Repository
 ) -> None:

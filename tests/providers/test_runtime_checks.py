@@ -12,10 +12,8 @@ from common.providers.runtime import ProcessRuntime
 from common.values.delivery.app import ProjectNamespace, Version
 from common.values.testing.check import CheckPhase
 from common.values.variable_set import Variables
-from tests.attacks.bombs import tree_bomb
 from tests.deep_folders import remove_deep
 from tests.processes import lives
-from tests.providers.git_work_tree import git
 from tests.providers.runtime_contract import check_of, finished, until
 from tests.providers.runtime_supervisor import Repository, supervised
 
@@ -61,29 +59,6 @@ def test_a_check_that_takes_too_long_is_killed_with_all_it_started(runtime: Proc
     assert not any(lives(pid) for pid in pids)
 
 
-def test_a_commit_of_endless_files_is_red_and_keeps_no_other_waiting(
-    runtime: ProcessRuntime, version: Version, tmp_path: Path
-) -> None:
-    bomb = tree_bomb(tmp_path / "repository")
-    git("branch", "bomb", bomb, at=tmp_path / "repository")
-    check = replace(check_of(version, SPACE, "c", "true"), commit=bomb)
-    runtime.ensure_check(check)
-    state = finished(runtime, check)
-
-    assert (state.phase, state.exit_code) == (CheckPhase.FAILED, None)
-    assert state.reason is not None
-    assert state.reason.startswith("too_large: ")
-
-
-def test_what_a_passing_check_left_in_the_background_is_killed(runtime: ProcessRuntime, version: Version) -> None:
-    check = check_of(version, SPACE, "c", "sleep 600 & echo $!")
-    runtime.ensure_check(check)
-    state = finished(runtime, check)
-
-    assert state.phase is CheckPhase.PASSED
-    assert not lives(int(state.log))
-
-
 def test_a_check_over_its_memory_fails(runtime: ProcessRuntime, version: Version) -> None:
     check = replace(check_of(version, SPACE, "c", "sleep 600"), memory_limit="100k", timeout_seconds=60)
     runtime.ensure_check(check)
@@ -116,15 +91,6 @@ def test_the_third_check_waits_for_its_turn(runtime: ProcessRuntime, version: Ve
     gate.touch()
     assert finished(runtime, third).log == "began\n"
     assert finished(runtime, first).phase is finished(runtime, second).phase is CheckPhase.PASSED
-
-
-def test_deleting_a_running_check_kills_it(runtime: ProcessRuntime, version: Version, tmp_path: Path) -> None:
-    runtime.ensure_check(check_of(version, SPACE, "c", "sleep 600 & echo $!; wait"))
-    pid = int(until(lambda: _log(runtime, "c")))
-    runtime.delete_check(SPACE, "c")
-
-    assert not lives(pid)
-    assert list((tmp_path / "runtime/checks").glob("*/*")) == []
 
 
 def _log(runtime: ProcessRuntime, check_id: str) -> str:

@@ -212,19 +212,6 @@ def test_production_runs_the_very_image_that_ran_on_staging(runtime: Runtime, cl
     assert settled(runtime, PRODUCTION, "v2").phase is AppPhase.LIVE
 
 
-@pytest.mark.slow
-def test_secrets_of_versions_that_are_gone_are_removed(runtime: Runtime, cluster: ClusterDouble) -> None:
-    for number in range(4):
-        runtime.ensure_app(STAGING, version(f"v{number}"))
-        settled(runtime, STAGING, f"v{number}")
-
-    # Those of the version that serves and of the one before it, two each.
-    assert len(cluster.names("secrets", SPACE.namespace)) == 4
-    runtime.delete_app(STAGING)
-    for plural in ("secrets", "deployments", "replicasets", "pods", "services", "ingresses"):
-        assert cluster.names(plural, SPACE.namespace) == []
-
-
 def test_logs_are_those_of_one_version(runtime: Runtime, cluster: ClusterDouble) -> None:
     cluster.script("registry.test/shop:1", "healthy", log="one\ntwo\nthree\n")
     runtime.ensure_app(STAGING, version("v1"))
@@ -235,16 +222,6 @@ def test_logs_are_those_of_one_version(runtime: Runtime, cluster: ClusterDouble)
     assert all(line.at for line in lines)
     assert [line.text for line in runtime.app_logs(STAGING, "v1", limit=2)] == ["two", "three"]
     assert runtime.app_logs(STAGING, "v0") == []
-
-
-def test_another_instances_apps_are_not_ours(runtime: Runtime, cluster: ClusterDouble) -> None:
-    runtime.ensure_app(STAGING, version("v1"))
-    with cluster.store.lock:
-        found = cluster.store.objects["deployments", SPACE.namespace, "staging"]
-        marked = {"app.kubernetes.io/instance": "theirs"}
-        cluster.store.update("deployments", found, lambda one: one["metadata"]["labels"].update(marked))
-
-    assert runtime.list_apps() == []
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ import pytest
 
 from common.errors import ProviderUnavailable
 from common.providers.runtime import Runtime
-from common.providers.runtime.cluster_objects import names
 from common.providers.runtime.cluster_objects.reasons import judge_check
 from common.values.testing.check import Check, CheckPhase, CheckState
 from tests.doubles.kubernetes import ClusterDouble
@@ -126,33 +125,7 @@ def test_too_slow_is_only_what_had_its_time(
     assert (words is None and judged.reason is None) or str(words) in str(judged.reason)
 
 
-GOES = {"type": "DisruptionTarget", "status": "True", "reason": "DeletionByTaintManager", "message": "no heartbeat"}
-
-
 FAILING = {"type": "FailureTarget", "reason": "BackoffLimitExceeded", "message": "Job has reached the backoff limit"}
-
-
-def test_a_check_whose_node_is_gone_is_made_anew_beside_the_pod_that_stays(
-    runtime: Runtime, cluster: ClusterDouble
-) -> None:
-    check = _check("sleep 600")
-    runtime.ensure_check(check)
-    (name,) = until(lambda: cluster.names("pods", SPACE.namespace))
-    began = cluster.object("jobs", SPACE.namespace, names.check_name("c"))["metadata"]["uid"]
-    with cluster.standing_still():
-        status = _pod({"running": {"startedAt": _at(0)}}, phase="Running", conditions=[GOES])["status"]
-        pod = cluster.object("pods", SPACE.namespace, name) | {"status": status}
-        cluster.store.put("pods", pod)
-        cluster.faults.add(f"GET .*/pods/{name}/log", "500", nth=0)
-        with pytest.raises(ProviderUnavailable, match="DeletionByTaintManager"):
-            run_check(runtime, check)
-        assert cluster.names("pods", SPACE.namespace) == []
-        # No kubelet is there to end it, so it outlives its Job.
-        cluster.store.put("pods", pod)
-
-    made = again(lambda: run_check(runtime, check))
-    assert made.phase is CheckPhase.RUNNING
-    assert cluster.object("jobs", SPACE.namespace, names.check_name("c"))["metadata"]["uid"] != began
 
 
 def test_a_check_whose_reports_are_gone_with_its_pod_is_made_anew(runtime: Runtime, cluster: ClusterDouble) -> None:

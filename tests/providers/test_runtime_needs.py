@@ -12,7 +12,7 @@ from common.providers.runtime import Runtime
 from common.values.delivery.app import App, AppPhase, ProjectNamespace, Spec, Version
 from common.values.needs import Needs
 from common.values.repository import Source
-from common.values.testing.check import Check, CheckEnd, CheckPhase
+from common.values.testing.check import Check, CheckPhase
 from common.values.variable_set import Variables
 from tests.doubles.kubernetes import ClusterDouble
 from tests.doubles.kubernetes.node import ProcessNode
@@ -58,25 +58,6 @@ class TestCluster:
 
         assert state.phase is CheckPhase.PASSED, state
         assert [line for line in state.log.splitlines() if "[runtime]" not in line] == ["set up", "good"]
-
-    def test_a_failing_setup_fails_the_check(self, runtime: Runtime, a_check: Check) -> None:
-        check = replace(a_check, command="echo tests ran", needs=Needs("echo no such package; exit 4"))
-        runtime.ensure_check(check)
-        state = finished(runtime, check)
-
-        assert (state.phase, state.exit_code, state.code) == (CheckPhase.FAILED, None, CheckEnd.SETUP_FAILED)
-        assert str(state.reason).startswith("the setup command failed: it exited with 4")
-        assert state.log.endswith("no such package\n")
-        assert "tests ran" not in state.log
-        assert runtime.ensure_check(check) == state
-
-    def test_an_app_starts_after_its_setup(self, runtime: Runtime, a_version: Version) -> None:
-        version = replace(a_version, spec=replace(a_version.spec, start_command=f"cd made && {SERVE}",
-                                                  needs=Needs("mkdir made && touch made/index.html")))  # fmt: skip
-        runtime.ensure_app(APP, version)
-        state = settled(runtime, APP, "v1")
-
-        assert state.phase is AppPhase.LIVE, state
 
     def test_commands_reach_their_shell_as_they_are_written(
         self, runtime: Runtime, a_check: Check, a_version: Version

@@ -133,15 +133,6 @@ def test_a_candidate_that_turns_bad_while_it_is_watched_fails(runtime: ProcessRu
     assert state.reason.endswith("it answered GET / with 500")
 
 
-def test_a_newer_version_replaces_a_candidate_that_is_starting(runtime: ProcessRuntime, repository: Repository) -> None:
-    runtime.ensure_app(APP, repository.web_app("slow", start_command="sleep 600"))
-    url = runtime.ensure_app(APP, repository.web_app("new")).url
-
-    assert settled(runtime, APP, "new").phase is AppPhase.LIVE
-    assert settled(runtime, APP, "slow").code == "replaced"
-    assert get(url) == (200, "new")
-
-
 @patient({"traffic.forward.CONNECT_SECONDS": 60})
 def test_a_killed_live_process_comes_back_at_the_same_url(runtime: ProcessRuntime, repository: Repository) -> None:
     url = runtime.ensure_app(APP, repository.web_app("v1")).url

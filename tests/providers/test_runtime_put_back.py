@@ -62,17 +62,3 @@ def test_it_is_started_until_it_is_healthy(runtime: ProcessRuntime, repository: 
 
     assert settled(runtime, APP, "v1").phase is AppPhase.LIVE
     assert get(url) == (200, "v1")
-
-
-@pytest.mark.parametrize("runtime", [{"failures.STARTS_WITHIN_SECONDS": 2}], indirect=True, ids=["impatient"])
-def test_it_fails_after_several_starts_and_is_still_started(
-    runtime: ProcessRuntime, repository: Repository, needed: Path
-) -> None:
-    url = runtime.ensure_app(APP, put_back(repository, needed)).url
-    state = settled(runtime, APP, "v1")
-    assert (state.phase, state.code) == (AppPhase.FAILED, "exited")
-    assert failed_starts(runtime) >= 2
-    needed.touch()
-
-    until(lambda: state_of(runtime).phase is AppPhase.LIVE)
-    assert (state_of(runtime).reason, get(url)) == (None, (200, "v1"))

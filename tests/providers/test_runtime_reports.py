@@ -189,46 +189,11 @@ class TestOneMachine(ReportsContract):
         assert state.report is not None
         assert sorted(test.name for test in state.report.tests) == names
 
-    @pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
-    def test_each_of_several_runs_of_nodes_runner_is_known(self, runtime: Runtime, a_check: Check) -> None:
-        calls = ("node --test page.test.js", "cd tests", "node --test ../page.test.js")
-        state = _run(runtime, replace(a_check, command=" && ".join(calls)))
-
-        assert state.report is not None
-        assert [test.name for test in state.report.tests] == ["title", "title (2)"], state.report.problem
-        assert state.log.count("tests 1") == 2
-
-    def test_runs_that_the_tests_themselves_start_do_not_count(self, runtime: Runtime, a_check: Check) -> None:
-        state = _run(runtime, replace(a_check, command=f"{PYTEST}/cases_that_run_pytest.py"))
-
-        assert state.report is not None
-        assert [test.name for test in state.report.tests] == ["tests.cases_that_run_pytest::test_started"]
-        assert state.phase is CheckPhase.PASSED, state.log
-
-    def test_a_report_that_the_command_itself_asks_for_is_known(self, runtime: Runtime, a_check: Check) -> None:
-        calls = (
-            f"{PYTEST}/test_page.py --junitxml out/first.xml",
-            f"{PYTEST}/test_other.py --junit-xml=out/TEST-2.xml",
-        )
-        state = _run(
-            runtime, replace(a_check, command=f"{'; '.join(calls)} && test -s out/first.xml -a -s out/TEST-2.xml")
-        )
-
-        assert state.report is not None
-        assert sorted(test.name for test in state.report.tests) == [OTHER, *sorted(NAMED)]
-
     def test_pytest_runs_the_tests_of_some_files_alone(self, runtime: Runtime, a_check: Check) -> None:
         state = _run(runtime, replace(a_check, only_files=("test_other.py",)))
 
         assert state.report is not None
         assert [test.name for test in state.report.tests] == [OTHER]
-
-    def test_unittest_runs_the_tests_of_some_files_alone(self, runtime: Runtime, a_check: Check) -> None:
-        command = "python3 -m unittest discover -s shop -t ."
-        state = _run(runtime, replace(a_check, command=command, only_files=("test_cases.py",)))
-
-        assert state.report is not None
-        assert [test.name for test in state.report.tests] == ["shop.test_cases.Shop::test_title"]
 
     def test_a_call_that_leaves_all_of_its_tests_out_passes(self, runtime: Runtime, a_check: Check) -> None:
         calls = (f"{PYTEST}/test_other.py", f"{UNITTEST} cases", f"{PYTEST}/cases_that_run_pytest.py")

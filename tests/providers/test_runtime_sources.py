@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from common.providers.runtime import ProcessRuntime
-from common.values.delivery.app import App, AppPhase, ProjectNamespace
+from common.values.delivery.app import App, ProjectNamespace
 from common.values.repository import Source
 from tests.providers.runtime_contract import check_of, finished, settled
 from tests.providers.runtime_supervisor import RUN_WEB_APP, WEB_APP, Repository, get, supervised
@@ -55,14 +55,6 @@ def test_a_page_isServed_as_files_and_nothing_else_is(runtime: ProcessRuntime, r
             assert answer.headers["Content-Type"] == f"{kind}; charset=utf-8"
     for path in ("/.git/config", "/.env", "/missing", "/..%2f..%2fetc/passwd", "/%2e%2e/home/", "/index.html/"):
         assert get(url, path)[0] == 404, path
-
-
-def test_a_repository_with_nothing_to_run_says_what_to_do(runtime: ProcessRuntime, repository: Repository) -> None:
-    runtime.ensure_app(APP, repository.version("v1", repository.commit(README="hello")))
-    state = settled(runtime, APP, "v1")
-
-    assert (state.phase, state.code) == (AppPhase.FAILED, "nothing_to_run")
-    assert "set a start command" in str(state.reason)
 
 
 def test_a_clone_over_http_sends_the_credential_and_keeps_it_out_of_the_checkout(

@@ -10,8 +10,7 @@ import psutil
 import pytest
 
 from common.errors import ProviderRefused, ProviderUnavailable
-from common.providers.runtime import ProcessRuntime, runtime
-from common.settings import settings
+from common.providers.runtime import ProcessRuntime
 from common.values.delivery.app import App, AppPhase, ProjectNamespace
 from tests.patience import PATIENCE_SECONDS
 from tests.processes import lives, words
@@ -31,24 +30,6 @@ def supervisor(tmp_path: Path) -> Iterator[Supervisor]:
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
     return Repository(tmp_path / "repository")
-
-
-@pytest.fixture
-def _settings_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setenv("AIWORKER_DATA_DIR", str(tmp_path / "elsewhere"))
-    yield
-    runtime.cache_clear()
-    settings.cache_clear()
-
-
-@pytest.mark.slow
-def test_a_second_supervisor_in_the_same_directory_is_refused(supervisor: Supervisor) -> None:
-    second = supervisor.spawn(stderr=subprocess.PIPE)
-    _, said = second.communicate(timeout=PATIENCE_SECONDS)
-
-    assert second.returncode == 1
-    assert said == f"another supervisor already runs in {supervisor.directory}\n"
-    supervisor.runtime.ping()
 
 
 @pytest.mark.slow
@@ -130,31 +111,9 @@ def test_files_that_a_power_loss_emptied_count_as_absent(supervisor: Supervisor,
     assert settled(supervisor.runtime, APP, "v1").phase is AppPhase.LIVE
 
 
-@pytest.mark.slow
-def test_nobody_else_may_open_the_socket(supervisor: Supervisor) -> None:
-    assert supervisor.socket.stat().st_mode & 0o777 == 0o600
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("namespace", "name"), [("../up", "app")])
-def test_a_name_that_is_a_path_is_refused(supervisor: Supervisor, namespace: str, name: str) -> None:
-    with pytest.raises(ProviderRefused) as refused:
-        supervisor.runtime.read_app(App(ProjectNamespace(namespace, "project-1"), name), "v1")
-    assert refused.value.code == "invalid"
-
-
 def test_without_a_supervisor_the_runtime_is_unavailable(tmp_path: Path) -> None:
     with pytest.raises(ProviderUnavailable, match="is `aiworker up` running"):
         ProcessRuntime(tmp_path / "missing.sock").ping()
-
-
-@pytest.mark.usefixtures("_settings_of")
-def test_the_settings_choose_the_runtime() -> None:
-    settings.cache_clear()
-    runtime.cache_clear()
-
-    with pytest.raises(ProviderUnavailable, match=r"elsewhere/supervisor\.sock"):
-        runtime().ping()
 
 
 def _guards(supervisor: Supervisor) -> list[psutil.Process]:
@@ -179,3 +138,16 @@ def _family(supervisor: Supervisor, repository: Repository) -> list[int]:
     pids.append(until(check_pid))
     assert all(lives(pid) for pid in pids)
     return pids
+
+
+@pytest.mark.slow
+def test_its_directory_and_its_socket_are_its_own(supervisor: Supervisor) -> None:
+    second = supervisor.spawn(stderr=subprocess.PIPE)
+    _, said = second.communicate(timeout=PATIENCE_SECONDS)
+
+    assert second.returncode == 1
+    assert said == f"another supervisor already runs in {supervisor.directory}\n"
+    assert supervisor.socket.stat().st_mode & 0o777 == 0o600
+    with pytest.raises(ProviderRefused) as refused:
+        supervisor.runtime.read_app(App(ProjectNamespace("../up", "project-1"), "app"), "v1")
+    assert refused.value.code == "invalid"
