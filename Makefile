@@ -6,7 +6,7 @@
 #   KUBECONFIG=…        the cluster that `make test-real` tests against
 #   ONLY=page           what `make bench` measures alone: start, api, grow, sizes, ws, queue, schedule, handover,
 #                       proof, gateway, sandbox, page, scale, failover or kills
-#   SECONDS_EACH=600    how long each of the two measurements of `make soak` takes
+#   SECONDS_EACH=600    how long the measurement of `make soak` takes
 #   ARGS='…'            more arguments for pytest, the benchmark, the demonstration or `aiworker up`
 
 SHELL := /bin/bash
@@ -69,10 +69,9 @@ bench: ## Measure this machine, and compare the ratios with the recorded run: AR
 	@.ci/venv requirements-dev.lock
 	@exec $(BIN)/python -m tests.bench $(if $(ONLY),--only $(ONLY)) $(ARGS)
 
-soak: ## Run what takes long: ten minutes of the model gateway, of ten runs at once, and the real CLIs in more trouble
+soak: ## Run what takes long: ten minutes of ten runs at once, and the real CLIs in more trouble
 	@.ci/venv requirements-dev.lock
 	@.ci/packages
-	$(BIN)/python -m tests.bench.gateway --seconds $(SECONDS_EACH)
 	$(BIN)/python -m tests.soak.many_runs --seconds $(SECONDS_EACH)
 	AIWORKER_TEST_SOAK=1 $(BIN)/python -m pytest -p no:cacheprovider --durations=0 tests/soak $(ARGS)
 

@@ -22,7 +22,6 @@ LONGEST = (
     "tests/e2e/test_story.py",
     "tests/providers/test_forge_gitea.py",
     "tests/e2e/",
-    "tests/web/documentation/test_typed_pages.py",
     "tests/deploy/test_page_on_cluster.py",
     "tests/web/api/test_going_back.py",
     "tests/providers/test_runtime_processes.py",

@@ -8,9 +8,8 @@ from __future__ import annotations
 import contextlib
 import json
 import statistics
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from itertools import cycle
 from urllib.parse import urlsplit
 
 import requests
@@ -19,7 +18,7 @@ from common.values.states import TaskState
 from tests.bench.api_load import Load, load, request_bytes
 from tests.bench.figures import Figure, Found, Missing
 from tests.bench.filled import fill
-from tests.bench.machine import LOAD_CORES, cpu_seconds, pinned
+from tests.bench.machine import LOAD_CORES, pinned
 from tests.bench.served import DATABASES, Platform, Started, platform, procfile
 from tests.servers import NotInstalled
 
@@ -36,7 +35,6 @@ GOALS = {
     ("POST /tasks", "MariaDB"): "≥ 0.3",
 }
 """Of the rate of the bare application, by what is asked and the database."""
-OTHER_PAGES = "GET /tasks, 50 rows, another page each time"
 STATES = (TaskState.BACKLOG, TaskState.FAILED, TaskState.CANCELLED, TaskState.PRODUCTION)
 
 
@@ -57,13 +55,6 @@ def _login(server: Started, password: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {reply.json()['accessToken']}"}
 
 
-def _page(server: Started, token: Mapping[str, str], offset: int) -> list[dict[str, str]]:
-    asked = {"limit": 200, "offset": offset}
-    reply = requests.get(f"{server.url}/api/tasks", params=asked, headers=token, timeout=10)
-    reply.raise_for_status()
-    return list(reply.json()["tasks"])
-
-
 def kinds(server: Started, password: str, project_id: str) -> list[Asked]:
     """The requests that are measured. password: the administrator's."""
     token = _login(server, password)
@@ -74,25 +65,14 @@ def kinds(server: Started, password: str, project_id: str) -> list[Asked]:
     made.raise_for_status()
     first = requests.get(f"{server.url}{path}", headers=token, timeout=10)
     task_id = first.json()["tasks"][7]["id"]
-    # More than a process keeps the replies of.
-    other_ids = cycle([one["id"] for offset in range(0, 4000, 200) for one in _page(server, token, offset)])
     new = json.dumps(body).encode()
     hello = request_bytes("GET", "/hello", {})
     listed, one = (request_bytes("GET", of, token) for of in (path, f"/api/tasks/{task_id}"))
     created, echo = request_bytes("POST", "/api/tasks", token, new), request_bytes("POST", "/echo", {}, new)
 
-    def pages(number: int) -> bytes:
-        return request_bytes("GET", f"{path}&offset={number % (TASKS_OF_PROJECT - 50)}", token)
-
-    def others(_number: int) -> bytes:
-        return request_bytes("GET", f"/api/tasks/{next(other_ids)}", token)
-
     found = [
         Asked("GET /tasks, 50 rows", lambda _: listed, lambda _: hello),
-        # More pages than a process keeps, so each is read from the database.
-        Asked(OTHER_PAGES, pages, lambda _: hello),
         Asked("GET one task", lambda _: one, lambda _: hello),
-        Asked("GET one task, another each time", others, lambda _: hello),
         Asked("POST /tasks", lambda _: created, lambda _: echo, 201),
     ]
     etag = first.headers.get("ETag")
@@ -104,19 +84,16 @@ def kinds(server: Started, password: str, project_id: str) -> list[Asked]:
 
 @dataclass(frozen=True)
 class Measured:
-    """One run: requests a second, CPU microseconds of the server a request, and the median of milliseconds."""
+    """One run: requests a second, and the median of milliseconds."""
 
     rate: float
-    cpu_us: float
     p50_ms: float
 
 
 def measure(server: Started, make: Callable[[int], bytes], status: int, seconds: float) -> Measured:
-    before = cpu_seconds(server.pid)
     port = urlsplit(server.url).port or 0
     done: Load = load(port, make, seconds=seconds, connections=CONNECTIONS, status=status)
-    used = cpu_seconds(server.pid) - before
-    return Measured(done.rate, used / done.requests * 1e6, statistics.median(done.taken_ms))
+    return Measured(done.rate, statistics.median(done.taken_ms))
 
 
 @contextlib.contextmanager
@@ -144,14 +121,12 @@ def _of_database(name: str, tasks: int, seconds: float, times: int, only: str | 
 
 
 def _compared(what: str, database: str, ours: list[Measured], bare: list[Measured]) -> Iterator[Found]:
-    """Rates and CPU of the rounds, each beside the bare application's in the same round."""
+    """Rates of the rounds, each beside the bare application's in the same round."""
     name, base = f"{what}, {database}", f"bare Flask beside {what}, {database}"
     yield Figure(base, [one.rate for one in bare], "a second")
     p50 = statistics.median(one.p50_ms for one in ours)
     goal = GOALS.get((what, database))
     yield Figure(name, [one.rate for one in ours], "a second", ratio_of=base, goal=goal, note=f"p50 {p50:.1f} ms")
-    yield Figure(f"{base}: server CPU", [one.cpu_us for one in bare], "µs")
-    yield Figure(f"{name}: server CPU", [one.cpu_us for one in ours], "µs", ratio_of=f"{base}: server CPU")
 
 
 def figures(tasks: int = 100_000, seconds: float = 2.0, times: int = 5, only: str | None = None) -> Iterator[Found]:

@@ -1,14 +1,13 @@
-"""Measures how soon an agent has a task: on an idle platform, and when many tasks wait for few agents.
+"""Measures how soon an agent has a task on an idle platform.
 
-The agents are clients that claim runs and do no work: a person cancels each task as soon as an agent has it.
+The agent is a client that claims runs and does no work: a person cancels each task as soon as it has it.
 """
 
 from __future__ import annotations
 
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -19,16 +18,15 @@ from tests.bench.figures import Figure, Found
 from tests.e2e.client import Client
 from tests.e2e.instance import Instance, wait_until
 
-AGENTS, TASKS = 4, 100
 PATIENCE_SECONDS = 60
 
 
 class Agent:
     """A registered agent. Each method is one request."""
 
-    def __init__(self, people: Client, number: int) -> None:
+    def __init__(self, people: Client) -> None:
         enrolment = people.post("/agents/enrolment-tokens", {}, 201)["enrolmentToken"]["token"]
-        about = {"podName": f"measuring-{number}", "capabilities": [], "driver": "scripted", "version": "1", "slots": 1}
+        about = {"podName": "measuring", "capabilities": [], "driver": "scripted", "version": "1", "slots": 1}
         registered = Client(people.url, enrolment).post("/runner/register", about, 201)
         self.id: str = registered["agent"]["id"]
         self._url, self._session = people.url, requests.Session()
@@ -77,37 +75,6 @@ def _is_idle(people: Client, agent: Agent) -> bool:
     return bool(people.get(f"/agents/{agent.id}")["agent"]["status"] == "idle")
 
 
-def _from_a_queue(people: Client, project_id: str, agents: Sequence[Agent]) -> tuple[float, list[float]]:
-    """Seconds until each of TASKS tasks has had an agent, and milliseconds from an agent's end to its next task."""
-    for _ in range(TASKS):
-        _new_task(people, project_id)
-    took: list[float] = []
-    seen: dict[str, float] = {}
-    """When an agent had each task. An agent that comes too late waits in vain, which does not count."""
-    lock = threading.Lock()
-
-    def work(agent: Agent) -> None:
-        client, ended = Client(people.url, people.token), None
-        while len(seen) < TASKS:
-            agent.live()
-            claimed, at = agent.claim()
-            if claimed is None:
-                continue
-            with lock:
-                seen[claimed["task"]["id"]] = at
-                if ended is not None:
-                    took.append((at - ended) * 1000)
-            client.post(f"/tasks/{claimed['task']['id']}/cancel")
-            ended = time.perf_counter()
-        client.close()
-
-    began = time.perf_counter()
-    with ThreadPoolExecutor(len(agents)) as pool:
-        for running in [pool.submit(work, agent) for agent in agents]:
-            running.result()
-    return max(seen.values()) - began, took
-
-
 def figures(times: int = 5) -> Iterator[Found]:
     """Each figure with its name. times: rounds of eight tasks on the idle platform."""
     with tempfile.TemporaryDirectory(prefix="aiworker-bench-") as folder:
@@ -117,18 +84,12 @@ def figures(times: int = 5) -> Iterator[Found]:
             people = Client.login(instance.url, "admin", instance.password)
             project_id = people.post("/projects", {"name": "Measured"}, 201)["project"]["id"]
             wait_until("the project", lambda: people.get(f"/projects/{project_id}")["project"]["status"] == "active")
-            agents = [Agent(people, 0)]
-            idle = _on_an_idle_platform(people, project_id, agents[0], 8 * times)
+            agent = Agent(people)
+            idle = _on_an_idle_platform(people, project_id, agent, 8 * times)
             yield Figure(
                 "Task created → agent has it, idle platform", idle, "ms", goal="≤ 30", note=f"most {max(idle):.0f} ms"
             )
-            agents += [Agent(people, number) for number in range(1, AGENTS)]
-            seconds, took = _from_a_queue(people, project_id, agents)
-            what = f"{TASKS} tasks, {AGENTS} agents that do no work"
-            yield Figure(f"{what}: handed out", TASKS / seconds * 60, "a minute")
-            yield Figure(f"{what}: an agent's end → its next task", took, "ms", note=f"most {max(took):.0f} ms")
-            for agent in agents:
-                agent.close()
+            agent.close()
             people.close()
             instance.stop()
         finally:

@@ -1,4 +1,4 @@
-"""Measures the page in a real Chromium: what a visit costs, and how fast it answers while much happens."""
+"""Measures the page in a real Chromium: how fast it answers while much happens."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import requests
-from playwright.sync_api import Browser, CDPSession, Page, WebSocketRoute
+from playwright.sync_api import Browser, WebSocketRoute
 
 from tests.bench.figures import Figure, Found, Missing
 from tests.e2e.browser import Person, chromium
@@ -57,34 +57,6 @@ _FIRST = """
 """The milliseconds until so many with this text are drawn."""
 
 
-class Wire:
-    """The bytes and requests that a page needs, as they pass over the wire."""
-
-    def __init__(self, page: Page) -> None:
-        self._session: CDPSession = page.context.new_cdp_session(page)
-        self._session.send("Network.enable")
-        self._session.on("Network.responseReceived", self._began)
-        self._session.on("Network.loadingFinished", self._ended)
-        self.bytes, self.requests = 0, 0
-        self._of_cache: set[str] = set()
-
-    def _began(self, event: dict[str, object]) -> None:
-        reply = event["response"]
-        if isinstance(reply, dict) and (reply.get("fromDiskCache") or str(reply["url"]).startswith(("data:", "blob:"))):
-            self._of_cache.add(str(event["requestId"]))
-
-    def _ended(self, event: dict[str, object]) -> None:
-        if event["requestId"] not in self._of_cache:
-            self.requests += 1
-            self.bytes += int(float(str(event["encodedDataLength"])))
-
-    def said(self) -> str:
-        """What has passed since this was asked last."""
-        said = f"{self.bytes / 1000:.0f} KB in {self.requests} requests"
-        self.bytes, self.requests = 0, 0
-        return said
-
-
 def figures() -> Iterator[Found]:
     """Each figure with its name."""
     browser_path = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -98,24 +70,9 @@ def figures() -> Iterator[Found]:
     ):
         login = Client.login(instance.url, "admin", instance.password)
         api = Client(instance.url, login.api_token())
-        yield from _visits(instance, browser)
         yield from _board(instance, browser, api)
         yield from _diff(instance, browser, api)
         yield from _transcript(instance, browser, api, Path(folder))
-
-
-def _visits(instance: Instance, browser: Browser) -> Iterator[Found]:
-    person = Person(browser, instance.url)
-    wire = Wire(person.page)
-    person.log_in("admin", instance.password)
-    person.wait("who")
-    person.page.wait_for_load_state("networkidle")
-    yield "Page: first load, with the login and what the API is asked", wire.said()
-    person.page.reload()
-    person.wait("who")
-    person.page.wait_for_load_state("networkidle")
-    yield "Page: second visit, with what the API is asked", wire.said()
-    person.close()
 
 
 def _board(instance: Instance, browser: Browser, api: Client) -> Iterator[Found]:

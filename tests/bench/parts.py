@@ -24,12 +24,10 @@ MODULES = {
     "queue": "queue",
     "schedule": "schedule",
     "handover": "handover",
-    "gateway": "gateway",
     "page": "page",
     "failover": "failover",
 }
 _ARGUMENTS: dict[str, Callable[[int], dict[str, Any]]] = {
-    "gateway": lambda _times: {"streams": 200, "rate": 100, "seconds": 10},
     "page": lambda _times: {},
 }
 """What `figures` of a module takes, from the number of rounds. A module that is not named takes `times`."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import gc
 import os
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from common.jobs import catalogue
 from common.jobs.announcer import announcer
 from common.jobs.catalogue import Lease
 from common.models.agent import Agent
-from common.models.journal import EventRow, Feed, Job, Mark
+from common.models.journal import EventRow, Feed, Job
 from common.models.project import Project
 from common.models.run import Run
 from common.models.task import Task
@@ -97,38 +96,8 @@ def _swap(tx: Transaction, task_id: str) -> None:
     )
 
 
-@transactional
-def _write_a_mark(tx: Transaction) -> None:
-    mark = tx.session.get(Mark, "measured")
-    if mark is None:
-        tx.session.add(Mark(name="measured", at=tx.now(), value={}))
-    else:
-        mark.at = tx.now()
-
-
-@contextmanager
-def _another_writer() -> Iterator[list[float]]:
-    """Writes all the time. Yields how long each write took, in seconds."""
-    took: list[float] = []
-    is_over = threading.Event()
-
-    def write() -> None:
-        while not is_over.is_set():
-            began = time.perf_counter()
-            _write_a_mark()
-            took.append(time.perf_counter() - began)
-
-    writer = threading.Thread(target=write)
-    writer.start()
-    try:
-        yield took
-    finally:
-        is_over.set()
-        writer.join()
-
-
-def _round(task_ids: list[str]) -> tuple[float, float, float]:
-    """Returns swaps a second, tasks a second by the scheduler, and CPU milliseconds of the scheduler for a task."""
+def _round(task_ids: list[str]) -> tuple[float, float]:
+    """Returns swaps a second, and tasks a second by the scheduler."""
     _begin_again()
     began = time.perf_counter()
     for task_id in task_ids[:SWAPS]:
@@ -136,12 +105,10 @@ def _round(task_ids: list[str]) -> tuple[float, float, float]:
     swaps = SWAPS / (time.perf_counter() - began)
     _begin_again()
     lease = _claimed()
-    began, cpu = time.perf_counter(), time.thread_time()
-    assigned = schedule_tasks(lease)
-    cpu = time.thread_time() - cpu
-    rate = assigned / (time.perf_counter() - began)
+    began = time.perf_counter()
+    rate = schedule_tasks(lease) / (time.perf_counter() - began)
     announcer().flush(60)
-    return swaps, rate, cpu * 1000 / assigned
+    return swaps, rate
 
 
 def _measured(name: str, tasks: int, agents: int, rounds: int) -> Iterator[Found]:
@@ -149,17 +116,11 @@ def _measured(name: str, tasks: int, agents: int, rounds: int) -> Iterator[Found
     with snapshot() as read:
         task_ids = list(read.session.scalars(select(Task.id).limit(SWAPS)))
     found = [_round(task_ids) for _ in range(rounds)]
-    swaps, rates, cpus = ([one[at] for one in found] for at in range(3))
+    swaps, rates = ([one[at] for one in found] for at in range(2))
     what = f"{tasks:,} tasks, {agents:,} agents, {name}"
     base = f"{what}: one compare-and-swap a task"
     yield Figure(base, swaps, "a second")
     yield Figure(f"{what}: scheduler", rates, "a second", ratio_of=base, goal="≥ 20")
-    yield Figure(f"{what}: CPU of the scheduler for a task", cpus, "ms")
-    _begin_again()
-    lease = _claimed()
-    with _another_writer() as took:
-        schedule_tasks(lease)
-    yield Figure(f"{what}: longest wait of another writer", max(took) * 1000, "ms")
 
 
 @contextmanager

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import os
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import psutil
@@ -22,39 +20,22 @@ from tests.e2e.instance import ROOT, Instance
 START_SECONDS = 60
 SETTLING_SECONDS = 20
 """From the first answer until memory is read: the sweeps have run several times by then."""
-COMMANDS: Mapping[str, Sequence[str]] = {
-    "--version": ("--version",),
-    "--help": ("--help",),
-    "task list": ("--url", "http://127.0.0.1:9", "--token", "awt_any", "task", "list"),
-}
-"""The commands; the last one finds no platform, so that only its own work is measured."""
 
 
 def figures(times: int = 5) -> Iterator[Found]:
     """Each figure with its name. times: how often each is measured."""
-    yield from _commands(max(times, 5))
+    yield from _command(max(times, 5))
     yield from _platform(max(times, 5))
 
 
-def _commands(times: int) -> Iterator[Found]:
-    """In turn, so that what else the machine does is in all of them."""
-    taken: dict[str, list[float]] = {name: [] for name in ("", *COMMANDS)}
-    for number in range(times + 1):
-        for name, words in {"": None, **COMMANDS}.items():
-            milliseconds = _cpu_ms([sys.executable, "-c", ""] if words is None else _command(*words))
-            # The first round compiles and fills caches.
-            if number:
-                taken[name].append(milliseconds)
-    bare = taken.pop("")
-    yield _figure("Start: CPU of bare Python", bare, "ms")
-    for name, all_of_it in taken.items():
-        goal = "≤ 150" if name == "--help" else None
-        above = [one - base for one, base in zip(all_of_it, bare, strict=True)]
-        yield _figure(f"Start: CPU of `aiworker {name}` over bare Python", above, "ms", goal)
-
-
-def _command(*words: str) -> list[str]:
-    return [sys.executable, "-m", "web.cli", *words]
+def _command(times: int) -> Iterator[Found]:
+    """In turn with bare Python, so that what else the machine does is in both."""
+    above: list[float] = []
+    for _ in range(times + 1):
+        bare = _cpu_ms([sys.executable, "-c", ""])
+        above.append(_cpu_ms([sys.executable, "-m", "web.cli", "--help"]) - bare)
+    # The first round compiles and fills caches.
+    yield _figure("Start: CPU of `aiworker --help` over bare Python", above[1:], "ms", "≤ 150")
 
 
 def _cpu_ms(command: Sequence[str]) -> float:
@@ -67,8 +48,7 @@ def _cpu_ms(command: Sequence[str]) -> float:
 
 def _platform(times: int) -> Iterator[Found]:
     """Warm starts of one platform; its memory is read in each."""
-    seconds, cpu, processes, totals = list[float](), list[float](), list[float](), list[float]()
-    shares: dict[str, list[float]] = {}
+    seconds, processes, totals = list[float](), list[float](), list[float]()
     with tempfile.TemporaryDirectory(prefix="aiworker-bench-") as folder:
         instance = Instance(Path(folder))
         try:
@@ -77,22 +57,15 @@ def _platform(times: int) -> Iterator[Found]:
             for _ in range(times):
                 seconds.append(_first_answer(instance))
                 time.sleep(SETTLING_SECONDS)
-                family = instance.family()
-                memory = _memory(family)
-                cpu.append(_cpu_seconds(family))
+                memory = _memory(instance.family())
                 processes.append(len(memory))
-                totals.append(sum(memory.values()))
-                for name, megabytes in memory.items():
-                    shares.setdefault(name, []).append(megabytes)
+                totals.append(sum(memory))
                 instance.stop()
         finally:
             instance.kill()
     yield _figure("Start: `aiworker up`, warm, to the first answer", seconds, "s", "≤ 1.5")
-    yield _figure(f"Start: CPU of all processes in the first {SETTLING_SECONDS} s", cpu, "s")
     yield _figure("Start: processes of an idle platform", processes, "processes", "≤ 9")
     yield _figure("Start: memory of an idle platform (PSS)", totals, "MB", "≤ 320")
-    for name, megabytes in sorted(shares.items(), key=lambda share: -statistics.median(share[1])):
-        yield _figure(f"Start: memory of {name}", megabytes, "MB")
 
 
 def _first_answer(instance: Instance) -> float:
@@ -109,40 +82,15 @@ def _first_answer(instance: Instance) -> float:
     raise AssertionError(instance.said())
 
 
-def _memory(family: Sequence[psutil.Process]) -> dict[str, float]:
-    """The proportional set size of each process by its name, in MB of 2**20 bytes."""
-    found: dict[str, float] = {}
+def _memory(family: Sequence[psutil.Process]) -> list[float]:
+    """The proportional set size of each process, in MB of 2**20 bytes."""
+    found: list[float] = []
     for process in family:
         with contextlib.suppress(psutil.NoSuchProcess, OSError):
             rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
             kibibytes = next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:"))
-            name = _name(process)
-            while name in found:
-                name += " (another)"
-            found[name] = kibibytes / 1024
+            found.append(kibibytes / 1024)
     return found
-
-
-def _name(process: psutil.Process) -> str:
-    """What people call it: a fork has a name of its own, others are named by what they run."""
-    words = process.cmdline()
-    if words[-1] == "up" and not process.name().startswith(("python", "aiworker")):
-        return process.name()
-    if "gunicorn" in words:
-        parent = process.parent()
-        return "web" if parent is not None and "gunicorn" in parent.cmdline() else "web's master"
-    for part in ("workers.supervisor.units.orphan_guard", "workers.supervisor", "workers.runner"):
-        if part in words:
-            return part
-    return "aiworker up" if words[-1] == "up" else os.path.basename(words[0])
-
-
-def _cpu_seconds(family: Sequence[psutil.Process]) -> float:
-    total = 0.0
-    for process in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            total += sum(process.cpu_times())
-    return total
 
 
 def _figure(what: str, taken: Sequence[float], unit: str, goal: str | None = None) -> Figure:

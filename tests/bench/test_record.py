@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from tests.bench import record, report
+from tests.bench import report
 from tests.bench.__main__ import status
-from tests.bench.figures import Figure, Found, Missing, Version
-from tests.bench.record import PartResult, Run, elsewhere, falls, gone, merged, read, result_of, write
+from tests.bench.figures import Figure
+from tests.bench.record import PartResult, Run, falls, merged, read, result_of
 
 RATE = [Figure("bare", 100, "a second"), Figure("GET", 40, "a second", ratio_of="bare", goal="≥ 0.4", note="p99 9 ms")]
 MEMORY = [Figure("theirs", 10, "KB"), Figure("ours", 16, "KB", ratio_of="theirs", goal="≤ 1.6")]
@@ -61,51 +60,6 @@ def test_a_part_that_failed_fails_the_run_and_its_record_stays() -> None:
         0.44,
         1.6,
     ]
-
-
-def test_parts_that_were_recorded_on_another_processor_are_named() -> None:
-    recorded = merged(None, run(part("api", *RATE), part("ws", *MEMORY), part("page", *RATE)))
-    recorded = merged(recorded, replace(run(part("ws", *MEMORY)), machine={"cores": "2 of another"}))
-
-    now = run(part("api", *RATE), part("ws", *MEMORY))
-
-    assert elsewhere(recorded, now) == {"ws": "2 of another"}
-    assert elsewhere(None, now) == {}
-
-
-def test_a_recorded_ratio_that_is_not_measured_any_more_is_named() -> None:
-    now = [part("api", RATE[1])]
-
-    assert gone(run(part("api", *RATE)), now) == [("api", "GET")]
-    assert falls(run(part("api", *RATE)), now) == []
-
-
-def test_of_two_measurements_the_better_ratio_counts() -> None:
-    first, again = (part("api", *changed(RATE, rate), *changed(MEMORY, size)) for rate, size in ((30, 12), (38, 20)))
-
-    assert [figure.ratio for figure in record.better(first, again).figures if figure.ratio] == [0.38, 1.2]
-    assert record.better(first, part("api", failed="ended")) is first
-
-
-def test_the_record_keeps_what_is_compared(tmp_path: Path) -> None:
-    found: list[Found] = [*RATE, ("first load", "300 KB"), Missing("rq", "no network"), Version("huey", "3.0")]
-
-    write(run(result_of("queue", "2026-11-27", found)), tmp_path / "record.json")
-
-    kept = read(tmp_path / "record.json")
-    assert kept is not None
-    assert kept.parts["queue"].figures == [replace(part("queue", *RATE).figures[1], note="")]
-    assert read(tmp_path / "none.json") is None
-
-
-def test_the_table_has_medians_ratios_goals_and_what_is_missing() -> None:
-    found: list[Found] = [*changed(RATE, 30), Missing("rq", "no network")]
-
-    table = "\n".join(report.lines(result_of("queue", "2026-11-27", found)))
-
-    for said in ("30 a second, p99 9 ms", "0.3 × bare", "≥ 0.4 missed", "not measured: rq: no network"):
-        assert said in table
-    assert "FAILED: no socket" in "\n".join(report.lines(part("ws", failed="no socket")))
 
 
 def test_the_page_shows_the_recorded_run() -> None:

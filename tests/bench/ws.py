@@ -30,8 +30,7 @@ from tests.ports import free_port
 
 OURS, BASE, BEST = "AiWorker", "websockets", "uWebSockets.js"
 SOCKETS = 1_000
-MANY = 10_000
-WINDOWS = (1, 8, 64)
+WINDOWS = (8, 64)
 GOALS = {8: ("≥ 5.7", "≥ 0.9"), 64: ("≥ 18", "≥ 0.9")}
 RATE = 100
 _END = b'^"}}'
@@ -82,7 +81,6 @@ def figures(times: int = 5) -> Iterator[Found]:
         rounds = alternate({name: lambda make=make: _measure(make) for name, make in sides.items()}, times)  # type: ignore[misc]
         for name, measured in rounds.items():
             yield from _compared(name, measured)
-        yield from _many({name: make for name, make in sides.items() if name in {OURS, BASE, BEST}})
         yield from _stalled(own, times)
 
 
@@ -91,7 +89,7 @@ def _compared(name: str, rounds: list[Measures]) -> Iterator[Figure]:
     base = BASE if is_ours else None
     for window in WINDOWS:
         what = f"{{}}: deliveries to {SOCKETS:,} sockets, window {window}"
-        goals = GOALS.get(window, (None, None)) if is_ours else (None, None)
+        goals = GOALS[window] if is_ours else (None, None)
         rates = [one.fan_out[window][0] for one in rounds]
         cpu = statistics.median(one.fan_out[window][1] for one in rounds)
         note = f"{cpu:.2f} µs of CPU each"
@@ -158,18 +156,6 @@ def _delays(side: Side, crowd: Crowd, seconds: float = 3.0) -> list[float]:
     crowd.gather(total + int(RATE * seconds) * len(crowd.sockets))
     crowd.looked_at = set()
     return delays
-
-
-def _many(sides: Mapping[str, Callable[[], contextlib.AbstractContextManager[Side]]]) -> Iterator[Found]:
-    """Many sockets on one process."""
-    what = f"{{}}: deliveries to {MANY:,} sockets, window 8"
-    for name, make in sides.items():
-        with make() as side, Crowd(side.url, side.says) as crowd:
-            crowd.join(MANY)
-            rate, cpu = fan_out(side, crowd, 8, 2 * _SECONDS)
-            memory = f"{pss_bytes(side.pid) / 2**20:.0f} MB in all"
-        base = what.format(BASE) if name == OURS else None
-        yield Figure(what.format(name), rate, "a second", base, note=f"{cpu:.2f} µs of CPU each, {memory}")
 
 
 def _stalled(own: Platform, times: int) -> Iterator[Found]:

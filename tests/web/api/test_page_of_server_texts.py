@@ -12,11 +12,31 @@ from playwright.sync_api import Browser, expect
 from common.models import Task
 from tests.web.made import a_question
 from tests.web.page_reader import PageReader
-from tests.web.server_texts import SHORT, translations
+from tests.web.server_texts import translations
 from tests.web.world import World, put
 
 pytestmark = pytest.mark.slow
 
+# They count only where a value in them is a sentence itself.
+SHORT = {
+    " by {creator}",
+    "Gitea's {method} {path}",
+    "Waiting: {waits_for}",
+    "{context}: missing",
+    "at {expected}",
+    "git {arguments} in {name}",
+    "git {name} {why}: {output}",
+    "is at {found}",
+    "it {status}",
+    "it {words}",
+    "Step {number} ({kind}): {message}",
+    "Step {number}{value}: {error}",
+    "{description} with {status}",
+    "{name} in {place}",
+    "{scope}'s cap",
+    "{value} is not {what}",
+    "{what} is {how}",
+}
 SPANISH = "() => localStorage.setItem('aiworker.language', 'es')"
 SAY_ALL = """async (texts) => {
   const { loadServerTexts, serverText } = await import("/static/app/words/server-texts.mjs");
