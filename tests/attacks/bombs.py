@@ -35,15 +35,6 @@ def empty_bomb(at: Path) -> str:
     return _folders(at, _raw_tree(at, []))
 
 
-def deep_tree(at: Path, *, depth: int) -> str:
-    """A commit with one file below that many folders."""
-    blob = _git(at, "hash-object", "-w", "--stdin", said=b"x\n")
-    tree = _tree(at, [f"100644 blob {blob}\tf"])
-    for _ in range(depth):
-        tree = _tree(at, [f"040000 tree {tree}\td"])
-    return _git(at, "commit-tree", tree, "-p", "HEAD", said=b"Deep\n")
-
-
 def file_of_zeros(at: Path, size: int) -> str:
     """A commit with one file of that many zeros, which are packed a thousandfold."""
     blob = _git(at, "hash-object", "-w", "--stdin", said=bytes(size))

@@ -109,38 +109,6 @@ SHOW = """async (patch) => {
   render(h(Page), document.body.appendChild(document.createElement("main")));
 }"""
 
-TYPE = """async (text) => {
-  let touched = 0;
-  const watch = new MutationObserver((all) => {
-    touched += all.filter(({ target }) => !target.parentElement?.closest(".note")).length;
-  });
-  watch.observe(document.querySelector(".diff"), { subtree: true, childList: true, attributes: true });
-  for (const letter of text) {
-    document.execCommand("insertText", false, letter);
-    await new Promise((resolve) => setTimeout(resolve));
-  }
-  await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
-  watch.disconnect();
-  return touched;
-}"""
-
-
-def test_a_comment_on_a_long_diff_keeps_every_letter_and_draws_nothing_else(chromium_path: str) -> None:
-    with chromium(chromium_path) as browser:
-        page = _page_with_diff(browser)
-        _scroll_to(page, 4000)
-        page.locator('tr[data-line="4000"] td').first.click()
-        text = "typed in one go, faster than anything is drawn " * 2
-        touched = page.evaluate(TYPE, text)
-
-        expect(page.get_by_test_id("diff-comment")).to_have_value(text, timeout=PATIENCE_MS)
-        assert touched == 0
-
-        # Left and come back to, it is there.
-        page.reload()
-        page.evaluate(SHOW, LONG)
-        expect(page.get_by_test_id("diff-comment")).to_have_value(text, timeout=PATIENCE_MS)
-
 
 DECIDING = (
     "tests/fixtures/prices.json",
@@ -174,12 +142,6 @@ def _page_with_diff(browser: Browser, patch: str = LONG) -> Page:
     page.evaluate(SHOW, patch)
     expect(page.locator('tr[data-line="1"]').first).to_be_visible(timeout=PATIENCE_MS)
     return page
-
-
-def _scroll_to(page: Page, line: int) -> None:
-    """Scroll until the line, which is drawn only near the screen, is in its middle."""
-    page.evaluate("(line) => scrollTo(0, line * 20 - innerHeight / 2)", line)
-    expect(page.locator(f'tr[data-line="{line}"]')).to_be_visible(timeout=PATIENCE_MS)
 
 
 def _serve(route: Route) -> None:

@@ -14,7 +14,7 @@ from common.providers.runtime import ProcessRuntime
 from common.values.delivery.app import App, ProjectNamespace
 from tests.providers.runtime_contract import settled
 from tests.providers.runtime_supervisor import Repository, Supervisor, get, supervised
-from workers.checkouts.commits import is_website, start_line
+from workers.checkouts.commits import start_line
 from workers.checkouts.pod_start import check_out
 from workers.runner.programs import sessions
 
@@ -81,17 +81,6 @@ def test_no_link_in_the_pages_shows_a_file_of_the_host(
         assert status == 404, path
         assert SECRET not in body
     assert get(url) == (200, "hello")
-
-
-@pytest.mark.slow
-def test_a_page_that_is_a_link_out_of_the_repository_is_no_website(
-    runtime: ProcessRuntime, repository: Repository, secret: Path
-) -> None:
-    (repository.path / "index.html").symlink_to(secret / "index.html")
-    runtime.ensure_app(APP, repository.version("v1", repository.commit_all()))
-
-    assert settled(runtime, APP, "v1").code == "nothing_to_run"
-    assert not is_website(repository.path)
 
 
 def test_a_procfile_is_read_only_from_the_repository(repository: Repository, secret: Path) -> None:

@@ -203,30 +203,6 @@ def test_no_apps_process_sees_a_cookie_of_a_gate(runtime: ProcessRuntime, reposi
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("request_line", "padding", "status"),
-    [
-        ("M-SEARCH /taken HTTP/1.1", "", 200),
-        (f"GET /taken/{'a' * 66_000} HTTP/1.1", "", 431),
-        ("GET /taken HTTP/1.1", "No field\r\n", 400),
-    ],
-)
-def test_an_app_without_a_guard_gets_no_cookie_by_an_unusual_request(
-    runtime: ProcessRuntime, repository: Repository, request_line: str, padding: str, status: int
-) -> None:
-    serve(runtime, repository, GUARDED)
-    url = serve(runtime, repository, OPEN)
-    cookie = let_in(runtime, GUARDED)
-    with dial(url) as client:
-        head = f"{request_line}\r\nHost: x\r\n{padding}Cookie: {cookie}; a=1\r\nConnection: close\r\n\r\n"
-        client.sendall(head.encode("latin-1"))
-        said = heard(client, b"Cookie: a=1" if status == 200 else b"</p>")
-
-    assert said.startswith(f"HTTP/1.1 {status} ".encode())
-    assert cookie.split("=")[1].encode() not in said
-
-
-@pytest.mark.slow
 def test_each_request_of_a_connection_is_judged(runtime: ProcessRuntime, repository: Repository) -> None:
     url = serve(runtime, repository, GUARDED)
     cookie = let_in(runtime, GUARDED)

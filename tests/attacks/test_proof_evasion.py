@@ -10,8 +10,6 @@ from common.models import Task, TaskCheck, TaskGroup
 from common.services.tasks import tasks
 from common.values.runs.claimed_run import ClaimedRun
 from tests.providers.git_work_tree import WorkTree, git
-from tests.workers.jobs.test_which_tests_ran import BROKEN, HOLLOW_PAGE, PYTEST, RED, checks_of, lost_names
-from tests.workers.jobs.test_which_tests_ran import FILES as PAGE_FILES
 from tests.workers.platform import Platform
 
 TWO_TESTS = "def test_one():\n    assert True\n\n\ndef test_two():\n    assert True\n"
@@ -81,20 +79,6 @@ def test_a_deleted_test_is_found_whatever_the_patch_looks_like(plain_platform: P
     evasions = (_padded, _fake_header, _binary, _replaced_by_a_link)
 
     assert verdicts(plain_platform, *evasions) == [("in_progress", ["tests_deleted"])] * len(evasions)
-
-
-@pytest.mark.slow
-def test_a_file_of_tests_too_large_to_read_is_not_passed(plain_platform: Platform) -> None:
-    big = "x = 1\n" * 800_000
-    project = plain_platform.project({**FILES, "tests/test_big.py": TWO_TESTS + big})
-    task = plain_platform.task(project)
-    claimed = plain_platform.claim()
-    plain_platform.finish(claimed, plain_platform.push(claimed, {"tests/test_big.py": ONE_TEST + big}))
-    plain_platform.run_jobs()
-
-    checks = plain_platform.all(TaskCheck, TaskCheck.task_id == task.id, TaskCheck.name == "kept_tests")
-    assert [(check.status, check.code) for check in checks] == [("failed", "tests_unreadable")]
-    assert "tests/test_big.py" in (checks[0].message or "")
 
 
 # What others did
@@ -229,17 +213,6 @@ def test_a_group_hands_back_who_takes_back_the_work_of_a_task_before(plain_platf
 
 
 # Emptied tests in files that are hard to read
-
-
-@pytest.mark.slow
-def test_emptied_tests_are_named_in_files_that_are_hard_to_read(plain_platform: Platform) -> None:
-    task = plain_platform.task(plain_platform.project(PAGE_FILES, test_command=PYTEST))
-
-    plain_platform.work(task, {**BROKEN, "tests/test_page.py": HOLLOW_PAGE + "# padding\n" * 110_000})
-
-    checks = checks_of(plain_platform, task)
-    assert (checks["tests"].status, checks["lost_tests"].code) == ("passed", "tests_lost")
-    assert lost_names(checks["lost_tests"]) == RED
 
 
 # Forbidden paths

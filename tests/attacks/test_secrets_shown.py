@@ -14,10 +14,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from common.jobs.catalogue import Lease
-from common.models import Job, LogEntry, Question, Run, TaskGroup
+from common.models import Job, Question, Run, TaskGroup
 from common.models.delivery import GroupMember
 from common.services.activity import jobs
-from common.services.agent_api import agent_api, transcripts
+from common.services.agent_api import agent_api
 from common.services.agents import pods
 from common.services.delivery import group_tests
 from common.services.delivery.bisection import CONFIRMING_RUNS, command_digest
@@ -144,19 +144,6 @@ def test_a_run_asks_only_so_many_questions_and_its_transcript_says_so(world: Wor
     assert len(events("task:needs_input", of=run.task.id)) == most
     assert [one["level"] for one in run.transcript()] == ["warn"]
     assert str(most) in run.transcript()[0]["message"]
-
-
-def test_a_transcript_has_an_end_and_says_so_once(world: World) -> None:
-    run = Claimed(world)
-    put(Run, run.id, log_bytes=transcripts.MOST_BYTES - 1000)
-
-    assert run.log(*["x" * 300] * 5)["accepted"] == 3
-    assert run.log("and more", "and more")["accepted"] == 0
-
-    kept = [one["message"] for one in run.transcript()]
-    assert kept[:2] == ["x" * 300] * 2
-    assert "left out" in kept[2]
-    assert len(kept) == len(all_of(LogEntry, LogEntry.run_id == run.id)) == 3
 
 
 def claimed_job(subject_id: str) -> Lease:

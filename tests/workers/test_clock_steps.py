@@ -13,14 +13,10 @@ from sqlalchemy import select
 
 from common.jobs import catalogue
 from common.models import (
-    Agent,
     Job,
     Mark,
-    Run,
-    Task,
 )
 from common.transaction import Transaction, snapshot, transactional
-from common.values.states import Outcome
 from tests.workers.platform import Platform
 from workers import sweeps
 
@@ -69,24 +65,3 @@ def test_jobs_wait_for_as_long_as_they_were_to_wait(platform: Platform) -> None:
     assert 500 < seconds[late] < 610
     assert platform.get(Job, held).lease_until < now() + timedelta(seconds=catalogue.LEASE_SECONDS + 10)
     assert platform.get(Mark, "sweep").at <= now()
-
-
-def test_an_agent_that_is_silent_since_is_lost_in_time(platform: Platform) -> None:
-    task = platform.task(platform.project())
-    platform.agent_id = platform.agent()
-    claimed = platform.claim()
-    sweeps.sweep()
-    sweeps.sweep_agents()
-    written_ahead(Mark.at, Agent.seen_at, Run.seen_at)
-    sweeps.sweep()
-    sweeps.sweep_agents()
-    assert platform.get(Agent, platform.agent_id).seen_at <= now()
-    assert platform.get(Run, claimed.run.id).seen_at <= now()
-
-    platform.silence(Agent, platform.agent_id, 61)
-    platform.silence(Run, claimed.run.id, 61)
-    sweeps.sweep_agents()
-
-    assert platform.get(Agent, platform.agent_id).state == "offline"
-    assert platform.get(Run, claimed.run.id).outcome == Outcome.LOST
-    assert platform.get(Task, task.id).state == "backlog"

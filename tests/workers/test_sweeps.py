@@ -5,16 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select
 
-from common.models import IdempotencyKey, Job, Login, Mark, Project, RunSession, Task
-from common.models.insertion import insert_values
+from common.models import Job, Mark, Project, RunSession, Task
 from common.services import sweeping
 from common.services.agent_api import agent_sessions
 from common.services.tasks import tasks
-from common.transaction import Transaction, snapshot, transactional
+from common.transaction import Transaction, transactional
 from common.values.states import JobState
-from tests.builders import a_user
 from tests.workers.platform import Platform
 from workers import sweeps
 
@@ -56,38 +53,6 @@ def test_the_platforms_own_jobs_are_thrown_away_soon_and_others_later(platform: 
     _age_jobs(timedelta(days=8))
     sweeping.purge_jobs()
     assert platform.all(Job, Job.state_ == JobState.DONE) == []
-
-
-@transactional
-def _add_old_keys(tx: Transaction, amount: int) -> None:
-    insert_values(
-        tx.connection, IdempotencyKey, [{"key": f"key {number}"} for number in range(amount)], caller="user:someone",
-        route="POST /api/tasks", body_digest="", status=201, body=b"", created_at=tx.now() - timedelta(hours=25),
-    )  # fmt: skip
-
-
-@transactional
-def _add_old_logins(tx: Transaction, user_id: str, amount: int) -> None:
-    for number in range(amount):
-        past, future = tx.now() - timedelta(days=2), tx.now() + timedelta(days=2)
-        ended_at, expires_at = (past, future) if number % 2 else (None, past)
-        tx.session.add(
-            Login(user_id=user_id, refresh_id=str(number), created_at=past, ended_at=ended_at, expires_at=expires_at)
-        )
-
-
-def _count(model: type[IdempotencyKey | Login]) -> int:
-    with snapshot() as read:
-        return read.session.scalar(select(func.count()).select_from(model)) or 0
-
-
-def test_one_purge_deletes_what_a_busy_instance_stores_in_ten_minutes(platform: Platform) -> None:
-    _add_old_keys(1_200)
-    _add_old_logins(a_user("mia").id, 1_200)
-
-    sweeping.sweep_old()
-
-    assert (_count(IdempotencyKey), _count(Login)) == (0, 0)
 
 
 def _with_session(platform: Platform, project: Project, title: str) -> Task:

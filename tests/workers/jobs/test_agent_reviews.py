@@ -8,7 +8,6 @@ import pytest
 
 from common.errors import Conflict, Invalid
 from common.models import Agent, Comment, Question, Run, RunSession, Task, TaskCheck
-from common.providers.forge import forge
 from common.services.agent_api import agent_api, agent_sessions, steering
 from common.services.review.agent_verdicts import NewVerdict
 from common.services.tasks import tasks
@@ -16,9 +15,6 @@ from common.settings import settings
 from common.transaction import Transaction, transactional
 from common.values.states import Outcome
 from common.values.testing.agent_review import ReviewComment, Verdict
-from tests.doubles.gitea import basic
-from tests.providers.git_work_tree import WorkTree
-from tests.workers.elsewhere import Elsewhere
 from tests.workers.jobs.agent_reviews import APPROVED, CHANGES, REVIEWER, Reviewing
 from tests.workers.platform import Platform
 
@@ -167,24 +163,6 @@ def test_a_cap_of_spending_keeps_a_review_from_beginning(platform: Platform) -> 
 @transactional
 def _cap(tx: Transaction, task_id: str, **caps: float) -> None:
     tx.get(Task, task_id).caps = caps
-
-
-def test_a_reviewer_gets_a_credential_of_gitea_that_only_reads(plain: Elsewhere) -> None:
-    about = Reviewing(plain)
-    claimed = about.claim()
-    address = basic(
-        forge().read_clone_url(plain.repository(about.project.id)),
-        claimed.clone.username or "",
-        claimed.clone.password or "",
-    )
-    tree = WorkTree(plain.folder / "review", address)
-    tree.commit({"b.txt": "b"}, on=claimed.task.branch_name, start=f"origin/{claimed.task.branch_name}")
-    tree.push(claimed.task.branch_name, accept=(1, 128))
-    assert forge().read_head(plain.repository(about.project.id), claimed.task.branch_name) == about.sha
-    about.say(claimed, APPROVED)
-    about.end(claimed)
-    about.settle()
-    assert about.state == ("ready_to_test", None)
 
 
 def test_a_review_does_nothing_but_review(platform: Platform) -> None:

@@ -66,26 +66,6 @@ def test_other_languages_have_their_bodies_between_braces(path: str, text: str, 
     assert not of(path, head + "{\n  // later\n}").can_fail(name)
 
 
-def test_tests_of_the_same_name_are_told_apart_by_their_files() -> None:
-    both = ran("tests.test_a::test_a", "tests.test_b::test_a")
-    found = compare(both, both, of("tests/test_a.py", FULL), of("tests/test_a.py", FULL.replace("1", "2")))
-    assert found.changed == ["tests.test_a::test_a"]
-
-    before, after = of("tests/test_a.py", FULL), of("tests/test_a.py", EMPTY[0])
-    for bodies in (before, after):
-        bodies.add("tests/test_b.py", FULL.encode())
-    assert [loss.name for loss in compare(both, both, before, after).losses] == ["tests.test_a::test_a"]
-    # Where the report does not say the file, each of them may be meant.
-    classes = ran("shop.First::test_a", "shop.Second::test_a")
-    assert len(compare(classes, classes, of("tests/test_a.py", FULL), of("tests/test_a.py", EMPTY[0])).losses) == 2
-
-
-def test_a_body_is_the_same_whatever_stands_around_it() -> None:
-    renamed = "class Other:\n    def test_b(self):\n        value = compute()  # as before\n        assert value == 1\n"
-    one, other = of("a.py", FULL), of("tests/b.py", renamed)
-    assert one.of("test_a") == other.of("Other::test_b")
-
-
 def ran(*names: str) -> TestReport:
     return TestReport(tuple(TestCase(name, TestResult.PASSED) for name in names))
 

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from common.jobs import catalogue
-from common.models import Deployment, GroupMember, Job, Project, Task, TaskCheck, TaskGroup
-from common.services.delivery import task_groups
-from common.services.projects import projects
+from common.models import Deployment, Project, Task, TaskCheck
 from tests.workers.elsewhere import Elsewhere
-from tests.workers.jobs.test_train import approved
 from tests.workers.platform import Platform
 
 pytestmark = pytest.mark.slow
@@ -51,29 +47,6 @@ def test_a_proof_whose_tests_get_no_node_waits_with_the_reason_on_the_task(plain
     row = _row(plain, task)
     assert row is not None
     assert (row.status, plain.get(Task, task.id).state) == ("passed", "ready_to_test")
-
-
-def test_a_groups_tests_that_never_ran_blame_no_member(plain: Elsewhere) -> None:
-    project = plain.project()
-    members = approved(plain, project, {"a": "hello\n"}, {"b": "hello\n"})
-    projects.update_project(project.id, {"test_command": TESTS}, by=plain.max)
-    plain.cluster.script(TESTS, "no_room")
-    group = plain.group(*members)
-
-    def waits() -> bool:
-        merging = plain.all(Job, Job.kind == catalogue.MERGE_GROUP.name)
-        return any("no node accepts its pod" in str(job.error) for job in merging)
-
-    plain.run_jobs(until=waits)
-    view = task_groups.read_task_group(group.id, by=plain.max)
-    assert view.group.state == "merging"
-    assert [(check.status, "no node accepts its pod" in check.message) for check in view.checks] == [("running", True)]
-
-    plain.wait_longer(25)
-    plain.run_jobs()
-    failed = plain.get(TaskGroup, group.id)
-    assert (failed.state, "no node accepts its pod" in str(failed.error)) == ("failed", True)
-    assert plain.all(GroupMember, GroupMember.removed_reason.is_not(None)) == []
 
 
 def test_a_preview_without_room_does_not_refuse_the_work(plain: Elsewhere) -> None:

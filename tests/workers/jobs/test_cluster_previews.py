@@ -47,20 +47,3 @@ def test_a_preview_more_than_fits_takes_the_place_of_the_oldest(small: Elsewhere
     assert len(small.cluster.names("deployments", project.namespace)) == 2
     (gone,) = small.all(Task, Task.title == "a")
     assert (gone.state, gone.preview_url) == ("ready_to_test", None)
-
-
-@pytest.mark.slow
-def test_previews_give_way_to_tests_that_find_no_room(slow: Elsewhere) -> None:
-    project = slow.project(test_command=TESTS)
-    slow.ready(project, "older", {"b": "hello\n"})
-    slow.ready(project, "newer", {"c": "hello\n"})
-    slow.cluster.script(TESTS, "no_room", message="0/3 nodes are available: 3 Insufficient memory.")
-    task = slow.task(project, "waits")
-    claimed = slow.claim()
-    slow.finish(claimed, slow.push(claimed, {"d": "hello\n"}))
-
-    slow.run_jobs(until=lambda: _previews(slow) == ["newer"])
-    slow.cluster.script(TESTS, "healthy")
-    slow.run_jobs()
-    assert slow.get(Task, task.id).state == "ready_to_test"
-    assert "waits" in _previews(slow)

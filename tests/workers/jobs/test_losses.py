@@ -9,7 +9,6 @@ from sqlalchemy import select
 
 from common.models import Agent, Mark, Run, Task
 from common.services import sweeping
-from common.services.activity import heartbeat_reception
 from common.services.agent_api import agent_api
 from common.transaction import Transaction, transactional
 from common.values.runs.claimed_run import ClaimedRun
@@ -76,24 +75,6 @@ def test_after_a_restart_of_the_platform_agents_get_the_time_to_be_heard_of(plat
     platform.silence(Run, claimed.run.id, 61)
     assert platform.expire() == 1
     assert (platform.get(Task, task.id).attempts, platform.get(Task, task.id).losses) == (1, 0)
-
-
-@pytest.mark.slow
-def test_while_only_workers_run_no_agent_is_given_up(platform: Platform) -> None:
-    """Agents send heartbeats to web alone, which may be away while workers sweep."""
-    platform.task(platform.project())
-    claimed = platform.claim()
-    heartbeat_reception.note_heartbeats_taken()
-    assert platform.expire() == 0
-    platform.silence(Run, claimed.run.id, 300)
-    platform.silence(Agent, platform.agent_id, 300)
-    platform.silence_web(300)
-    assert [platform.expire(), platform.expire()] == [0, 0]
-
-    heartbeat_reception.note_heartbeats_taken()
-    assert platform.expire() == 0, "its next heartbeat may come within a minute"
-    _age_mark(0, since_seconds=61)
-    assert platform.expire() == 1
 
 
 def test_a_dead_agent_loses_its_run_though_web_gives_no_sign_if_others_are_heard(platform: Platform) -> None:

@@ -11,7 +11,7 @@ from common.jobs.outbox import acting
 from common.models import EventRow, Project, Run, Task
 from common.services.review.skipped_agent_review import overrule_review
 from common.transaction import Transaction, transactional
-from tests.workers.jobs.agent_reviews import APPROVED, CHANGES, Reviewing
+from tests.workers.jobs.agent_reviews import CHANGES, Reviewing
 from tests.workers.platform import Platform
 
 pytestmark = pytest.mark.slow
@@ -48,23 +48,6 @@ def test_a_refusal_by_a_review_is_overruled_and_the_commit_goes_on(platform: Pla
     assert (work.overruled_by, work.overruled_reason) == ("max", WHY)
     with pytest.raises(Conflict, match=r"overruled the review of task .* before"):
         overrule(about)
-
-
-def test_it_is_too_late_for_a_review_that_has_passed_or_is_void(platform: Platform) -> None:
-    about = Reviewing(platform, "blocking")
-    with pytest.raises(Conflict, match="has no review"):
-        overrule(about)
-    about.review(CHANGES)
-    about.work = platform.claim()
-    about.sha = platform.push(about.work, {"a.txt": "b"})
-    platform.finish(about.work, about.sha)
-    # The next commit is being proven: the verdict was on the one before.
-    with pytest.raises(Conflict, match="has no review of its newest commit"):
-        overrule(about)
-    about.review(APPROVED)
-    with pytest.raises(Conflict, match=r"the review of task .* has passed"):
-        overrule(about)
-    assert platform.all(EventRow, EventRow.name == "task:review_overruled") == []
 
 
 def test_who_may_not_approve_may_not_overrule(platform: Platform) -> None:

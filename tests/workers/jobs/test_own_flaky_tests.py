@@ -40,13 +40,3 @@ def test_a_flaky_test_does_not_get_through_by_claiming_its_commit_again(platform
     platform.finish(platform.claim(), sha)
     platform.run_jobs()
     assert platform.get(Task, task.id).state == "ready_to_test"
-
-
-def test_nor_by_a_trivial_change(platform: Platform, tmp_path: Path) -> None:
-    # The first run of the second commit is green.
-    task = refused(platform, tmp_path / "luck", "15")
-    platform.work(task, {"readme": "x\n"})
-
-    tests = checks_of(platform, task)["tests"]
-    assert (tests.status, tests.code) == ("failed", "tests_flaky")
-    assert len((tmp_path / "luck").read_text()) == 6

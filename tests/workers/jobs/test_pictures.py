@@ -141,16 +141,6 @@ def test_no_browser_starts_unconfined(taking: None, platform: Platform, monkeypa
     assert pictures.find_camera() is None
 
 
-def test_old_pictures_are_deleted(taking: None, platform: Platform) -> None:
-    task = platform.ready(platform.project(), "Green", page("green"))
-    assert preview_pictures.purge_pictures() == 0
-
-    _age(rows(platform, task)["after"].id)
-
-    assert preview_pictures.purge_pictures() == 1
-    assert rows(platform, task) == {}
-
-
 @transactional
 def _age(tx: Transaction, picture_id: str) -> None:
     row = tx.get(PreviewPicture, picture_id)

@@ -72,17 +72,6 @@ def test_each_kind_of_call_to_the_forge_fails_once(plain: Elsewhere, fault: str)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("fault", ["500", "apply_then_500"])
-def test_each_call_to_the_cluster_fails_once(plain: Elsewhere, fault: str) -> None:
-    project = busy_project(plain)
-    plain.cluster.faults.add_for_each(".", fault)
-    delete(plain, project)
-    assert plain.cluster.faults.struck > 0
-    plain.cluster.faults.clear()
-    assert_gone(plain, project)
-
-
-@pytest.mark.slow
 def test_the_rows_stay_while_another_job_of_the_project_is_at_work(plain: Elsewhere) -> None:
     """It may make anew what has been removed, so everything is removed once more after it."""
     project = busy_project(plain)

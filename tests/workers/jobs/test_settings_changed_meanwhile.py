@@ -41,36 +41,6 @@ def test_a_result_of_the_former_test_command_does_not_count(platform: Platform, 
     assert platform.get(Task, task.id).state == "ready_to_test"
 
 
-def test_a_preview_that_fails_by_a_former_command_begins_anew(platform: Platform, tmp_path: Path) -> None:
-    project = platform.project(start_command=waiting(tmp_path, "exit 1"))
-    task = platform.task(project)
-    begun(platform, task, {"readme": "x\n"}, tmp_path / "begun")
-
-    projects.update_project(project.id, {"start_command": None}, by=platform.max)
-    (tmp_path / "go").touch()
-    platform.run_jobs()
-
-    task = platform.get(Task, task.id)
-    assert (task.state, task.round) == ("ready_to_test", 1)
-    assert checks_of(platform, task)["preview"].status == "passed"
-
-
-def test_a_result_with_a_former_secret_does_not_count(platform: Platform, tmp_path: Path) -> None:
-    project = platform.project(
-        FILES, test_command=waiting(tmp_path, 'test "$SHOP_KEY" = right-key'),
-        secret_env_vars={"SHOP_KEY": "wrong-key"}, secrets_in_checks=["SHOP_KEY"],
-    )  # fmt: skip
-    task = platform.task(project)
-    begun(platform, task, {"readme": "x\n"}, tmp_path / "begun")
-
-    projects.update_project(project.id, {"secret_env_vars": {"SHOP_KEY": "right-key"}}, by=platform.max)
-    (tmp_path / "go").touch()
-    platform.run_jobs()
-
-    assert (checks_of(platform, task)["tests"].status, platform.get(Task, task.id).refusals) == ("passed", 0)
-    assert platform.get(Task, task.id).state == "ready_to_test"
-
-
 def test_a_result_of_a_group_with_a_former_variable_does_not_count(platform: Platform, tmp_path: Path) -> None:
     project = platform.project(PLAIN)
     members = approved(platform, project, {"a": "x\n"}, {"b": "x\n"})

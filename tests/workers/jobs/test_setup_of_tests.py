@@ -107,9 +107,6 @@ def test_the_parts_of_a_json_file(path: str, old: str | None, new: str, expected
     assert setup_parts.same_parts(path, before, text.encode())
 
 
-SECTIONS = "[metadata]\nname = shop\n[tool:pytest]\naddopts = -W error\n"
-
-
 @pytest.mark.parametrize(
     "new",
     [
@@ -129,19 +126,6 @@ def test_the_tables_of_pyproject_are_the_bases_in_any_form_or_the_whole_file_is(
         assert setup_parts.same_parts("pyproject.toml", old.encode(), text.encode())
         assert found.get("project") == branch.get("project")
         assert found["tool"].get("pytest") == base["tool"].get("pytest")
-
-
-@pytest.mark.parametrize(
-    "new",
-    [
-        "[tool:pytest] x\naddopts = -W error\n", "[tool:pytest] # ]\naddopts = -q\n", "x\u2028[tool:pytest]\n",
-        "[metadata]\nname\n  a\n",
-    ],
-)  # fmt: skip
-def test_a_setup_cfg_that_two_readers_read_differently_is_unreadable(new: str) -> None:
-    base = SECTIONS.encode()
-    assert not setup_parts.same_parts("setup.cfg", base, new.encode())
-    assert setup_parts.with_parts_of("setup.cfg", base, new.encode()) is None
 
 
 @pytest.mark.parametrize("bad", [b"{", b"[1]", b"\xff", b"[" * 100_000])

@@ -188,19 +188,6 @@ def test_a_push_before_staging_takes_the_task_out_and_the_rest_is_built_anew(pla
     assert (claimed.task.id, claimed.feedback[0].kind) == (pushed.id, "refusal")
 
 
-def test_a_push_to_the_only_task_ends_the_group_before_anything_is_merged(platform: Platform) -> None:
-    project = platform.project(PLAIN)
-    (pushed,) = approved(platform, project, *FILES[:1])
-    group = platform.group(pushed)
-
-    _push_to(platform, project, pushed, {"later": "x\n"})
-
-    group = platform.get(TaskGroup, group.id)
-    assert (group.state, _kinds(group)) == ("conflict", [(pushed.id, "pushed")])
-    assert platform.get(Task, pushed.id).state == "in_progress"
-    assert platform.all(GroupMember, GroupMember.live_task_id.is_not(None)) == []
-
-
 @pytest.mark.slow
 def test_a_push_on_staging_is_left_out_and_told(platform: Platform) -> None:
     project = platform.project(PLAIN)

@@ -75,16 +75,6 @@ def test_what_is_merged_into_another_branch_is_not_approved(shop: Shop) -> None:
     assert (shop.task.state, shop.task.approved_sha) == ("ready_to_test", None)
 
 
-def test_a_pull_request_of_another_branch_that_has_the_number_changes_nothing(shop: Shop) -> None:
-    # As after the server was restored from a backup: numbers since then are given once more.
-    shop.server.comment(shop.ada, shop.repo, PULL, "Of something else")
-    shop.repo.pulls[PULL].update(head="other", state="closed", merged=True, merge_commit_sha=shop.head)
-
-    shop.poll()
-
-    assert (shop.task.state, shop.task.approved_sha, shop.remarks()) == ("ready_to_test", None, [])
-
-
 def test_who_merges_their_own_work_approves_nothing_where_another_has_to(shop: Shop) -> None:
     projects.update_project(shop.project.id, {"separate_approver": True}, by=shop.platform.max)
     shop.repo.pulls[PULL].update(state="closed", merged=True, merge_commit_sha=shop.head)

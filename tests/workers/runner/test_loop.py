@@ -91,24 +91,6 @@ def test_the_agents_token_is_kept_and_used_after_a_restart(platform: Platform, s
     assert [body for body in later if said.keys() & body.keys()] == []
 
 
-def test_an_enrolment_whose_answer_was_lost_is_repeated_as_the_same(
-    platform: Platform, start: Start, tmp_path: Path
-) -> None:
-    """Also by the next process: the first one may have ended before it had the answer."""
-    platform.loses_answers = 1_000_000
-    first = start()
-    eventually(lambda: len(platform.registrations) > 1, "the first process has repeated it")
-    first.kill()
-    first.wait()
-    platform.loses_answers = 0
-
-    start()
-
-    eventually(lambda: platform.heartbeats, "the second process is there")
-    assert len({it["enrolmentId"] for it in platform.registrations}) == 1
-    assert not (tmp_path / "agent" / "enrolment-id.json").exists()
-
-
 def test_a_revoked_agent_enrols_again_and_no_token_is_logged(platform: Platform, start: Start, tmp_path: Path) -> None:
     start()
     eventually(lambda: platform.heartbeats, "the agent is there")
@@ -207,19 +189,3 @@ def test_a_run_that_is_handed_out_again_goes_on_with_its_new_token(
 
     assert ended(run)["outcome"] == "completed"
     assert run.log.count("started") == 1 + run.log.count(command)
-
-
-def test_nothing_is_claimed_until_there_is_room(
-    platform: Platform, repository: Path, start: Start, tmp_path: Path
-) -> None:
-    run = platform.add_run("run-1", repository, steps("- say: Hi"))
-    process = start(AIWORKER_DISK_RESERVE_BYTES=str(2**60))
-    eventually(lambda: len(platform.heartbeats) > 3, "the agent is there")
-    eventually(lambda: "no runs are claimed" in (tmp_path / "agent.log").read_text(), "it says why it waits")
-    assert not any(platform.heartbeats)
-    process.kill()
-    process.wait()
-
-    start(AIWORKER_DISK_RESERVE_BYTES="0")
-
-    assert ended(run)["outcome"] == "completed"

@@ -120,13 +120,6 @@ def test_a_killed_agents_commands_are_killed_by_the_next_one(
 
 
 @pytest.mark.slow
-def test_a_run_that_takes_too_long_fails(platform: Platform, repository: Path, start: Start) -> None:
-    run = platform.add_run("run-1", repository, steps("- sleep: 300"), limits={"maxMinutes": 0.0199999999999998})
-    start()
-    assert ended(run) == {"outcome": "failed", "summary": "", "reason": "The run took longer than 0.02 minutes."}
-
-
-@pytest.mark.slow
 def test_a_machine_that_ends_it_every_time_gives_the_run_back_and_fails_no_task(
     platform: Platform, repository: Path, start: Start, broken_git: BrokenGit
 ) -> None:

@@ -96,13 +96,6 @@ def test_a_program_that_hangs_is_stopped_resumed_and_then_given_back(trouble: Tr
 
 
 @pytest.mark.slow
-def test_a_program_that_stays_after_its_work_is_ended_and_its_work_counts(trouble: Trouble) -> None:
-    report, _ = trouble.execute(f"session s; echo x > x; end true 'All done'; {HANG}", Patience(linger=1))
-    assert (report["outcome"], report["summary"]) == ("completed", "All done")
-    assert trouble.show("x") == "x"
-
-
-@pytest.mark.slow
 @pytest.mark.parametrize(("why", "reported"), [(Why.CANCELLED, True), (Why.SHUTDOWN, False)])
 def test_however_it_is_ended_its_work_and_session_are_kept(trouble: Trouble, why: Why, reported: bool) -> None:
     begun, run = trouble.begin(f"trap '' INT TERM; session s; text hi; echo x > x; text there; {HANG}")
@@ -206,17 +199,3 @@ def test_an_interruption_ends_the_process_and_resumes_its_session(trouble: Troub
     assert prompts == [("f", None), ("A message from Ada:\n\nUse tabs", "s")]
     assert "fake is interrupted." in run.log
     assert trouble.show("one") == "1"
-
-
-def test_a_program_with_an_order_to_interrupt_goes_on_in_the_same_process(trouble: Trouble) -> None:
-    trouble.driver.takes_messages = trouble.driver.has_interrupt = True
-    _, run = trouble.begin(
-        "read -r first; session s; text there; read -r order; end false stopped;"
-        'read -r said; printf \'%s %s\' "$order" "$said" > got; end true done'
-    )
-    eventually(lambda: "there" in run.log, "it works")
-    trouble.platform.write(run, "Use tabs", interrupts=True)
-
-    assert ended(run)["summary"] == "done"
-    assert trouble.show("got") == '"interrupt" "A message from Ada:\\n\\nUse tabs"'
-    assert len(trouble.driver.works) == 1

@@ -78,20 +78,6 @@ def test_a_check_has_every_kind_of_database(supervisor: Supervisor, a_check: Che
     assert left(supervisor) == []
 
 
-def test_two_checks_at_once_do_not_see_each_other(supervisor: Supervisor, a_check: Check, tmp_path: Path) -> None:
-    needs = Needs(services=(REDIS,))
-    checks = []
-    for name, other in (("a", "b"), ("b", "a")):
-        meet = f"touch {tmp_path}/{name}; until [ -e {tmp_path}/{other} ]; do sleep 0.05; done"
-        command = f"{redis(f'set({name!r}, 1)')}; {meet}; {redis('keys()')}; echo $REDIS_PORT >{tmp_path}/{name}.port"
-        checks.append(replace(a_check, check_id=name, command=command, needs=needs))
-        supervisor.runtime.ensure_check(checks[-1])
-    logs = [finished(supervisor.runtime, check).log for check in checks]
-
-    assert [log.splitlines()[-1] for log in logs] == ["[b'a']", "[b'b']"]
-    assert (tmp_path / "a.port").read_text() != (tmp_path / "b.port").read_text()
-
-
 def test_a_database_is_closed_to_those_without_its_password(supervisor: Supervisor, a_check: Check) -> None:
     needs_installed(*ServiceKind)
     attempts = [

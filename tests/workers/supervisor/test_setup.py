@@ -11,7 +11,7 @@ import pytest
 from common.providers.runtime import ProcessRuntime
 from common.values.delivery.app import App, AppPhase, ProjectNamespace
 from common.values.needs import Needs
-from common.values.testing.check import CheckEnd, CheckPhase, FileText, Overlay
+from common.values.testing.check import CheckEnd, CheckPhase
 from common.values.variable_set import Variables
 from tests.providers.runtime_contract import check_of, finished, settled
 from tests.providers.runtime_supervisor import Repository, get, supervised
@@ -31,21 +31,6 @@ def runtime(tmp_path: Path) -> Iterator[ProcessRuntime]:
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
     return Repository(tmp_path / "repository")
-
-
-def test_an_overlay_that_does_not_fit_fails_the_check(runtime: ProcessRuntime, repository: Repository) -> None:
-    version = repository.version("x", repository.commit(README="hello"))
-    misfits = {
-        "a text": Overlay(version.commit, texts=(FileText("README/package.json", "{}\n"),)),
-        "a path": Overlay(version.commit, paths=("Makefile",)),
-    }
-    for name, overlay in misfits.items():
-        check = replace(check_of(version, SPACE, name[2:], "echo tests ran"), overlay=overlay)
-        runtime.ensure_check(check)
-        state = finished(runtime, check)
-
-        assert (state.phase, state.exit_code, state.code) == (CheckPhase.FAILED, None, CheckEnd.SETUP_FAILED)
-        assert (state.reason or "").startswith("files of the commit do not fit those that it is tested with: ")
 
 
 def test_a_failing_setup_fails_the_version_and_the_older_one_serves_on(
@@ -102,15 +87,3 @@ def test_a_check_that_fills_the_disk_fails(tmp_path: Path, repository: Repositor
         assert (state.phase, state.code, state.exit_code) == (CheckPhase.FAILED, CheckEnd.DISK, None)
         assert str(state.reason).endswith("of disk, its limit is 40 MiB")
         assert not list(supervisor.directory.glob("checks/*/*/code"))
-
-
-def test_the_log_of_a_check_is_whole_at_its_end_however_slowly_output_is_copied(
-    tmp_path: Path, repository: Repository
-) -> None:
-    check = check_of(repository.version("x", repository.commit(a="1")), SPACE, "c", "seq 10000; printf 'the end'")
-    with supervised(tmp_path / "runtime", constants={"units.outputs.LOOP_SHARE": 1e-9}) as supervisor:
-        supervisor.runtime.ensure_check(check)
-        state = finished(supervisor.runtime, check)
-
-    assert state.phase is CheckPhase.PASSED
-    assert state.log == "".join(f"{number}\n" for number in range(1, 10001)) + "the end"

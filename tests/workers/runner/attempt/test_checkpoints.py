@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import ProviderUnavailable
 from common.values.runs.claimed_run import Clone
-from tests.workers.broken_git import KILLED, BrokenGit, broken_git
+from tests.workers.broken_git import broken_git
 from tests.workers.runner.places import confinement
 from tests.workers.runner.runner_platform import git, head, make_repository
 from workers.runner.processes.cancellation import Cancellation
@@ -128,23 +127,6 @@ def test_whatever_the_driver_does_to_its_history_its_files_are_pushed(
     git("merge-base", "--is-ancestor", str(pushed), "task-1", cwd=repository)
     assert files(repository) == present
     assert git("show", "task-1:loose", cwd=repository) == "3"
-
-
-def test_a_push_whose_answer_was_lost_is_no_obstacle(
-    workspace: Workspace, repository: Path, broken_git: BrokenGit
-) -> None:
-    (workspace.path / "new").write_text("1")
-    commit = workspace.commit_aside(MESSAGE)
-    assert commit
-    broken_git.end("push", KILLED, times=1)
-    with pytest.raises(ProviderUnavailable):
-        workspace.push_aside(commit)
-    # It arrived all the same.
-    git("fetch", "-q", str(workspace.directory / "origin.git"), f"{commit}:refs/heads/task-1", cwd=repository)
-    (workspace.path / "new").write_text("2")
-
-    assert workspace.commit_all("Done") == workspace.push() == head(repository)
-    assert parents(repository) == [commit]
 
 
 LOCKS = ("index.lock", "HEAD.lock", "packed-refs.lock", "refs/heads/task-1.lock", "refs/heads/own.lock",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import socket
 import tempfile
-import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +19,7 @@ from tests.workers.needs.clients import MARIADB, POSTGRESQL, REDIS, attacks, mar
 from tests.workers.runner.places import sandboxes
 from tests.workers.runner.runner_platform import Platform, Start, ended, steps
 from workers.needs.databases import CONFINED_TEMPLATES, TEMPLATES, root_of
-from workers.runner.processes.cancellation import Cancellation, Cancelled, Why
+from workers.runner.processes.cancellation import Cancellation
 from workers.runner.processes.commands import kill_all_below, run_command
 from workers.runner.processes.run_confinement import Confinement
 from workers.runner.workspace.preparation import Prepared, prepare, remove_databases
@@ -126,26 +125,6 @@ def test_a_failing_setup_is_told_and_ends_nothing(workspace: Workspace) -> None:
     said = "The project's setup command exited with 3: echo no such package; exit 3"
     assert prepared.failure == f"{said}\nThe end of its output:\nno such package"
     assert lines == ["Running the setup command", "no such package", said]
-
-
-def test_a_later_run_finds_the_cached_folders(workspace: Workspace, tmp_path: Path) -> None:
-    needs = Needs("ls; mkdir -p deps; touch deps/one", cache_paths=("deps",))
-    prepare(workspace, needs, project_id="p", log=lambda line: None, hide=print)
-    later, lines = a_workspace(tmp_path / "work" / "runs" / "run-2"), list[str]()
-    prepare(later, needs, project_id="p", log=lines.append, hide=print)
-
-    assert lines == ["restored from the cache: deps", "Running the setup command", "deps"]
-
-
-def test_a_cancelled_run_leaves_no_databases(workspace: Workspace) -> None:
-    def cancel(line: str) -> None:
-        if line == "begun":
-            threading.Thread(target=workspace.cancellation.cancel, args=(Why.CANCELLED,)).start()
-
-    with pytest.raises(Cancelled):
-        prepare(workspace, Needs("echo begun; sleep 600", services=(REDIS,)), project_id="p", log=cancel, hide=print)
-
-    assert only_templates_are_left(workspace)
 
 
 @pytest.mark.slow

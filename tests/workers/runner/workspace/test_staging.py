@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import CutShort, ProviderRefused
+from common.errors import CutShort
 from common.values.runs.claimed_run import Clone
 from tests.workers.broken_git import BrokenGit, broken_git
 from tests.workers.runner.places import confinement
-from tests.workers.runner.runner_platform import git, head, make_repository
-from workers.runner.attempt.checkpoints import Checkpoints
+from tests.workers.runner.runner_platform import git, make_repository
 from workers.runner.processes.cancellation import Cancellation
 from workers.runner.workspace.staging import LeftOutLog
 from workers.runner.workspace.workspace import Workspace
@@ -97,32 +96,6 @@ def test_no_file_is_left_out_because_the_disk_is_full(workspace: Workspace, brok
 
     with pytest.raises(CutShort, match="found no room on the disk"):
         workspace.commit_all("Do it")
-
-
-def test_what_the_driver_committed_is_kept_though_git_can_not_write_the_files(
-    workspace: Workspace, repository: Path
-) -> None:
-    git("add", "work.py", cwd=workspace.path)
-    git("commit", "--quiet", "-m", "Its own", cwd=workspace.path)
-    own = workspace.head()
-    git("config", "filter.x.clean", "false", cwd=workspace.path)
-    git("config", "filter.x.required", "true", cwd=workspace.path)
-    (workspace.path / ".gitattributes").write_text("*.txt filter=x\n")
-    (workspace.path / "new.txt").write_text("new")
-    with pytest.raises(ProviderRefused, match="clean filter 'x' failed"):
-        workspace.commit_all("Do it")
-    said: list[str] = []
-    stored: list[str] = []
-    checkpoints = Checkpoints(
-        workspace, message="Unfinished", store=lambda head, _cancellation: stored.append(head), say=said.append
-    )
-
-    checkpoints.take_last(60)
-
-    assert head(repository) == own
-    assert stored == [own]
-    assert said[0] == f"The work so far is kept in {own[:12]}, without its uncommitted files."
-    assert said[1].startswith("The files could not be kept: ")
 
 
 def seal(workspace: Workspace, *names: str) -> None:
