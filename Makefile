@@ -4,8 +4,8 @@
 #   REQUIRE_ALL=1       a test that is left out is a failure
 #   GITEA_URL=… GITEA_TOKEN=…   the server that `make test-real` tests against (a site administrator's token)
 #   KUBECONFIG=…        the cluster that `make test-real` tests against
-#   ONLY=page           what `make bench` measures alone: start, api, grow, sizes, ws, queue, schedule, handover,
-#                       proof, gateway, sandbox, page, scale, failover or kills
+#   ONLY=page           what `make bench` measures alone: start, api, grow, ws, queue, schedule, handover,
+#                       page or failover
 #   SECONDS_EACH=600    how long the measurement of `make soak` takes
 #   ARGS='…'            more arguments for pytest, the benchmark, the demonstration or `aiworker up`
 

@@ -16,8 +16,8 @@ from common.models.account import User
 from common.settings import settings
 from common.values.states import Role
 from tests import builders, job_messages
-from tests.patience import PATIENCE_SECONDS
-from tests.standstills import bear_standstills
+from tests.long_timeouts import use_long_timeouts
+from tests.long_waits import LONG_WAIT_SECONDS
 from web.app import create_app
 from web.websocket.hub import end_hub
 
@@ -32,7 +32,7 @@ def made_apps(folder: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("AIWORKER_DATA_DIR", str(folder / "data"))
     monkeypatch.setenv("AIWORKER_REDIS_URL", redis_url)
     monkeypatch.setenv("AIWORKER_SECRET_KEY", SECRET_KEY)
-    bear_standstills(monkeypatch)
+    use_long_timeouts(monkeypatch)
 
     def make(database_url: str) -> Flask:
         monkeypatch.setenv("AIWORKER_DATABASE_URL", database_url)
@@ -42,7 +42,7 @@ def made_apps(folder: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> 
 
     yield make
     # It would read the stream and the database of whatever the next test is.
-    assert end_hub(PATIENCE_SECONDS)
+    assert end_hub(LONG_WAIT_SECONDS)
     job_messages.settle()
     engines.dispose_engines()
     settings.cache_clear()

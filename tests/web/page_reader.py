@@ -12,7 +12,7 @@ from werkzeug.test import TestResponse
 
 from tests.builders import log_in
 from tests.e2e.browser import KEEP_MESSAGES
-from tests.patience import PATIENCE_MS
+from tests.long_waits import LONG_WAIT_MS
 
 ORIGIN = "http://localhost:9"
 _STOP_REGULAR_READS = """rare => {
@@ -54,7 +54,7 @@ class PageReader:
     def __init__(self, browser: Browser, app: Flask, username: str) -> None:
         self._client = app.test_client()
         self._context = browser.new_context(viewport={"width": 1280, "height": 800})
-        self._context.set_default_timeout(PATIENCE_MS)
+        self._context.set_default_timeout(LONG_WAIT_MS)
         self._context.add_init_script(KEEP_MESSAGES)
         self._context.add_init_script(f"({_STOP_REGULAR_READS})({_RARE_MS})")
         self._context.add_init_script(f"({_COUNT_PLANNED})({_SOON_MS})")

@@ -23,7 +23,7 @@ from common.models.base import Base
 from common.services.tasks import word_search
 from common.values.states import DeploymentState, Environment, GroupState, JobState, Role, TaskState
 from tests import builders
-from tests.sent_statements import noting
+from tests.sent_statements import recording_statements
 from tests.web.world import World, all_of
 from workers import sweeps
 
@@ -81,7 +81,7 @@ def captured() -> Iterator[list[Sent]]:
 
     result: list[Sent] = []
     try:
-        with noting(note):
+        with recording_statements(note):
             yield result
     finally:
         result.extend(found.values())

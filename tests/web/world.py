@@ -35,7 +35,7 @@ from common.transaction import Transaction, snapshot, transactional
 from common.values.repository import Repository
 from common.values.states import By, Environment, ProjectState, Role
 from tests import builders
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.servers import ROOT
 from workers.registry import registered
 
@@ -248,7 +248,7 @@ def served(log: IO[bytes] | None = None, *, app: str = "web.app") -> Iterator[st
     address = f"http://127.0.0.1:{port}"
     try:
         # A machine that is busy enough takes longer to load it than a client waits.
-        requests.get(f"{address}/api/health/live", timeout=PATIENCE_SECONDS).raise_for_status()
+        requests.get(f"{address}/api/health/live", timeout=LONG_WAIT_SECONDS).raise_for_status()
         yield address
     finally:
         server.kill()

@@ -70,7 +70,7 @@ def test_a_card_says_which_open_tasks_change_the_same_files(app: Flask) -> None:
     two = world.task(project, "Two", state="in_progress")
     over = world.task(project, "Over", state="production")
     blocked_by_cancelled = world.task(project, "Given up", state="cancelled")
-    elsewhere = world.task(world.project("Elsewhere"), "Elsewhere", state="ready_to_test")
+    elsewhere = world.task(world.project("GiteaAndCluster"), "GiteaAndCluster", state="ready_to_test")
     # The newest counts, also within a millisecond.
     at = datetime.now(UTC)
     _check(mine, new_id(), "diff", "passed", "old.py", at)

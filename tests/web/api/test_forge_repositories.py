@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect
 
 from common.providers.forge import gitea_forge
 from common.values.states import Role
 from tests.doubles.gitea import GiteaDouble
-from tests.e2e.browser import chromium
 from tests.providers.git_work_tree import git
 from tests.web.conftest import AppOn
-from tests.web.page_reader import PageReader
 from tests.web.world import World
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
@@ -72,33 +68,3 @@ def test_others_neither_see_nor_import_them(world: World, server: GiteaDouble) -
     assert "Only an administrator" in refused.json["details"]["message"]
     assert world.client.get("/api/projects").json["total"] == 0
     assert world.client_of("ada", Role.ADMIN).post("/api/projects", json=body).status_code == 201
-
-
-@pytest.mark.slow
-def test_one_is_chosen_on_the_page(world: World, server: GiteaDouble, chromium_path: str) -> None:
-    world.client_of("ada", Role.ADMIN)
-    with chromium(chromium_path) as browser:
-        ada = PageReader(browser, world.app, "ada")
-        ada.open("#/projects/new")
-        expect(ada.see("forge-repository")).to_have_count(2)
-        ada.see("forge-search").fill("tea")
-        expect(ada.see("forge-repository")).to_have_text([re.compile("ada/tea.*A tea house.*private")])
-        ada.see("forge-repository").focus()
-        ada.page.keyboard.press("Enter")
-        expect(ada.see("forge-repository")).to_have_attribute("aria-pressed", "true")
-        expect(ada.see("project-import-url")).to_have_value(f"{server.url}/ada/tea.git")
-        expect(ada.see("project-default-branch")).to_have_value("trunk")
-        expect(ada.see("project-name")).to_have_value("tea")
-        ada.see("forge-search").fill("cocoa")
-        expect(ada.see("forge-none")).to_be_visible()
-        ada.open("#/welcome")
-        ada.see("forge-repository").first.click()
-        expect(ada.see("import-url")).to_have_value(f"{server.url}/ada/coffee.git")
-        ada.see("import-create").click()
-        expect(ada.page).to_have_url(re.compile("#/projects/"))
-        maxim = PageReader(browser, world.app, world.max.username)
-        maxim.open("#/welcome")
-        expect(maxim.see("way-import")).to_be_visible()
-        expect(maxim.see("forge-repositories")).to_have_count(0)
-        maxim.close()
-        ada.close()

@@ -63,32 +63,6 @@ def test_a_change_of_a_task_outlives_the_session_and_takes_nothing_else_back(
     expect(description).to_have_value("An hour of careful writing.")
 
 
-def test_settings_that_are_not_saved_outlive_the_session_but_no_secret_does(
-    reader: PageReader, plain_world: World
-) -> None:
-    project = plain_world.project()
-    reader.open(f"#/projects/{project.id}/settings")
-    description = reader.page.locator("[name=description]")
-    description.fill("A shop.")
-    secrets = reader.page.locator("[name=secretEnvVars]")
-    secrets.fill("KEY=hunter2")
-
-    _sign_in_again(reader, plain_world)
-
-    expect(description).to_have_value("A shop.")
-    expect(secrets).to_have_value("")
-    reader.see("draft-kept").get_by_role("button", name="Discard").click()
-    expect(description).to_have_value("")
-    expect(reader.see("draft-kept")).to_have_count(0)
-    description.fill("A museum.")
-    reader.see("project-save").click()
-    expect(reader.page.get_by_text("Saved.")).to_be_visible()
-    assert get(Project, project.id).description == "A museum."
-    reader.page.reload()
-    expect(description).to_have_value("A museum.")
-    expect(reader.see("draft-kept")).to_have_count(0)
-
-
 def test_who_signs_out_leaves_no_comment_on_a_line_behind(reader: PageReader, plain_world: World) -> None:
     project, task = _reviewed(reader, plain_world)
     reader.open(f"#/projects/{project.id}/tasks/{task.id}/review")

@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import Route, expect
 
-from common.models import Task, User
-from common.values.states import Role
+from common.models import Task
 from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
-from tests.web.world import World, all_of, put
+from tests.web.world import World, put
 
 pytestmark = pytest.mark.slow
 
@@ -80,22 +79,3 @@ def test_lists_and_the_board_are_read_again_when_a_read_failed(reader: PageReade
     plain_world.group(project, [approved.id])
     feed.tell("task-group:status_changed", project.id, feed.SEQ + 2)
     expect(reader.page.get_by_text("No groups yet")).to_have_count(0)
-
-
-def test_a_role_that_was_taken_away_is_seen_when_something_is_refused(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    reader.open(f"#/projects/{project.id}/tasks")
-    reader.see("task-new").click()
-    reader.see("task-title").fill("Greet")
-    _give_role(plain_world, Role.VIEWER)
-
-    reader.see("task-create").click()
-
-    expect(reader.see("who")).to_contain_text("Viewer")
-    expect(reader.see("task-new")).to_have_count(0)
-    expect(reader.see("task-title")).to_have_value("Greet")
-
-
-def _give_role(world: World, role: Role) -> None:
-    (row,) = all_of(User, User.username == world.max.username)
-    put(User, row.id, role=role)

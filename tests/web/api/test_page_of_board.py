@@ -7,10 +7,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from common.events.catalogue import DURABLE
 from common.models import Task, TaskGroup
-from common.services.lifecycle.task_states import record_update
-from common.transaction import Transaction, transactional
 from common.values.states import Priority
 from tests.e2e.browser import stopped_clock
 from tests.web.made import a_question, changes_files
@@ -135,35 +132,6 @@ def test_several_tasks_are_written_and_handled_at_once(reader: PageReader, plain
     assert [group.state_ for group in all_of(TaskGroup)] == ["pending"]
 
 
-def test_the_activity_of_a_project_is_told_and_filtered(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    task = plain_world.task(project, "Greet", state="ready_to_test")
-    _change_often(task.id)
-    plain_world.client.post(f"/api/tasks/{task.id}/approve", json={})
-    reader.open(f"#/projects/{project.id}/tasks")
-    reader.page.get_by_role("link", name="Activity").click()
-
-    told = reader.see("activity-event")
-    expect(told).to_have_count(100)
-    expect(told.first).to_contain_text("maxim moved it from Ready to test to Approved · Greet")
-    older = re.compile("/api/events.*beforeSeq")
-    reader.page.route(older, lambda route: route.fulfill(status=500, json={"error": "Internal error"}))
-    reader.see("load-more").click()
-    expect(reader.page.get_by_role("alert")).to_contain_text("The server failed.")
-    expect(told).to_have_count(100)
-    reader.page.unroute(older)
-    reader.see("load-more").click()
-    expect(told.filter(has_text="created the task · Greet")).to_have_count(1)
-    reader.see("activity-type").select_option("project:status_changed")
-    expect(told.first).to_contain_text("the project")
-    expect(reader.page).to_have_url(re.compile(r"activity\?type=project%3Astatus_changed$"))
-    reader.see("activity-type").select_option("task:created")
-    told.get_by_role("link", name="Greet").click()
-    expect(reader.see("task-state")).to_have_text("Approved")
-    listed = "async () => (await import('/static/app/words/event-sentences.mjs')).EVENTS"
-    assert {kind.name for kind in DURABLE} == set(reader.page.evaluate(listed))
-
-
 def test_a_card_is_dragged_only_where_a_person_may_move_its_task(reader: PageReader, plain_world: World) -> None:
     project = plain_world.project()
     tasks = {
@@ -195,11 +163,3 @@ def test_a_card_is_dragged_only_where_a_person_may_move_its_task(reader: PageRea
     expect(reader.see("board-column-cancelled").get_by_test_id("task-card")).to_have_text([re.compile("failed")])
     states = {state: all_of(Task, Task.id == task.id)[0].state_ for state, task in tasks.items()}
     assert states == {"failed": "cancelled", "ready_to_test": "approved", "backlog": "backlog"}
-
-
-@transactional
-def _change_often(tx: Transaction, task_id: str) -> None:
-    """A hundred events, in one transaction."""
-    task = tx.lock(Task, task_id)
-    for _ in range(100):
-        record_update(tx, task, "notes")

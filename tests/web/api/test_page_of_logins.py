@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from tests import builders
 from tests.web.page_reader import PageReader
@@ -15,11 +15,6 @@ pytestmark = pytest.mark.slow
 
 PLAIN = "http://aiworker.example:9"
 """Plain HTTP from another machine, where browsers have no locks between tabs."""
-_BEGIN = """async () => {
-  const { refresh } = await import('/static/app/server/api.mjs');
-  const { currentTokens } = await import('/static/app/server/session.mjs');
-  window.renewed = refresh(currentTokens().accessToken).then(() => 'renewed', (error) => error.message);
-}"""
 
 _SIGN_IN = "async tokens => (await import('/static/app/server/session.mjs')).storeTokens(tokens)"
 
@@ -33,23 +28,6 @@ def tab(reader: PageReader) -> Page:
 
 def kept(page: Page) -> Any:
     return page.evaluate("async () => (await import('/static/app/server/session.mjs')).currentTokens()")
-
-
-def test_tabs_over_plain_http_renew_their_login_one_after_the_other(source_reader: PageReader) -> None:
-    first, second = tab(source_reader), tab(source_reader)
-    assert first.evaluate("() => navigator.locks === undefined")
-    before = kept(first)
-    held: list[Route] = []
-    first.route("**/api/auth/refresh", lambda route: held.append(route))
-    with first.expect_request("**/api/auth/refresh"):
-        first.evaluate(_BEGIN)
-    second.evaluate(_BEGIN)
-    first.unroute("**/api/auth/refresh")
-    for route in held:
-        route.fallback()
-
-    assert [page.evaluate("() => window.renewed") for page in (first, second)] == ["renewed", "renewed"]
-    assert kept(first) == kept(second) != before
 
 
 def test_who_signs_in_next_finds_nothing_of_what_was_being_done(source_reader: PageReader, plain_world: World) -> None:

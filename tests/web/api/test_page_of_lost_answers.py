@@ -11,8 +11,6 @@ from tests.web.world import World, all_of
 
 pytestmark = pytest.mark.slow
 
-UNDER_WAY = {"field": "Idempotency-Key", "message": "the first request with this key is still under way"}
-
 
 def write_task(reader: PageReader, project_id: str) -> None:
     reader.open(f"#/projects/{project_id}/tasks")
@@ -40,29 +38,4 @@ def test_a_task_is_created_once_though_a_proxy_gave_up_waiting(reader: PageReade
 
     expect(reader.see("task-create")).to_have_count(0)
     expect(reader.see("task-card")).to_have_count(1)
-    assert len(all_of(Task)) == 1
-
-
-def test_a_request_that_is_still_under_way_is_asked_about_again(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    keys = []
-
-    def answer(route: Route, request: Request) -> None:
-        if request.method != "POST":
-            return route.fallback()
-        keys.append(request.headers["idempotency-key"])
-        if len(keys) == 1:
-            reader.send(request)
-            return route.abort()
-        if len(keys) == 2:
-            return route.fulfill(status=409, json={"error": "Conflict", "details": UNDER_WAY})
-        return route.fallback()
-
-    reader.page.route("**/api/tasks", answer)
-
-    write_task(reader, project.id)
-
-    expect(reader.see("task-create")).to_have_count(0)
-    assert len(keys) == 3
-    assert len(set(keys)) == 1
     assert len(all_of(Task)) == 1

@@ -6,7 +6,6 @@ import pytest
 from playwright.sync_api import expect
 
 from common.models import Task, TaskCheck
-from tests.web.api import test_findings as findings_of_scan
 from tests.web.api.test_lost_tests import refused
 from tests.web.page_reader import PageReader
 from tests.web.world import World, all_of, get, put
@@ -31,17 +30,3 @@ def test_a_maintainer_lets_lost_tests_go_with_one_click(reader: PageReader, plai
     expect(reader.page.get_by_text("The commit is proven again")).to_be_visible()
     expect(reader.see("accept-lost-tests")).to_have_count(0)
     assert get(Task, task.id).phase == "verifying"
-
-
-def test_a_maintainer_lets_findings_go_with_one_click(reader: PageReader, plain_world: World) -> None:
-    task = findings_of_scan.refused(plain_world)
-    reader.open(f"#/projects/{task.project_id}/tasks/{task.id}")
-    expect(reader.see("task-check-line")).to_contain_text("2 secrets were found: app.py")
-
-    button = reader.see("task-check-line").get_by_test_id("accept-findings")
-    expect(button).to_have_text("Let these 2 findings go")
-    button.click()
-
-    expect(reader.page.get_by_text("The commit is proven again")).to_be_visible()
-    expect(reader.see("accept-findings")).to_have_count(0)
-    assert get(Task, task.id).accepted_findings == findings_of_scan.NAMES

@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from playwright.sync_api import Route, expect
 
-from common.machine.text import has_invisible
 from common.models import Task
 from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
@@ -18,11 +17,6 @@ pytestmark = pytest.mark.slow
 OLDER, NEWER = "a" * 40, "b" * 40
 # What a compiler compares with is longer than it looks: the end of the line seems to be a comment.
 MISLEADING = 'if role != "user\u202e \u2066// Check if admin\u2069 \u2066":'
-MARKED = 'if role != "userU+202E U+2066// Check if adminU+2069 U+2066":'
-FIND_INVISIBLE = """async () => {
-  const { hasInvisible } = await import("/static/app/components/invisible-characters.mjs");
-  return Array.from({ length: 0x110000 }, (_, code) => code).filter((code) => hasInvisible(String.fromCodePoint(code)));
-}"""
 
 
 def a_diff(head_sha: str, line: str) -> dict[str, Any]:
@@ -90,26 +84,3 @@ def test_a_commit_that_the_page_has_not_heard_of_is_not_approved(reader: PageRea
 
     expect(reader.see("toast")).to_contain_text("review that commit")
     assert get(Task, task.id).state == "ready_to_test"
-
-
-def test_characters_that_change_how_a_change_reads_are_shown(reader: PageReader, plain_world: World) -> None:
-    _in_review(reader, plain_world, MISLEADING)
-
-    added = reader.page.locator("tr.insert td.code")
-    expect(added).to_have_text(MARKED)
-    # Still so once it is coloured.
-    expect(added.locator("[class^=hljs]").first).to_be_visible()
-    expect(added).to_have_text(MARKED)
-    expect(reader.page.locator(".diff-head")).to_contain_text("Invisible characters")
-
-
-def test_what_is_shown_is_what_names_may_not_contain(source_reader: PageReader) -> None:
-    source_reader.open()
-
-    found = source_reader.page.evaluate(FIND_INVISIBLE)
-
-    assert found == [code for code in range(0x110000) if has_invisible(chr(code))]
-    joined = "async text => (await import('/static/app/components/invisible-characters.mjs')).hasInvisible(text)"
-    assert not source_reader.page.evaluate(
-        joined, "by \U0001f469\U0001f3fd\u200d\U0001f4bb and \u2764\ufe0f\u200d\U0001f525"
-    )

@@ -9,7 +9,6 @@ from playwright.sync_api import expect
 
 from common.models import Project
 from common.values.states import Role
-from tests import builders
 from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
 from tests.web.world import World, put
@@ -68,25 +67,3 @@ def test_who_is_given_another_role_in_a_restricted_project_is_offered_what_it_al
         feed.tell("project:member_changed", project.id, feed.SEQ + 1, userId=user_id, username="maya", newRole="member")
 
     expect(maya.see("task-new")).to_have_count(1)
-
-
-def test_administrators_read_who_changed_users_and_tokens(
-    at_the_page: Callable[[str, Role], PageReader], plain_world: World
-) -> None:
-    ada = at_the_page("ada", Role.ADMIN)
-    admin = builders.client_of(plain_world.app, plain_world.users["ada"])
-    plain_world.project()
-    body = {"username": "eve", "password": "correct horse staple 9", "role": "member"}
-    user = admin.post("/api/users", json=body).json["user"]["id"]
-    assert admin.patch(f"/api/users/{user}", json={"isActive": False}).status_code == 200
-
-    ada.open("#/admin")
-    ada.see("admin-activity").click()
-    told = ada.see("activity-event")
-    ada.see("activity-actor").select_option("ada")
-    expect(told).to_have_count(2)
-    expect(told.first).to_contain_text("ada deactivated the user eve")
-    expect(told.last).to_contain_text("ada created the user eve: Member")
-    expect(ada.see("activity-type").locator("option")).to_have_text(
-        ["Everything", "Job retried", "User changed", "Token changed", "Settings changed"]
-    )

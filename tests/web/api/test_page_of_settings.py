@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 import pytest
@@ -12,7 +11,6 @@ from common.models import Project
 from common.services.project_settings.variables import secrets_of
 from common.values.states import Role
 from tests import builders
-from tests.web.live_feed import LiveFeed
 from tests.web.page_reader import PageReader
 from tests.web.world import World, get
 
@@ -24,30 +22,6 @@ Arrive = Callable[[str, Role], PageReader]
 @pytest.fixture
 def reader(source_reader: PageReader) -> PageReader:
     return source_reader
-
-
-def test_what_others_save_shows_in_the_settings_that_are_not_changed_here(
-    reader: PageReader, plain_world: World
-) -> None:
-    project = plain_world.project(forbidden_paths=["a.txt"], description="A shop.")
-    feed = LiveFeed(reader.page)
-    reader.open(f"#/projects/{project.id}/settings")
-    field = reader.page.locator("textarea[name=forbiddenPaths]")
-    expect(field).to_have_value("a.txt")
-    reader.page.locator("[name=description]").fill("A museum.")
-    _save_elsewhere(plain_world, project, forbiddenPaths=["a.txt", "secret.txt"], testCommand="make test")
-
-    feed.tell("project:status_changed", project.id, feed.SEQ + 1)
-
-    expect(field).to_have_value("a.txt\nsecret.txt")
-    expect(reader.page.locator("[name=testCommand]")).to_have_value("make test")
-    expect(reader.page.locator("[name=description]")).to_have_value("A museum.")
-    field.fill("a.txt\nsecret.txt\nmine.txt")
-    reader.see("project-save").click()
-    expect(reader.page.get_by_text("Saved.")).to_be_visible()
-    saved = get(Project, project.id)
-    assert (saved.forbidden_paths, saved.test_command) == (["a.txt", "secret.txt", "mine.txt"], "make test")
-    assert saved.description == "A museum."
 
 
 def test_what_others_saved_in_a_changed_field_is_told_before_it_is_replaced(
@@ -82,20 +56,6 @@ VALUES = {
     "SLASHES": r"C:\new",
     "EMPTY": "",
 }
-
-
-def test_a_variable_that_is_not_changed_stays_as_it_is(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project(env_vars=VALUES)
-    reader.open(f"#/projects/{project.id}/settings")
-    field = reader.page.locator("textarea[name=envVars]")
-    expect(field).to_have_value(re.compile("^EMPTY=$", re.MULTILINE))
-
-    field.fill(f'{field.input_value()}\nNEW="1"')
-    reader.see("project-save").click()
-
-    expect(reader.page.get_by_text("Saved.")).to_be_visible()
-    saved = plain_world.client.get(f"/api/projects/{project.id}").json["project"]["envVars"]
-    assert saved == {**VALUES, "NEW": '"1"'}
 
 
 def test_a_secret_variable_is_set_beside_the_others(reader: PageReader, plain_world: World) -> None:

@@ -25,49 +25,6 @@ def ada(at_the_page: Callable[[str, Role], PageReader]) -> PageReader:
     return at_the_page("ada", Role.ADMIN)
 
 
-def test_saving_the_webhook_sends_only_what_was_changed(ada: PageReader, plain_world: World) -> None:
-    bob = plain_world.client_of("bob", Role.ADMIN)
-    before = bob.patch("/api/webhook", json={"url": "https://chat.example/hook", "kinds": ["question", "review"]})
-    assert before.json["webhook"]["enabled"]
-    ada.open("#/admin")
-    expect(ada.see("webhook-url")).to_have_value("https://chat.example/hook")
-    bob.patch("/api/webhook", json={"enabled": False, "kinds": ["question", "failed"]})
-
-    ada.see("webhook-url").fill("https://chat.example/other")
-    ada.page.locator("input[name=review]").uncheck()
-    ada.see("webhook-save").click()
-
-    expect(ada.see("toast")).to_contain_text("Saved.")
-    webhook = bob.get("/api/webhook").json["webhook"]
-    assert (webhook["url"], webhook["enabled"]) == ("https://chat.example/other", False)
-    assert webhook["kinds"] == ["question", "failed"]
-    expect(ada.page.locator("input[name=enabled]")).not_to_be_checked()
-
-    bob.patch("/api/webhook", json={"url": "https://chat.example/theirs"})
-    ada.see("webhook-url").fill("https://chat.example/mine")
-    ada.see("webhook-save").click()
-    expect(ada.page.get_by_role("alert")).to_contain_text(SOMEBODY_ELSE)
-    expect(ada.page.locator(".field.wrong")).to_contain_text("Somebody else saved: https://chat.example/theirs")
-
-
-def test_a_cap_of_the_platform_that_others_saved_is_told_before_it_is_replaced(
-    ada: PageReader, plain_world: World
-) -> None:
-    bob = plain_world.client_of("bob", Role.ADMIN)
-    ada.open("#/spend")
-    ada.see("cap-day-costUsd").fill("100")
-    bob.patch("/api/caps", json={"day": {"costUsd": 5, "runs": 7}})
-
-    ada.see("caps-save").click()
-
-    expect(ada.page.locator(".fault")).to_have_text(SOMEBODY_ELSE)
-    expect(ada.page.locator(".field.wrong")).to_contain_text("Somebody else saved: 5")
-    ada.see("caps-save").click()
-    expect(ada.see("toast")).to_contain_text("Saved.")
-    caps = bob.get("/api/caps").json["caps"]["day"]
-    assert (caps["costUsd"], caps["runs"]) == (100, 7)
-
-
 def _task_being_described(reader: PageReader, world: World) -> Task:
     """A task whose description the reader has begun to change."""
     project = world.project()

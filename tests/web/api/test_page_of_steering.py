@@ -5,35 +5,13 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from common.models import Comment, Run, Task
+from common.models import Run, Task
 from tests.web.live_feed import LiveFeed
-from tests.web.made import a_live_run, end
+from tests.web.made import a_live_run
 from tests.web.page_reader import PageReader
-from tests.web.world import World, all_of, put
+from tests.web.world import World, put
 
 pytestmark = pytest.mark.slow
-
-
-def test_a_message_whose_run_has_ended_is_said_as_a_comment(reader: PageReader, plain_world: World) -> None:
-    project = plain_world.project()
-    task = plain_world.task(project)
-    put(Task, task.id, state_="in_progress", phase_="working")
-    run = a_live_run(task)
-    feed = LiveFeed(reader.page)
-    reader.open(f"#/projects/{project.id}/tasks/{task.id}/work")
-    field = reader.see("message-text")
-    field.fill("Please mind")
-
-    end(run)
-    put(Task, task.id, state_="ready_to_test", phase_=None)
-    feed.tell("task:status_changed", project.id, feed.SEQ + 1, taskId=task.id, newState="ready_to_test")
-    expect(reader.see("message-send")).to_have_count(0)
-
-    expect(field).to_be_focused()
-    reader.page.keyboard.type(" the gap.")
-    reader.see("message-comment").click()
-    expect(reader.see("steering")).to_have_count(0)
-    assert [one.body for one in all_of(Comment)] == ["Please mind the gap."]
 
 
 def test_the_question_before_a_take_over_stays_while_the_task_moves_on(reader: PageReader, plain_world: World) -> None:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import expect
-
 from common.models import Task
 from common.services.projects import projects
 from common.values.states import Role
 from tests.png import solid
 from tests.web import made
-from tests.web.page_reader import PageReader
 from tests.web.world import World
 
 GREEN = solid(1280, 800, (0, 128, 0))
@@ -53,34 +50,3 @@ def test_a_picture_is_found_only_below_its_task_and_for_who_sees_it(plain_world:
     projects.update_project(task.project_id, {"is_restricted": True}, by=made.somebody())
 
     assert vera.get(path).status_code == 404
-
-
-def test_the_pictures_stand_side_by_side_and_open_large(reader: PageReader, plain_world: World) -> None:
-    task = pictured(plain_world)
-    reader.open(f"#/projects/{task.project_id}/tasks/{task.id}/review")
-    expect(reader.see("task-pictures").get_by_role("heading")).to_have_text("Preview as pictured")
-    before, after = reader.see("picture-before"), reader.see("picture-after")
-    expect(after.get_by_role("img", name="The preview of aaaaaaaa, as a browser saw it")).to_be_visible()
-    expect(before.get_by_role("img", name="What runs without the change, bbbbbbbb")).to_be_visible()
-    left, right = before.bounding_box(), after.bounding_box()
-    assert left is not None
-    assert right is not None
-    assert (left["y"], left["x"] < right["x"]) == (right["y"], True)
-
-    after.get_by_role("button").click()
-    large = reader.page.get_by_role("dialog").get_by_role("img")
-    expect(large).to_be_visible()
-    small_box, large_box = after.bounding_box(), large.bounding_box()
-    assert small_box is not None
-    assert large_box is not None
-    assert large_box["width"] > 1.5 * small_box["width"]
-    reader.page.keyboard.press("Escape")
-    expect(reader.page.get_by_role("dialog")).to_have_count(0)
-
-    reader.page.set_viewport_size({"width": 390, "height": 800})
-    expect(after.get_by_role("img")).to_be_visible()
-    above, below = before.bounding_box(), after.bounding_box()
-    assert above is not None
-    assert below is not None
-    assert (above["x"], above["y"] < below["y"]) == (below["x"], True)
-    assert reader.page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-from playwright.sync_api import expect
-
-from common.models import Project, Task
+from common.models import Project
 from common.services.proof import flaky_tests, red_base
 from common.services.proof.test_results import Tested
 from common.transaction import Transaction, transactional
 from common.values.testing.test_report import TestCase, TestReport, TestResult
-from tests.web.page_reader import PageReader
-from tests.web.world import SHA, World, all_of, events, get
+from tests.web.world import SHA, World, events, get
 
 NAME = "tests.page::test_luck"
 RED = Tested(TestReport((TestCase("page::test_red", TestResult.FAILED),)), False, 2, "it exited with 1", "1 failed")
@@ -85,28 +81,3 @@ def test_a_red_default_branch_needs_somebody_until_it_is_green(world: World) -> 
     red_base.record_base(project.id, "b" * 40, green, ignored=())
     assert world.client.get("/api/inbox", query_string={"projectId": project.id}).json["items"] == []
     assert get(Project, project.id).red_base is None
-
-
-@pytest.mark.slow
-def test_the_page_has_a_red_default_branch_mended_and_puts_a_test_into_quarantine(
-    reader: PageReader, plain_world: World
-) -> None:
-    project = known(plain_world)
-    reader.open("#/inbox")
-    reader.see("inbox-item").click()
-    expect(reader.see("base-red")).to_contain_text("page::test_red")
-
-    reader.see("quarantine-test").click()
-    reader.see("quarantine-reason").fill("a slow clock")
-    reader.see("quarantine-save").click()
-    expect(reader.see("flaky-test")).to_contain_text("a slow clock")
-    reader.see("release-test").click()
-    expect(reader.see("quarantine-test")).to_be_visible()
-
-    reader.see("test-base-again").click()
-    expect(reader.page.get_by_text("The next proof or group tests it again.")).to_be_visible()
-    reader.see("mend-base").click()
-    expect(reader.page.get_by_text("Task created.")).to_be_visible()
-    (task,) = all_of(Task, Task.project_id == project.id)
-    assert (task.title, task.labels) == ("Mend the tests of main", ["fix"])
-    assert "page::test_red" in task.description

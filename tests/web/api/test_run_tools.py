@@ -24,7 +24,7 @@ from workers.runner.tools import tools
 from workers.runner.tools.mcp_server import TOOLS
 from workers.runner.tools.platform_calls import ToolApi
 from workers.runner.tools.tool_socket import Reply, Request, ToolSocket
-from workers.runner.tools.tools import ToolDesk
+from workers.runner.tools.tools import PlatformToolHandler
 
 
 class AtWork:
@@ -45,10 +45,10 @@ class AtWork:
         self.cancellation = Cancellation()
         self.desk = self.desk_of(hold_seconds=0.2)
 
-    def desk_of(self, hold_seconds: float, url: str | None = None) -> ToolDesk:
+    def desk_of(self, hold_seconds: float, url: str | None = None) -> PlatformToolHandler:
         claimed = self.claimed["run"]
         api = ToolApi(url or self.url, claimed["id"], RunToken(claimed["token"]), self.cancellation)
-        return ToolDesk(api, hold_seconds=hold_seconds, on_over=self.over.append)
+        return PlatformToolHandler(api, hold_seconds=hold_seconds, on_over=self.over.append)
 
     def call(self, tool: str, **arguments: Any) -> Reply:
         return self.desk.answer(Request(tool, arguments))
@@ -122,7 +122,7 @@ def test_a_question_travels_from_the_program_to_a_person_and_back(plain_at_work:
 @pytest.mark.slow
 def test_what_the_agent_reads(at_work: AtWork) -> None:
     other = at_work.world.task(at_work.project, "Other", labels=["later"])
-    elsewhere = at_work.world.task(at_work.world.project("Elsewhere"), "Hidden")
+    elsewhere = at_work.world.task(at_work.world.project("GiteaAndCluster"), "Hidden")
     comment = {"body": "Mind the footer", "path": "a.css", "line": 3}
     assert at_work.world.client.post(f"/api/tasks/{at_work.task_id}/comments", json=comment).status_code == 201
 
@@ -160,7 +160,7 @@ def test_a_run_that_is_over_is_dropped(plain_at_work: AtWork) -> None:
 
 def test_a_platform_that_is_away_is_said_in_time() -> None:
     api = ToolApi("http://127.0.0.1:9", "run-1", RunToken("awr_x"), Cancellation(), call_seconds=0.5)
-    desk = ToolDesk(api, hold_seconds=1, on_over=print)
+    desk = PlatformToolHandler(api, hold_seconds=1, on_over=print)
     reply = desk.answer(Request("get_task", {}))
     assert not reply.ok
     assert reply.text.startswith("The platform does not answer at the moment")

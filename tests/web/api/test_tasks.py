@@ -20,7 +20,7 @@ from common.values.names import task_branch
 from common.values.repository import Repository
 from common.values.states import Role, TaskState
 from tests import builders
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.providers.git_work_tree import WorkTree
 from tests.web.made import MISSING_ID, SHA, a_live_run, a_project, a_task, ready_task, set_state
 from tests.web.world import all_of
@@ -243,7 +243,7 @@ def test_of_two_changes_at_once_only_one_completes_a_circle(app: Flask, member: 
 
     def depend(number: int) -> int:
         one, other = (first, second) if number else (second, first)
-        start.wait(PATIENCE_SECONDS)
+        start.wait(LONG_WAIT_SECONDS)
         return clients[number].patch(f"/api/tasks/{one.id}", json={"dependsOn": [other.id]}).status_code
 
     with ThreadPoolExecutor(2) as pool:

@@ -15,7 +15,7 @@ from common.models import LogEntry, ModelProvider, Run
 from common.secrets.sealing import new_token, seal
 from common.services.agent_api import transcripts
 from common.transaction import Transaction, transactional
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.web.talking import Talking
 from tests.web.world import World, all_of, at_once, get, put
 
@@ -174,7 +174,7 @@ def test_a_transcript_is_read_backwards_from_its_end(run: Talking) -> None:
 def test_followers_get_what_is_read_back_in_parts_of_a_bounded_size(run: Talking) -> None:
     run.say(*range(1, 21), callId="c1", details={"input": "x" * 30_000})
 
-    assert announcer().flush(PATIENCE_SECONDS)
+    assert announcer().flush(LONG_WAIT_SECONDS)
     rows: Any = redis_client().xrange(stream_name())
     told = [json.loads(fields["m"]) for _id, fields in rows if '"task:log"' in fields.get("m", "")]
     assert [entry for message in told for entry in message["data"]["entries"]] == run.read()["entries"]

@@ -34,22 +34,6 @@ def test_a_form_that_the_page_uses_is_joined(source: str, joined: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "joined"),
-    [
-        ('import{a as b}from"preact";var x=1;', "const { a: b } = module$vendor$preact$1$preact$mjs;var x=1;"),
-        ("var x;export{x as y,z};//# sourceMappingURL=x.map\n", "var x;\nreturn { y: x, z };"),
-        ('export{a}from"preact";', "return { a: module$vendor$preact$1$preact$mjs.a };"),
-        (
-            "var n=1;export default function(s){}\n",
-            "var n=1;const default$ = function(s){}\nreturn { default: default$ };",
-        ),
-    ],
-)
-def test_a_form_that_vendored_files_use_is_joined(source: str, joined: str) -> None:
-    assert joined in _text(source, "vendor/some-1/some.mjs")
-
-
-@pytest.mark.parametrize(
     "source",
     [
         'import "./x.mjs";\n',
@@ -69,9 +53,3 @@ def test_a_form_that_vendored_files_use_is_joined(source: str, joined: str) -> N
 def test_every_other_form_is_refused(source: str) -> None:
     with pytest.raises(UnknownForm, match=r"app/views/one\.mjs"):
         _text(source)
-
-
-def test_words_that_are_no_statement_are_left_alone() -> None:
-    source = 'const text = "start empty, or import a repository";\nconst o = { import: 1 };\n// export const a = 1;\n'
-
-    assert _text(source) == f"{source}return {{  }};"

@@ -6,7 +6,7 @@ import pytest
 
 from common.events import feed
 from common.jobs.announcer import Announcement, Announcer
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 
 
 @pytest.mark.usefixtures("plain_app")
@@ -15,9 +15,9 @@ def test_what_was_announced_is_published_before_the_end() -> None:
 
     for number in range(50):
         announcer.announce(Announcement(entries=[feed.Entry("wake", str(number))]))
-    assert announcer.stop(PATIENCE_SECONDS)
+    assert announcer.stop(LONG_WAIT_SECONDS)
     assert feed.client(timeout=60).xlen(feed.stream_name()) == 50
 
     announcer.announce(Announcement(entries=[feed.Entry("wake", "again")]))
-    assert announcer.stop(PATIENCE_SECONDS)
+    assert announcer.stop(LONG_WAIT_SECONDS)
     assert feed.client(timeout=60).xlen(feed.stream_name()) == 51

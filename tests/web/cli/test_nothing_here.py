@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 
 ROOT = Path(__file__).parents[3]
 NAMES = ("DATA_DIR", "DATABASE_URL", "REDIS_URL", "SECRET_KEY", "URL", "TOKEN")
@@ -40,7 +40,7 @@ def aiworker(folder: Path, *commands: str, code: int = 0, before: Sequence[str] 
     ended = subprocess.run(
         [*before, sys.executable, "-c", EACH, *commands],
         cwd=folder, env={**os.environ, "PYTHONPATH": str(ROOT), **environ},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=PATIENCE_SECONDS, check=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=LONG_WAIT_SECONDS, check=True,
     )  # fmt: skip
     said = ended.stdout.split(f"status {code}\n")
     assert len(said) == len(commands) + 1, ended.stdout

@@ -17,7 +17,7 @@ from common.jobs.catalogue import PUBLISH_RECEIPT
 from common.secrets import envelopes
 from common.secrets.signing import public_key
 from common.values.names import RECEIPTS_REF
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.providers.git_work_tree import git
 from tests.servers import ROOT
 from tests.web.api.production_line import ProductionLine
@@ -45,7 +45,7 @@ class Machine:
         program = ["-c", before] if before else ["-m", "web.cli"]
         return subprocess.run(
             [sys.executable, *program, *words], cwd=self.clone, capture_output=True, text=True, check=False,
-            timeout=PATIENCE_SECONDS,
+            timeout=LONG_WAIT_SECONDS,
             env={"PATH": os.environ["PATH"], "HOME": str(self.folder / "home"), "PYTHONPATH": str(ROOT), **environ},
         )  # fmt: skip
 

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import text
 
-from common.database import engines
 from common.services.upkeep.sealed_values import is_another_key
 from common.settings import settings
 from common.values.finding import Finding
-from common.values.states import Environment, Role
+from common.values.states import Role
 from tests import builders
-from tests.servers import ROOT
-from tests.web.documentation.snippets import scripts
 from tests.web.made import a_project
-from tests.web.world import World
 from web.doctor.checks import examine
 
 PAGE = "docs/troubleshooting.md"
@@ -84,39 +77,3 @@ def test_a_key_file_of_another_platform_and_a_lost_one_are_named(monkeypatch: py
     assert "put the earlier file back from a backup" in replaced.says
     assert lost.says.startswith(f"the secret key {path} is missing")
     assert not path.exists()
-
-
-@pytest.mark.slow
-def test_what_the_documents_say_lets_a_platform_go_on_without_its_key(
-    app: Flask, ada: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    world = World(app)
-    shop = world.project("shop", secret_env_vars={"KEY": "a secret value"}, env_vars={"PLAIN": "x"})
-    world.deployment(shop, Environment.PRODUCTION)
-    assert ada.post("/api/model-providers", json=PROVIDER).status_code == 201
-    assert ada.patch("/api/webhook", json={"url": "https://example.com/hook"}).status_code == 200
-    (make_key,) = scripts(PAGE)
-    made = tmp_path / ".aiworker" / "secret_key"
-    made.parent.mkdir()
-    subprocess.run(["bash", "-eu"], input=make_key.text, cwd=tmp_path, text=True, check=True)
-    assert made.stat().st_mode & 0o777 == 0o600
-    monkeypatch.setenv("AIWORKER_SECRET_KEY", made.read_text().strip())
-    settings.cache_clear()
-    assert [one.status for one in of_key()] == ["fail"]
-
-    section = (ROOT / PAGE).read_text().partition("### The secret key is lost")[2]
-    with engines.engine().begin() as connection:
-        for statement in section.partition("```sql")[2].partition("```")[0].strip().rstrip(";").split(";"):
-            connection.execute(text(statement))
-
-    assert of_key() == []
-    eve = builders.client_of(app, builders.a_user("eve", Role.ADMIN))
-    variables = {"envVars": {"PLAIN": "y"}, "secretEnvVars": {"KEY": "another value"}}
-    assert eve.patch(f"/api/projects/{shop.id}", json=variables).status_code == 200
-    assert eve.get("/api/projects").status_code == 200
-    (provider,) = eve.get("/api/model-providers").json["modelProviders"]
-    changed = {"key": "sk-ant-9876543210", "enabled": True}
-    assert eve.patch(f"/api/model-providers/{provider['id']}", json=changed).status_code == 200
-    assert eve.patch("/api/webhook", json={"url": "https://example.com/hook"}).status_code == 200
-    assert eve.get("/api/deployments").status_code == 200
-    assert of_key() == [Finding("ok", "key", "it opens what is stored")]

@@ -71,9 +71,6 @@ class Run:
         return is_of_page and self.having in block.text
 
 
-RUNS = (
-    Run("docs/troubleshooting.md", "tests/web/doctor/test_doctor_key.py", having="secret_key"),
-)
 """Every other script is read command by command, test_snippets.py; its calls are sent, test_documented_calls.py."""
 
 

@@ -16,7 +16,7 @@ from common.secrets.sealing import digest
 from common.services.spend import model_providers
 from common.services.spend.model_providers import NewProvider
 from common.services.spend.model_tokens import new_model_token
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.web.gateway.provider_answers import Format
 from tests.web.gateway.upstream import Upstream, upstream
 from tests.web.made import a_live_run, a_project, a_task, end, somebody
@@ -56,11 +56,11 @@ class RunningAgent:
 
     def calls(self) -> list[ModelCall]:
         """The recorded ones, in order."""
-        assert call_log().flush(PATIENCE_SECONDS)
+        assert call_log().flush(LONG_WAIT_SECONDS)
         return sorted(all_of(ModelCall), key=lambda call: call.id)
 
     def usage(self) -> dict[str, float]:
-        assert call_log().flush(PATIENCE_SECONDS)
+        assert call_log().flush(LONG_WAIT_SECONDS)
         usage: dict[str, float] = get(Run, self.run.id).usage
         return usage
 
@@ -111,4 +111,4 @@ def plain_agent(plain_app: Flask, provider: Upstream) -> Iterator[RunningAgent]:
 def _running(app: Flask, provider: Upstream) -> Iterator[RunningAgent]:
     yield RunningAgent(app, provider)
     # A call that is recorded later would stand in the database of the next test.
-    assert call_log().flush(PATIENCE_SECONDS)
+    assert call_log().flush(LONG_WAIT_SECONDS)

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from common.errors import Busy, CommitUnknown
 from common.services.spend.model_calls import MadeCall
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from web.gateway import call_log
 from web.gateway.call_log import CallLog
 
@@ -53,7 +53,7 @@ def test_a_busy_database_is_waited_for() -> None:
 
     log.put(a_call(1))
 
-    assert log.flush(PATIENCE_SECONDS)
+    assert log.flush(LONG_WAIT_SECONDS)
     assert store.stored == ["call-1"]
 
 
@@ -66,7 +66,7 @@ def test_one_call_that_cant_be_stored_takes_no_other_along() -> None:
 
     with capture_logs() as logged:
         store.gate.set()
-        assert log.flush(PATIENCE_SECONDS)
+        assert log.flush(LONG_WAIT_SECONDS)
 
     assert sorted(store.stored) == ["call-0", "call-1", "call-3"]
     assert [(line["event"], line["id"]) for line in logged] == [("a model call was not recorded", "call-2")]

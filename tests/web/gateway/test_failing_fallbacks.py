@@ -49,14 +49,3 @@ def test_a_fallback_with_a_wrong_key_or_model_is_passed_over(
     token_cache.forget_all()
     assert waits(agent)
     assert len(agent.upstream.asked) == 1
-
-
-@pytest.mark.parametrize("status", [400, 500])
-def test_what_the_fallback_says_of_the_call_passes(plain_agent: RunningAgent, second: Upstream, status: int) -> None:
-    with_fallback(plain_agent, second)
-    second.script = refusing(status)
-
-    reply = plain_agent.call(SONNET, name="first")
-
-    assert (reply.status_code, says(reply)) == (status, "Not for you")
-    assert run_of(plain_agent).limited_until is None

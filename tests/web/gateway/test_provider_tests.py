@@ -66,24 +66,6 @@ def test_a_refused_key_is_said_and_not_shown(admin: FlaskClient, provider: Upstr
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("script", "error"),
-    [
-        (Script([b"<html>"]), "something else than the API's JSON"),
-        (Script([b"{", b"}"], fault="half"), "broke off"),
-        (Script([b'{"data": []}']), "lists no model"),
-        (Script([b"{}"], status=302, headers={"Location": "http://elsewhere.example/"}), "redirects"),
-    ],
-)
-def test_what_is_no_answer_is_said(admin: FlaskClient, provider: Upstream, script: Script, error: str) -> None:
-    provider.script = script
-
-    reply = admin.post(a_provider(admin, provider))
-
-    assert (reply.status_code, reply.json["ok"]) == (200, False)
-    assert error in reply.json["error"]
-
-
 def test_testing_is_for_administrators(plain_app: Flask, admin: FlaskClient, provider: Upstream) -> None:
     path = a_provider(admin, provider)
     maintainer = builders.client_of(plain_app, builders.a_user("max", Role.MAINTAINER))

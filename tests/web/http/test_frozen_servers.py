@@ -9,7 +9,7 @@ import pytest
 from common.values.states import Role
 from tests import builders
 from tests.database_proxy import DatabaseProxy
-from tests.standstills import wait_as_in_the_product
+from tests.long_timeouts import use_product_timeouts
 from tests.web.conftest import AppOn
 from tests.web.made import a_project, a_task
 
@@ -20,7 +20,7 @@ SPARE_SECONDS = 5
 
 @pytest.fixture(autouse=True)
 def _real_waits(app_on: AppOn, monkeypatch: pytest.MonkeyPatch) -> None:
-    wait_as_in_the_product(monkeypatch)
+    use_product_timeouts(monkeypatch)
 
 
 def test_a_frozen_database_is_a_503_within_seconds(app_on: AppOn, mariadb_database_url: str) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.instance import wait_until
-from tests.patience import PATIENCE_SECONDS
-from tests.processes import lives
+from tests.long_waits import LONG_WAIT_SECONDS
+from tests.processes import is_running_process
 from web.launcher.children import Processes, Program
 
 ROOT = Path(__file__).parents[3]
@@ -25,7 +25,7 @@ def program(name: str, code: str, *arguments: str) -> Program:
     return Program(name, (sys.executable, "-c", code, *arguments), dict(os.environ), ROOT)
 
 
-class Said(list[str]):
+class ConversationPart(list[str]):
     """The lines that would be on the terminal."""
 
     def has(self, part: str) -> bool:
@@ -33,25 +33,25 @@ class Said(list[str]):
 
 
 @pytest.fixture
-def said() -> Said:
-    return Said()
+def said() -> ConversationPart:
+    return ConversationPart()
 
 
 @pytest.fixture
-def processes(tmp_path: Path, said: Said) -> Iterator[Processes]:
+def processes(tmp_path: Path, said: ConversationPart) -> Iterator[Processes]:
     running = Processes(tmp_path / "logs", said.append)
     yield running
     running.close()
 
 
 def step_until(processes: Processes, condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + LONG_WAIT_SECONDS
     while not condition():
         assert time.monotonic() < deadline, "the condition did not come true in time"
         processes.step(0.02)
 
 
-def test_a_program_that_is_killed_is_started_again(processes: Processes, said: Said) -> None:
+def test_a_program_that_is_killed_is_started_again(processes: Processes, said: ConversationPart) -> None:
     processes.start(program("one", FOREVER))
     step_until(processes, lambda: processes.tail("one") == ["up"])
     first = processes.pid("one")
@@ -75,10 +75,10 @@ def test_the_children_of_a_program_end_with_it(processes: Processes) -> None:
     grandchild = int(processes.tail("parent")[0])
     parent = processes.pid("parent")
     assert parent is not None
-    assert lives(grandchild)
+    assert is_running_process(grandchild)
 
     os.kill(parent, signal.SIGKILL)
-    step_until(processes, lambda: not lives(grandchild))
+    step_until(processes, lambda: not is_running_process(grandchild))
 
     processes.stop(["parent"], patience_seconds=5)
 
@@ -100,12 +100,12 @@ def test_programs_stop_in_the_order_asked_for(processes: Processes, tmp_path: Pa
     step_until(processes, lambda: all(processes.tail(name) == ["up"] for name in ("store", "web", "agent")))
 
     for name in ("agent", "web", "store"):
-        processes.stop([name], patience_seconds=PATIENCE_SECONDS)
+        processes.stop([name], patience_seconds=LONG_WAIT_SECONDS)
 
     assert record.read_text().split() == ["agent", "web", "store"]
 
 
-def test_a_program_that_ignores_the_request_to_stop_is_killed(processes: Processes, said: Said) -> None:
+def test_a_program_that_ignores_the_request_to_stop_is_killed(processes: Processes, said: ConversationPart) -> None:
     processes.start(program("deaf", f"import signal\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\n{FOREVER}"))
     step_until(processes, lambda: processes.tail("deaf") == ["up"])
     pid = processes.pid("deaf")
@@ -113,7 +113,7 @@ def test_a_program_that_ignores_the_request_to_stop_is_killed(processes: Process
 
     processes.stop(["deaf"], patience_seconds=0.1)
 
-    assert not lives(pid)
+    assert not is_running_process(pid)
     assert said.has("deaf did not end within")
 
 
@@ -135,8 +135,8 @@ def test_children_die_with_a_launcher_that_is_killed(tmp_path: Path) -> None:
     with launcher:
         assert launcher.stdout is not None
         child = int(launcher.stdout.readline())
-        assert lives(child)
+        assert is_running_process(child)
 
         launcher.kill()
 
-    wait_until("the child to end with its launcher", lambda: not lives(child))
+    wait_until("the child to end with its launcher", lambda: not is_running_process(child))

@@ -16,7 +16,7 @@ import pytest
 
 from common.machine.locks import locked
 from tests.e2e.instance import wait_until
-from tests.processes import below, words
+from tests.processes import child_processes, command_words
 from tests.servers import ROOT
 
 # As in the launcher, which has one thread: a process with several can't be forked.
@@ -41,14 +41,14 @@ DRAINED = {
 
 
 def prepared(
-    data_dir: Path, *words: str, redis_url: str = "redis://127.0.0.1:9"
+    data_dir: Path, *command_words: str, redis_url: str = "redis://127.0.0.1:9"
 ) -> tuple[dict[str, str | None], list[str]]:
     """What a launcher gets as the answer, and the lines that it says."""
     unset = {"AIWORKER_DATABASE_URL", "AIWORKER_ADMIN_PASSWORD"}
     environment = {name: value for name, value in os.environ.items() if name not in unset}
     # Nobody answers at Redis's address: what is told to other processes is lost, and nothing waits for it.
     environment |= {"AIWORKER_DATA_DIR": str(data_dir), "AIWORKER_REDIS_URL": redis_url}
-    command = [sys.executable, "-c", PREPARE, *words]
+    command = [sys.executable, "-c", PREPARE, *command_words]
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     answer, said = json.loads(ended.stdout)
@@ -110,4 +110,4 @@ def test_a_preparation_that_is_killed_says_so(tmp_path: Path) -> None:
 
 def _preparing() -> list[psutil.Process]:
     """The process that prepares, once it has its own name: it is a fork."""
-    return [one for one in below(psutil.Process()) if words(one)[:1] == ["database-start"]]
+    return [one for one in child_processes(psutil.Process()) if command_words(one)[:1] == ["database-start"]]

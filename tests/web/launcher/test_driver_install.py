@@ -54,9 +54,7 @@ class Registry:
 
     def driver(self) -> KnownDriver:
         packages = {"any": Package("toy-cli", "1.2.3", self.integrity, "toy.sh")}
-        return KnownDriver(
-            "toy", None, "Toy", tried="1.2.3", oldest="1.0.0", packages=packages
-        )
+        return KnownDriver("toy", None, "Toy", tried="1.2.3", oldest="1.0.0", packages=packages)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 
 from tests.e2e.instance import wait_until
-from tests.processes import lives
+from tests.processes import is_running_process
 from tests.servers import ROOT
 
 LAUNCHER = """
@@ -63,11 +63,13 @@ def main():
 
 
 @contextmanager
-def launched(folder: Path, *words: str, loaded: str = LOADED) -> Iterator[tuple[subprocess.Popen[str], Iterator[str]]]:
+def launched(
+    folder: Path, *command_words: str, loaded: str = LOADED
+) -> Iterator[tuple[subprocess.Popen[str], Iterator[str]]]:
     """A launcher with one forked program, and the lines that it prints."""
     (folder / "loaded_once.py").write_text(loaded)
     (folder / "forked.py").write_text(FORKED)
-    command = [sys.executable, "-c", LAUNCHER, str(folder), *words]
+    command = [sys.executable, "-c", LAUNCHER, str(folder), *command_words]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as launcher:
         assert launcher.stdout is not None
         try:
@@ -120,4 +122,4 @@ def test_a_fork_dies_with_its_launcher(tmp_path: Path) -> None:
 
         launcher.kill()
 
-        wait_until("the fork to end", lambda: not lives(fork))
+        wait_until("the fork to end", lambda: not is_running_process(fork))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.servers import ROOT
-from tests.web.world import PATIENCE_SECONDS
+from tests.web.world import LONG_WAIT_SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +22,7 @@ def started(command: str, **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["sh", "-c", f"exec {command}"],
         cwd=ROOT, env={**os.environ, "PATH": path, **settings},
-        capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False,
+        capture_output=True, text=True, timeout=LONG_WAIT_SECONDS, check=False,
     )  # fmt: skip
 
 

@@ -20,7 +20,7 @@ import pytest
 from common.errors import Misconfigured
 from tests.e2e.instance import wait_until
 from tests.ports import free_port
-from tests.processes import lives, words
+from tests.processes import command_words, is_running_process
 from tests.servers import ROOT
 from web.cli.commands.up import examine_up, up
 
@@ -41,12 +41,12 @@ LOGS = {"agent-1", "flower", "supervisor", "valkey", "web", "worker", "worker-sl
 
 @contextmanager
 def launched(
-    data_dir: Path, port: int, *words: str, output: IO[Any] | int = subprocess.PIPE, before: Sequence[str] = (),
+    data_dir: Path, port: int, *command_words: str, output: IO[Any] | int = subprocess.PIPE, before: Sequence[str] = (),
     folder: Path = ROOT, **environ: str,
 ) -> Iterator[subprocess.Popen[str]]:  # fmt: skip
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AIWORKER_")}
     environment |= {"AIWORKER_DATA_DIR": str(data_dir), "AIWORKER_PORT": str(port), "PYTHONPATH": str(ROOT), **environ}
-    command = [*before, sys.executable, "-c", LAUNCH, *words]
+    command = [*before, sys.executable, "-c", LAUNCH, *command_words]
     with subprocess.Popen(
         command, cwd=folder, env=environment, stdout=output, stderr=subprocess.STDOUT, text=True
     ) as launcher:
@@ -62,9 +62,9 @@ def started_by(launcher: subprocess.Popen[str]) -> list[psutil.Process]:
 
 def named_by_forks(launcher: subprocess.Popen[str]) -> set[str]:
     """The names of the launcher's forks, which have its arguments."""
-    _, *arguments = words(psutil.Process(launcher.pid))
+    _, *arguments = command_words(psutil.Process(launcher.pid))
     # Some have ended by now, such as a look for a program's version.
-    return {found[0] for found in map(words, started_by(launcher)) if found[1:] == arguments}
+    return {found[0] for found in map(command_words, started_by(launcher)) if found[1:] == arguments}
 
 
 def read_until(launcher: subprocess.Popen[str], part: str) -> str:
@@ -92,7 +92,7 @@ def test_the_platform_starts_stops_and_goes_on_with_its_data(tmp_path: Path) -> 
         assert launcher.stdout.read().rstrip().endswith("Stopped.")
         assert launcher.wait() == 0
     # What had to be killed is not waited for.
-    wait_until("the end of all of it", lambda: not any(lives(child.pid) for child in children))
+    wait_until("the end of all of it", lambda: not any(is_running_process(child.pid) for child in children))
     assert {log.stem for log in (tmp_path / "data" / "logs").glob("*.log")} == LOGS
     assert (tmp_path / "data" / "agent" / "enrolment-token").stat().st_mode & 0o777 == 0o600
 
@@ -116,7 +116,7 @@ def test_the_platform_starts_stops_and_goes_on_with_its_data(tmp_path: Path) -> 
 
 def _see_sweeps_go_on_after_a_lost_broker(data_dir: Path, children: list[psutil.Process]) -> None:
     wait_until("the first sweep", lambda: _swept_at(data_dir) is not None)
-    (valkey,) = [child for child in children if "valkey" in "".join(words(child)[:1])]
+    (valkey,) = [child for child in children if "valkey" in "".join(command_words(child)[:1])]
     valkey.kill()
     # The first one may have been under way already.
     for _ in range(2):

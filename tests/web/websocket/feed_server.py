@@ -35,7 +35,7 @@ from common.transaction import Transaction, transactional
 from common.values.names import new_id
 from common.values.states import Role
 from tests import job_messages
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.servers import ROOT
 
 PASSWORD = "correct horse"
@@ -75,7 +75,7 @@ class Server:
 
     def terminate(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE_SECONDS)
+        return self.process.wait(LONG_WAIT_SECONDS)
 
 
 @contextlib.contextmanager
@@ -112,7 +112,7 @@ class Client:
 
     def __enter__(self) -> Client:
         # Not before: `connect` connects when it is called.
-        self._connecting = connect(self._url, open_timeout=PATIENCE_SECONDS, proxy=None, **self._options)
+        self._connecting = connect(self._url, open_timeout=LONG_WAIT_SECONDS, proxy=None, **self._options)
         self.socket = self._connecting.__enter__()
         if self._token is not None:
             assert self.auth(self._token)["event"] == "auth:ok"
@@ -127,7 +127,7 @@ class Client:
         self.socket.send(json.dumps({"event": event, "data": body}))
 
     def receive(self) -> dict[str, Any]:
-        message: dict[str, Any] = json.loads(self.socket.recv(PATIENCE_SECONDS))
+        message: dict[str, Any] = json.loads(self.socket.recv(LONG_WAIT_SECONDS))
         return message
 
     def ask(self, event: str, **body: Any) -> dict[str, Any]:
@@ -157,7 +157,7 @@ class Client:
         """Read to the end; the code that the server closed with."""
         try:
             while True:
-                self.socket.recv(PATIENCE_SECONDS)
+                self.socket.recv(LONG_WAIT_SECONDS)
         except ConnectionClosed as closed:
             return 1006 if closed.rcvd is None else closed.rcvd.code
 

@@ -9,7 +9,7 @@ import struct
 from types import TracebackType
 from typing import Any
 
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.web.websocket.feed_server import Server
 
 MASK = b"\x37\xfa\x21\x3d"
@@ -43,7 +43,7 @@ class RawClient:
     """A socket after the handshake, authenticated if a token is given."""
 
     def __init__(self, server: Server, token: str | None = None, *, more_headers: str = "") -> None:
-        self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_SECONDS)
+        self.socket = socket.create_connection(("127.0.0.1", server.port), timeout=LONG_WAIT_SECONDS)
         self._received = b""
         self.socket.sendall(
             f"GET /ws HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\n"

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.e2e.instance import wait_until
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from web.websocket import frames
 from web.websocket.connection import (
     STALL_SECONDS,
@@ -28,7 +28,7 @@ class Pair:
 
     def __init__(self, deadline: float | None = None) -> None:
         ours, self.client = socket.socketpair()
-        self.client.settimeout(PATIENCE_SECONDS)
+        self.client.settimeout(LONG_WAIT_SECONDS)
         self._poll = Poll()
         self.connection = Connection(ours.detach(), self._poll, deadline=deadline)
         self.heard: list[str] = []
@@ -65,9 +65,9 @@ class Pair:
 
     def close(self) -> None:
         self.client.close()
-        assert self._has_ended.wait(PATIENCE_SECONDS)
+        assert self._has_ended.wait(LONG_WAIT_SECONDS)
         self._poll.close()
-        self._thread.join(PATIENCE_SECONDS)
+        self._thread.join(LONG_WAIT_SECONDS)
         assert not self._thread.is_alive()
 
 

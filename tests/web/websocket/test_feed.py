@@ -13,7 +13,7 @@ from common.services.activity import events
 from common.services.people import accounts
 from common.services.projects import projects
 from common.values.states import Role
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.web.websocket.feed_server import (
     Client,
     Person,
@@ -41,7 +41,7 @@ def test_an_event_arrives_byte_for_byte_as_it_is_stored(server: Server, member: 
         assert subscribed == {"event": "subscribed", "data": {"projectId": project_id, "seq": head}}
 
         write_events(project_id)
-        text = client.socket.recv(PATIENCE_SECONDS)
+        text = client.socket.recv(LONG_WAIT_SECONDS)
 
     assert [text] == [row.text for row in events.events_after(project_id, head)]
 
@@ -62,7 +62,7 @@ def test_a_gap_in_the_stream_is_filled_with_rows(server: Server, member: Person,
         start = client.ask("subscribe", projectId=project_id)["data"]["seq"]
         with without_stream():
             write_events(project_id, 3)
-            announcer().flush(PATIENCE_SECONDS)
+            announcer().flush(LONG_WAIT_SECONDS)
         write_events(project_id)
         assert client.seqs(project_id, start + 4) == [start + 1, start + 2, start + 3, start + 4]
 
@@ -181,7 +181,7 @@ def test_only_administrators_hear_what_administrators_do(server: Server, admin: 
 
 def test_a_long_poll_is_waked(server: Server) -> None:
     def poll() -> bytes:
-        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_SECONDS)
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=LONG_WAIT_SECONDS)
         with contextlib.closing(connection):
             connection.request("GET", "/poll/agent:one")
             return connection.getresponse().read()

@@ -20,7 +20,7 @@ from websockets.exceptions import ConnectionClosed, InvalidMessage
 
 from common.services.activity import events
 from tests.e2e.instance import wait_until
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.web.websocket.feed_server import (
     Client,
     Person,
@@ -172,7 +172,7 @@ def admin(server: Server) -> Person:
 
 @pytest.mark.slow
 def test_a_server_that_stops_says_goodbye_and_is_gone(server: Server, admin: Person) -> None:
-    poll = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE_SECONDS)
+    poll = http.client.HTTPConnection("127.0.0.1", server.port, timeout=LONG_WAIT_SECONDS)
     poll.request("GET", "/poll/agent:one")
     with Client(server.url, admin.token) as client, Client(server.url) as unknown:
         client.ask("subscribe")
@@ -182,5 +182,5 @@ def test_a_server_that_stops_says_goodbye_and_is_gone(server: Server, admin: Per
     assert b"false" in poll.getresponse().read()
     poll.close()
 
-    assert server.process.wait(PATIENCE_SECONDS) == 0
+    assert server.process.wait(LONG_WAIT_SECONDS) == 0
     assert "graceful timeout" not in server.log()

@@ -15,7 +15,7 @@ from common.models import Project
 from common.providers.forge import forge
 from common.values.states import ProjectState, Role
 from tests import builders
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.providers.git_work_tree import git
 from tests.web.git.test_smart_http import served_app
 from tests.web.made import set_state
@@ -45,7 +45,7 @@ def terminal(plain_app: Flask) -> Iterator[Terminal]:
         worker.start()
         yield Terminal(f"http://127.0.0.1:{port}", token, is_json=False)
         over.set()
-        worker.join(PATIENCE_SECONDS)
+        worker.join(LONG_WAIT_SECONDS)
     forget_providers()
 
 

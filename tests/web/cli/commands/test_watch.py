@@ -17,7 +17,7 @@ import pytest
 
 from common.values.states import Role
 from tests import builders
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.tls import make_certificate, tls_in_front_of
 from tests.web.cli.test_main import aiworker
 from tests.web.made import a_project, a_task
@@ -32,7 +32,7 @@ def _first_event(url: str, monkeypatch: pytest.MonkeyPatch) -> str:
     project = a_project()
     with ThreadPoolExecutor(1) as pool:
         shown = pool.submit(aiworker, "--url", url, "watch", "--count", "1")
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + LONG_WAIT_SECONDS
         while not shown.done() and time.monotonic() < deadline:
             a_task(project, "Add a cart")
             wait([shown], timeout=0.2)

@@ -19,7 +19,7 @@ import requests
 
 from common.models.spend import ModelCall
 from tests.e2e.instance import wait_until
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.servers import ROOT
 from tests.web.gateway.conftest import RunningAgent
 from tests.web.gateway.provider_answers import FORMATS, Format
@@ -51,7 +51,7 @@ class Server:
         self, agent: RunningAgent, format_: Format = SONNET, *, name: str = ""
     ) -> Iterator[http.client.HTTPConnection]:
         """A call whose answer need not have begun. The caller hangs up at the end."""
-        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=PATIENCE_SECONDS)
+        connection = http.client.HTTPConnection(urlsplit(self.url).netloc, timeout=LONG_WAIT_SECONDS)
         headers = {"Authorization": f"Bearer {agent.token}", "Content-Type": "application/json"}
         with contextlib.closing(connection):
             connection.request("POST", f"/gateway/{name or format_.name}/{format_.path}", format_.request, headers)
@@ -107,7 +107,7 @@ def test_a_caller_that_hangs_up_ends_the_providers_work_at_once(agent: RunningAg
             assert answer.read1() == SONNET.stream[0]
             assert not agent.upstream.hung_up.is_set()
 
-        assert agent.upstream.hung_up.wait(PATIENCE_SECONDS)
+        assert agent.upstream.hung_up.wait(LONG_WAIT_SECONDS)
         call = the_call()
     assert (call.input_tokens, call.cached_tokens, call.cache_write_tokens) == (120, 4000, 30)
     assert str(call.error).startswith("the caller closed the connection")
@@ -135,7 +135,7 @@ def test_all_calls_under_way_are_recorded_before_the_process_ends(plain_agent: R
             callers.enter_context(server.asked(plain_agent))
         wait_until("the answers to have begun", lambda: plain_agent.upstream.begun == 3)
         server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(PATIENCE_SECONDS) == 0
+        assert server.process.wait(LONG_WAIT_SECONDS) == 0
 
     calls = all_of(ModelCall)
     assert [(call.status, call.input_tokens, call.cached_tokens) for call in calls] == [(200, 120, 4000)] * 3
@@ -147,7 +147,7 @@ def test_a_body_that_does_not_arrive_is_given_up(plain_agent: RunningAgent, monk
     monkeypatch.setenv("TEST_BODY_SECONDS", "0.5")
     plain_agent.provider("anthropic")
     with serving() as server:
-        connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=PATIENCE_SECONDS)
+        connection = http.client.HTTPConnection(urlsplit(server.url).netloc, timeout=LONG_WAIT_SECONDS)
         with contextlib.closing(connection):
             connection.putrequest("POST", "/gateway/anthropic/v1/messages")
             connection.putheader("x-api-key", plain_agent.token)
@@ -162,7 +162,7 @@ def test_a_body_that_does_not_arrive_is_given_up(plain_agent: RunningAgent, monk
 def test_the_gateways_process_serves_nothing_else(plain_agent: RunningAgent) -> None:
     with serving() as server:
         statuses = {
-            path: requests.get(f"{server.url}{path}", timeout=PATIENCE_SECONDS).status_code
+            path: requests.get(f"{server.url}{path}", timeout=LONG_WAIT_SECONDS).status_code
             for path in ("/api/health/live", "/api/tasks", "/", "/git/a/b", "/api/metrics")
         }
 
