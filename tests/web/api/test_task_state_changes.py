@@ -63,7 +63,7 @@ def test_work_that_is_sent_back_loses_its_approval_and_its_counters(plain_world:
     task_id = task_in(
         plain_world, state_=TaskState.APPROVED, approved_sha="a" * 40, approved_by="ada", refusals=2, attempts=1
     )
-    change(task_id, "send_back", by=By.PERSON)
+    change(task_id, "send_back", by=By.PLATFORM)
     assert columns(task_id, "state_", "phase_", "round", "refusals", "attempts", "approved_sha", "approved_by") == (
         TaskState.IN_PROGRESS, Phase.QUEUED, 2, 0, 0, None, None,
     )  # fmt: skip
@@ -75,7 +75,8 @@ def test_only_a_live_review_ends_with_the_proof(plain_world: World) -> None:
 
     @transactional
     def end_review(tx: Transaction) -> None:
-        run_end.end_review(tx, tx.lock(Task, asking.task_id))
+        tx.lock(Task, asking.task_id)
+        run_end.end_review(tx, asking.task_id, "its proof has ended")
 
     end_review()
     assert get(Run, run_id).state is RunState.RUNNING
@@ -86,4 +87,4 @@ def test_only_verified_work_is_approved(plain_world: World, state: TaskState) ->
     task_id = task_in(plain_world, state_=state, head_sha="a" * 40)
     reply = plain_world.client.post(f"/api/tasks/{task_id}/approve", json={})
     assert (reply.status_code, get(Task, task_id).state) == (409, state)
-    assert "only ready_to_test can be approved" in reply.json["error"]["message"]
+    assert "only ready_to_test can be approved" in reply.get_data(as_text=True)

@@ -22,7 +22,7 @@ from web.cli import main
 for line in sys.argv[1:]:
     sys.argv = ["aiworker", *line.split()]
     if line == "doctor":
-        from tests.deploy.patient_doctor import wait_longer
+        from tests.web.doctor.patient_doctor import wait_longer
         wait_longer()
     try:
         main.main()

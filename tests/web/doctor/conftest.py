@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.deploy.patient_doctor import wait_longer
+from tests.web.doctor.patient_doctor import wait_longer
 
 
 @pytest.fixture(autouse=True)

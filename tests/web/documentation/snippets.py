@@ -55,35 +55,6 @@ def _blocks(page: str, text: str, above: int = 0) -> Iterator[Block]:
                     yield from _blocks(page, inside, line)
 
 
-@dataclass(frozen=True)
-class Run:
-    """A test that types scripts of a page into bash as they stand.
-
-    having: only those with this word; empty: all.
-    """
-
-    page: str
-    test: str
-    having: str = ""
-
-    def types(self, block: Block) -> bool:
-        is_of_page = block.page == self.page and block.language in SCRIPTS
-        return is_of_page and self.having in block.text
-
-
-"""Every other script is read command by command, test_snippets.py; its calls are sent, test_documented_calls.py."""
-
-
-def scripts(page: str, test: str = "") -> list[Block]:
-    """The scripts of a page that a test types as they stand, in its order. test: only those that this one types."""
-    runs = [run for run in RUNS if run.page == page and test in {"", run.test}]
-    return [block for block in blocks() if any(run.types(block) for run in runs)]
-
-
-def is_typed(block: Block) -> bool:
-    return any(run.types(block) for run in RUNS)
-
-
 def inline_codes() -> Iterator[tuple[str, str]]:
     """The page and the text of each code within a sentence or a cell. Decisions speak of their own time."""
     for path in (path for path in PAGES if path.parent.name != "decisions"):

@@ -15,9 +15,9 @@ from flask.testing import FlaskClient
 from common.values.states import ProjectState, Role
 from tests import app_server, builders
 from tests.web import made
-from tests.web.documentation.snippets import blocks, commands, is_typed, program
+from tests.web.documentation.snippets import blocks, commands, program
 
-BLOCKS = [block for block in blocks() if not is_typed(block)]
+BLOCKS = blocks()
 PAGES = sorted({block.page for block in BLOCKS if "curl " in block.text})
 _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 

@@ -1,7 +1,7 @@
 """Every block that README, docs/ and deploy/ show is looked at.
 
-The scripts of some pages are typed as they stand (RUNS in snippets.py); the commands of all are read here as
-`aiworker`, `make` and the settings read them. Calls of the API are made in test_documented_calls.py.
+The commands of all scripts are read as `aiworker`, `make` and the settings read them. Calls of the API are made in
+test_documented_calls.py.
 """
 
 from __future__ import annotations
@@ -19,15 +19,14 @@ import yaml
 
 from common.settings import read_store, read_web
 from common.settings.environment import Environment
-from tests.web.documentation.snippets import ROOT, RUNS, SCRIPTS, blocks, commands, inline_codes, program
+from tests.web.documentation.snippets import ROOT, SCRIPTS, blocks, commands, inline_codes, program
 from web.cli.main import cli
 from workers.runner import __main__ as runner
 from workers.runner.drivers.steps import steps_for_round
 
 BLOCKS = blocks()
 LANGUAGES = {*SCRIPTS, "json", "markdown", "mermaid", "python", "sql", "steps", "text"}
-"""mermaid: tests/test_states_page.py compares it with the states. sql: tests/web/doctor/test_doctor_key.py runs it.
-text: a drawing or an output.
+"""mermaid: tests/test_states_page.py compares it with the states. text: a drawing or an output.
 """
 TARGETS = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
 
@@ -42,14 +41,6 @@ def test_every_block_says_what_it_is() -> None:
 
     assert unknown == []
     assert len(BLOCKS) > 60
-
-
-def test_every_page_that_is_typed_is_named_by_a_test_that_reads_all_of_it() -> None:
-    for run in RUNS:
-        text = (ROOT / run.test).read_text("utf-8")
-        assert f'"{run.page}"' in text, run.page
-        assert run.having or ".finish()" in text, run.page
-        assert [one for one in BLOCKS if run.types(one)], run.page
 
 
 def test_every_script_is_one_that_bash_can_read() -> None:
