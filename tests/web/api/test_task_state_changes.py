@@ -12,7 +12,7 @@ from common.services.lifecycle.task_states import MOST_ATTEMPTS
 from common.services.runs import run_end
 from common.transaction import Transaction, transactional
 from common.values.states import By, Phase, RunState, TaskState
-from tests.web.api.asking import Asking
+from tests.web.api.questioning_run import Asking
 from tests.web.world import World, get, put
 
 
