@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.serving import WSGIRequestHandler, make_server
 
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -36,5 +36,5 @@ def served(app: WSGIApplication, port: int = 0, *, waits: bool = True) -> Iterat
         yield server.server_port
     finally:
         server.shutdown()
-        thread.join(PATIENCE_SECONDS)
+        thread.join(LONG_WAIT_SECONDS)
         server.server_close()

@@ -18,13 +18,13 @@ import pytest
 from playwright.sync_api import Browser
 
 from common.machine.programs.bubblewrap import SandboxFinding, find_sandbox
-from tests import compiled
+from tests import shared_statement_cache
 from tests.databases import ReusedDatabase, create_schema, sqlite_url
 from tests.e2e.browser import chromium
 from tests.midnight import avoid_midnight
 from tests.servers import MariaDB, NotInstalled, redis_server, run_folder, shared_mariadb
-from tests.spreading import ByUnit, rank
 from tests.tls import TRUST_VARIABLES
+from tests.unit_scheduling import UnitScheduling, rank
 
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("no clock", deadline=None)
@@ -47,7 +47,7 @@ _RUN = pytest.StashKey[ExitStack]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    compiled.share()
+    shared_statement_cache.share_compiled_statements()
     worker_input = getattr(config, "workerinput", None)
     if worker_input is not None:
         config.stash[_RUN_FOLDER] = Path(worker_input["run_folder"])
@@ -69,9 +69,9 @@ def pytest_configure_node(node: Any) -> None:
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByUnit | None:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> UnitScheduling | None:
     """What `--dist loadscope` means here."""
-    return ByUnit(config, log) if config.option.dist == "loadscope" else None
+    return UnitScheduling(config, log) if config.option.dist == "loadscope" else None
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -10,7 +10,7 @@ from common.events import feed
 from common.jobs.announcer import announcer
 from common.jobs.catalogue import Queue
 from common.settings import settings
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 
 
 def queued_job_ids(queue: Queue) -> list[str]:
@@ -21,5 +21,5 @@ def queued_job_ids(queue: Queue) -> list[str]:
 
 def settle() -> None:
     """Send what is announced, and forget what is for later: the next test would get it, up to 6 s after this one."""
-    assert announcer().flush(PATIENCE_SECONDS)
+    assert announcer().flush(LONG_WAIT_SECONDS)
     announcer()._later.clear()

@@ -7,7 +7,7 @@ import os
 import psutil
 
 
-def lives(pid: int) -> bool:
+def is_running_process(pid: int) -> bool:
     """Whether a process runs. One that has ended does not, also while its parent has not collected it."""
     try:
         # It is a zombie once its first thread has ended; the others keep its ports and files open.
@@ -16,7 +16,7 @@ def lives(pid: int) -> bool:
         return False
 
 
-def below(process: psutil.Process) -> list[psutil.Process]:
+def child_processes(process: psutil.Process) -> list[psutil.Process]:
     """All that it started, in turn. Empty if it has ended."""
     try:
         return process.children(recursive=True)
@@ -24,7 +24,7 @@ def below(process: psutil.Process) -> list[psutil.Process]:
         return []
 
 
-def words(process: psutil.Process) -> list[str]:
+def command_words(process: psutil.Process) -> list[str]:
     """Its name and its arguments. Empty if it has ended.
 
     A fork of `aiworker up` has the arguments of that, and a name of its own.

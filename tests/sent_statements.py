@@ -16,7 +16,7 @@ Note = Callable[[str, object, bool], None]
 
 
 @contextmanager
-def noting(note: Note) -> Iterator[None]:
+def recording_statements(note: Note) -> Iterator[None]:
     """Inside, `note` is called before each statement: its text and parameters as the driver gets them, and whether it
     is sent for many rows at once.
     """
@@ -63,5 +63,5 @@ def statements() -> Iterator[list[str]]:
     def note(sql: str, _parameters: object, _many: bool) -> None:
         seen.append(sql)
 
-    with noting(note):
+    with recording_statements(note):
         yield seen

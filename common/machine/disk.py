@@ -51,7 +51,7 @@ class Disk:
         return DiskState.SCARCE if self.free_bytes < EARLY * self.reserve_bytes else DiskState.OK
 
     @property
-    def has_room(self) -> bool:
+    def has_disk_space(self) -> bool:
         """Whether new work may begin."""
         return self.state in {DiskState.OK, DiskState.SCARCE}
 

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.e2e.browser import chromium
-from tests.patience import PATIENCE_MS
+from tests.long_waits import LONG_WAIT_MS
 from tests.providers.git_work_tree import WorkTree, git
 from tests.servers import ROOT
 
@@ -130,17 +130,17 @@ def test_what_the_tests_depend_on_comes_first(chromium_path: str) -> None:
         shown = [file.get_attribute("data-path") for file in files.all()]
 
         assert shown == sorted(DECIDING) + sorted(PLAIN)
-        expect(files.filter(has_text="Tests depend on it")).to_have_count(len(DECIDING), timeout=PATIENCE_MS)
+        expect(files.filter(has_text="Tests depend on it")).to_have_count(len(DECIDING), timeout=LONG_WAIT_MS)
 
 
 def _page_with_diff(browser: Browser, patch: str = LONG) -> Page:
     """The page's own modules without a server behind them, showing a diff that may be commented on."""
     page = browser.new_page()
-    page.set_default_timeout(PATIENCE_MS)
+    page.set_default_timeout(LONG_WAIT_MS)
     page.route("http://page.test/**", _serve)
     page.goto("http://page.test/")
     page.evaluate(SHOW, patch)
-    expect(page.locator('tr[data-line="1"]').first).to_be_visible(timeout=PATIENCE_MS)
+    expect(page.locator('tr[data-line="1"]').first).to_be_visible(timeout=LONG_WAIT_MS)
     return page
 
 

@@ -21,10 +21,10 @@ from common.transaction import snapshot
 from common.values.states import ProjectState, Role
 from tests import builders
 from tests.e2e.instance import wait_until
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.providers.git_work_tree import WorkTree, git
 from tests.web.git.test_smart_http import Shop, served_app
-from tests.web.made import a_live_run, a_project, a_task, set_state
+from tests.web.factories import a_live_run, a_project, a_task, set_state
 from tests.web.world import get, run_jobs
 
 
@@ -69,7 +69,7 @@ class Attack(Shop):
         """A push as no git sends it."""
         address = f"http://127.0.0.1:{self.port}/git/aiworker/shop.git/git-receive-pack"
         return requests.post(
-            address, data=body, auth=("x", self.token), timeout=PATIENCE_SECONDS,
+            address, data=body, auth=("x", self.token), timeout=LONG_WAIT_SECONDS,
             headers={"Content-Type": "application/x-git-receive-pack-request", **headers},
         )  # fmt: skip
 

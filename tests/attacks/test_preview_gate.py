@@ -14,7 +14,7 @@ import pytest
 
 from common.providers.runtime import ProcessRuntime
 from common.values.delivery.app import App, ProjectNamespace
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.providers.runtime_contract import settled
 from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, get, supervised
 
@@ -86,7 +86,7 @@ class Answer:
 
 def ask(url: str, path: str = "/", **headers: str) -> Answer:
     """One request over a connection of its own; no redirect is followed."""
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_SECONDS)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=LONG_WAIT_SECONDS)
     try:
         connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
@@ -107,7 +107,7 @@ def let_in(runtime: ProcessRuntime, app: App) -> str:
 
 def dial(url: str) -> socket.socket:
     parts = urlsplit(url)
-    return socket.create_connection((str(parts.hostname), parts.port or 0), timeout=PATIENCE_SECONDS)
+    return socket.create_connection((str(parts.hostname), parts.port or 0), timeout=LONG_WAIT_SECONDS)
 
 
 def heard(client: socket.socket, until_said: bytes) -> bytes:

@@ -18,7 +18,7 @@ from tests.bench.figures import Figure, Found
 from tests.e2e.client import Client
 from tests.e2e.instance import Instance, wait_until
 
-PATIENCE_SECONDS = 60
+LONG_WAIT_SECONDS = 60
 
 
 class Agent:
@@ -35,11 +35,11 @@ class Agent:
 
     def live(self) -> None:
         url = f"{self._url}/api/runner/heartbeat"
-        self._session.post(url, json={"runIds": []}, timeout=PATIENCE_SECONDS).raise_for_status()
+        self._session.post(url, json={"runIds": []}, timeout=LONG_WAIT_SECONDS).raise_for_status()
 
     def claim(self) -> tuple[Any, float]:
         """Wait for a run. Returns the claim, None if there was none, and when it came (perf_counter)."""
-        reply = self._session.post(f"{self._url}/api/runner/claim?wait=5", json={}, timeout=PATIENCE_SECONDS)
+        reply = self._session.post(f"{self._url}/api/runner/claim?wait=5", json={}, timeout=LONG_WAIT_SECONDS)
         at = time.perf_counter()
         reply.raise_for_status()
         return reply.json() if reply.status_code == 200 else None, at
@@ -64,7 +64,7 @@ def _on_an_idle_platform(people: Client, project_id: str, agent: Agent, times: i
             time.sleep(0.5)  # it is on its way, and the platform has nothing left to do
             began = time.perf_counter()
             task_id = _new_task(people, project_id)
-            claimed, at = waiting.result(PATIENCE_SECONDS)
+            claimed, at = waiting.result(LONG_WAIT_SECONDS)
             assert claimed["task"]["id"] == task_id
             took.append((at - began) * 1000)
             people.post(f"/tasks/{task_id}/cancel")

@@ -10,7 +10,7 @@ import pytest
 from common.database import engines
 from common.settings import settings
 from tests import job_messages
-from tests.standstills import bear_standstills
+from tests.long_timeouts import use_long_timeouts
 
 SECRET_KEY = "a secret key that only tests use, 32 characters and more"
 
@@ -20,7 +20,7 @@ def use_database(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("AIWORKER_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("AIWORKER_REDIS_URL", redis_url)
     monkeypatch.setenv("AIWORKER_SECRET_KEY", SECRET_KEY)
-    bear_standstills(monkeypatch)
+    use_long_timeouts(monkeypatch)
 
     def use(url: str) -> None:
         monkeypatch.setenv("AIWORKER_DATABASE_URL", url)

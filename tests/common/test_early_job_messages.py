@@ -17,7 +17,7 @@ from common.services.activity import jobs as rows
 from common.transaction import Transaction, transactional
 from tests.e2e.instance import wait_until
 from tests.job_messages import queued_job_ids
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 
 Before = Callable[[Callable[[], None]], None]
 
@@ -49,7 +49,7 @@ def _enqueue(tx: Transaction) -> str:
     return tx.enqueue(catalogue.SCHEDULE_TASKS, "platform", project_id=None)
 
 
-def _rung() -> list[str]:
+def _queued_job_ids() -> list[str]:
     return queued_job_ids(catalogue.SCHEDULE_TASKS.queue)
 
 
@@ -57,28 +57,28 @@ def test_a_claim_waits_for_the_commit(before_commit: Before, another_thread: Thr
     claims: list[Future[catalogue.Lease | None]] = []
 
     def claim() -> None:
-        wait_until("the message", lambda: len(_rung()) == 1)
-        claims.append(another_thread.submit(rows.claim_job, _rung()[0], before_commit=True))
+        wait_until("the message", lambda: len(_queued_job_ids()) == 1)
+        claims.append(another_thread.submit(rows.claim_job, _queued_job_ids()[0], before_commit=True))
         wait_until("the claim to begin", lambda: len(transaction._writing) == 2)
         assert not claims[0].done()
 
     before_commit(claim)
     job_id = _enqueue()
 
-    lease = claims[0].result(PATIENCE_SECONDS)
+    lease = claims[0].result(LONG_WAIT_SECONDS)
     assert lease is not None
     assert lease.job_id == job_id
-    assert announcer().flush(PATIENCE_SECONDS)
-    assert _rung() == [job_id], "it is sent once"
+    assert announcer().flush(LONG_WAIT_SECONDS)
+    assert _queued_job_ids() == [job_id], "it is sent once"
 
 
 def test_the_message_of_what_is_never_committed_finds_nothing(before_commit: Before) -> None:
     def lose() -> None:
-        wait_until("the message", lambda: len(_rung()) == 1)
+        wait_until("the message", lambda: len(_queued_job_ids()) == 1)
         raise CommitUnknown
 
     before_commit(lose)
     with pytest.raises(CommitUnknown):
         _enqueue()
-    (job_id,) = _rung()
+    (job_id,) = _queued_job_ids()
     assert rows.claim_job(job_id, before_commit=True) is None

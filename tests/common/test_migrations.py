@@ -20,7 +20,7 @@ from common.database import engines
 from common.secrets.sealing import seal, unseal
 from common.services.upkeep.schema import _alone, _config, is_current, migration_lock, upgrade
 from tests.databases import hurried, sqlite_url
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.servers import MariaDB
 
 BEFORE = "0002"
@@ -162,7 +162,7 @@ def test_an_upgrade_waits_for_another_one(use_database: Callable[[str], None], m
         with pytest.raises(TimeoutError):
             upgrading.result(1)
         cursor.execute("SELECT RELEASE_LOCK(%s)", (lock,))
-        upgrading.result(PATIENCE_SECONDS)
+        upgrading.result(LONG_WAIT_SECONDS)
 
     assert is_current()
 

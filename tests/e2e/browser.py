@@ -20,14 +20,14 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from tests.patience import PATIENCE_MS
+from tests.long_waits import LONG_WAIT_MS
 from web.page.routes import STATIC
 
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
     "--disable-sync", "--no-first-run", "--disable-quic",
 ]  # fmt: skip
-expect.set_options(timeout=PATIENCE_MS)
+expect.set_options(timeout=LONG_WAIT_MS)
 ACCOUNT_MS = 10_000
 """How long a page is asked what it shows after a test has failed."""
 
@@ -104,7 +104,7 @@ class Person:
         self.follows: set[str] = set()
         self._host = urlsplit(url).netloc
         self._context = browser.new_context(viewport={"width": 1280, "height": 800})
-        self._context.set_default_timeout(PATIENCE_MS)
+        self._context.set_default_timeout(LONG_WAIT_MS)
         self._context.add_init_script(_REPORT_VIOLATIONS + _NOTE_POINTING + KEEP_MESSAGES)
         self.page: Page = self._context.new_page()
         self.page.on("console", self._heard)
@@ -150,7 +150,7 @@ class Person:
     def wait(self, testid: str, **data: str) -> Locator:
         """Wait, without touching the page, until it shows this."""
         found = self.see(testid, **data)
-        expect(found).to_be_visible(timeout=PATIENCE_MS)
+        expect(found).to_be_visible(timeout=LONG_WAIT_MS)
         return found
 
     def read_out(self, link: Locator) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import expect
 
 from tests.e2e.browser import Person
-from tests.patience import PATIENCE_MS
+from tests.long_waits import LONG_WAIT_MS
 
 
 def create_project(person: Person, name: str, import_url: str) -> None:
@@ -19,7 +19,7 @@ def create_project(person: Person, name: str, import_url: str) -> None:
         person.fill(f"project-health-{environment}", "2")
     person.click("project-create")
     # Until its board is open, the side bar leads to the settings of the project before.
-    expect(person.page.get_by_role("heading", name=name, exact=True)).to_be_visible(timeout=PATIENCE_MS)
+    expect(person.page.get_by_role("heading", name=name, exact=True)).to_be_visible(timeout=LONG_WAIT_MS)
     person.go("Project settings")
     person.wait("project-status", state="active")
     person.go("Board")

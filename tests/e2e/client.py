@@ -13,7 +13,7 @@ import requests
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 
 Json = Any
 
@@ -44,7 +44,7 @@ class Client:
     @classmethod
     def login(cls, url: str, username: str, password: str) -> Client:
         reply = requests.post(
-            f"{url}/api/auth/login", json={"username": username, "password": password}, timeout=PATIENCE_SECONDS
+            f"{url}/api/auth/login", json={"username": username, "password": password}, timeout=LONG_WAIT_SECONDS
         )
         assert reply.status_code == 200, reply.text
         return cls(url, reply.json()["accessToken"])
@@ -67,7 +67,7 @@ class Client:
 
     def _call(self, method: str, path: str, body: Json, status: int) -> Json:
         def send() -> requests.Response:
-            return self._session.request(method, f"{self.url}/api{path}", json=body, timeout=PATIENCE_SECONDS)
+            return self._session.request(method, f"{self.url}/api{path}", json=body, timeout=LONG_WAIT_SECONDS)
 
         reply = send() if method != "GET" or status == 503 else read_when_told(send)
         assert reply.status_code == status, f"{method} {path}: {reply.status_code} {reply.text}"
@@ -86,14 +86,14 @@ class Listener:
         self._problem: str | None = None
         self._open = contextlib.ExitStack()
         self._socket = self._open.enter_context(
-            connect(url.replace("http", "ws", 1) + "/ws", max_size=2**22, open_timeout=PATIENCE_SECONDS)
+            connect(url.replace("http", "ws", 1) + "/ws", max_size=2**22, open_timeout=LONG_WAIT_SECONDS)
         )
         self._send("auth", {"token": token})
         self._send("subscribe", {"projectId": project_id, "afterSeq": 0})
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
-    def wait(self, what: str, match: Callable[[Json], bool], seconds: float = PATIENCE_SECONDS) -> Json:
+    def wait(self, what: str, match: Callable[[Json], bool], seconds: float = LONG_WAIT_SECONDS) -> Json:
         """The first event, past or to come, that matches."""
         with self._changed:
             found = self._changed.wait_for(
@@ -104,7 +104,7 @@ class Listener:
         assert found, f"waited {seconds:.0f} s for {what}; the last events: {seen}"
         return found
 
-    def wait_state(self, task_id: str, state: str, *, after: int = 0, seconds: float = PATIENCE_SECONDS) -> Json:
+    def wait_state(self, task_id: str, state: str, *, after: int = 0, seconds: float = LONG_WAIT_SECONDS) -> Json:
         """The task's change to a state, with a seq higher than `after`."""
         return self.wait(
             f"the task to become {state}",

@@ -15,7 +15,7 @@ import psutil
 from common.machine.processes.children import PARENT_DEATH_COMMAND
 from tests.e2e.instance import ROOT, Instance, wait_until
 from tests.e2e.story import Story
-from tests.processes import lives
+from tests.processes import is_running_process
 
 LISTENING = "0A"
 """The state of such a socket in the kernel's tables."""
@@ -59,7 +59,7 @@ class Traces:
         """The living ones that it started, and all others that run in its folder or name it in their arguments."""
         started = self._instance.family()
         found = [process for process in psutil.process_iter() if process in started or self._is_named_by(process)]
-        return [process for process in found if lives(process.pid)]
+        return [process for process in found if is_running_process(process.pid)]
 
     def deployed(self) -> dict[Path, set[int]]:
         """Every checkout in which something runs, with the ports that listen there."""

@@ -17,8 +17,8 @@ from tests.e2e.contract.fake_agent import FakeAgent, FakeRun
 from tests.e2e.contract.platform import NO_WAITING, PASSWORD, Platform, eventually
 from tests.e2e.example_reviews import review_by_a_person, review_by_an_agent
 from tests.e2e.example_tests import KEPT, LUCK
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.made_secrets import github_token
-from tests.patience import PATIENCE_SECONDS
 from tests.web.gateway.upstream import Script, Upstream
 
 Json = Any
@@ -83,21 +83,21 @@ class Teller:
         self.user = user
 
     def models(self) -> None:
-        made = {"name": "main", "api": "anthropic", "baseUrl": self.provider.url, "key": "sk-example-key"}
-        provider = self.me.post("/model-providers", made, 201)["modelProvider"]
+        random_text = {"name": "main", "api": "anthropic", "baseUrl": self.provider.url, "key": "sk-example-key"}
+        provider = self.me.post("/model-providers", random_text, 201)["modelProvider"]
         self.provider.script = Script([json.dumps(ANSWER).encode()])
         self.me.patch(f"/model-providers/{provider['id']}", {"models": [MODEL]})
         self.me.get(f"/model-providers/{provider['id']}")
         self.me.get("/model-providers")
         self.me.post(f"/model-providers/{provider['id']}/test", {"model": MODEL})
-        spare = self.platform.admin.post("/model-providers", {**made, "name": "spare"}, 201)["modelProvider"]
+        spare = self.platform.admin.post("/model-providers", {**random_text, "name": "spare"}, 201)["modelProvider"]
         self.me.delete(f"/model-providers/{spare['id']}", 204)
         self.me.patch("/caps", {"day": {"costUsd": 50}})
         self.me.get("/caps")
 
     def projects(self) -> None:
         me, platform = self.me, self.platform
-        made = {
+        random_text = {
             "name": "Shop", "importUrl": platform.import_url, "testCommand": "python3 -m unittest -q",
             "healthSeconds": NO_WAITING, "forbiddenPaths": ["*.pem", "test_*.py"],
             # Measured, a check would be there or not yet, as time goes.
@@ -108,7 +108,7 @@ class Teller:
                 "remindMinutes": 30, "escalateTo": "ana", "deadlineMinutes": 240, "onDeadline": "default",
             },
         }  # fmt: skip
-        self.project = me.post("/projects", made, 201)["project"]
+        self.project = me.post("/projects", random_text, 201)["project"]
         platform.wait_project(self.project["id"], "active")
         path = f"/projects/{self.project['id']}"
         me.patch(path, {"description": "What customers see", "maxParallelTasks": 3})
@@ -136,7 +136,7 @@ class Teller:
     def fail(self, job_id: str) -> None:
         """Make a job one that was given up, as a fault that lasts for hours does."""
         with contextlib.closing(
-            sqlite3.connect(self.platform.folder / "data" / "aiworker.db", timeout=PATIENCE_SECONDS)
+            sqlite3.connect(self.platform.folder / "data" / "aiworker.db", timeout=LONG_WAIT_SECONDS)
         ) as database:
             database.execute("UPDATE jobs SET state = 'failed', error = 'gave up' WHERE id = ?", (job_id,))
             database.commit()
@@ -165,7 +165,7 @@ class Teller:
             f"{models['addresses']['anthropic']}/v1/messages",
             headers={"x-api-key": models["token"]},
             json={"model": MODEL, "max_tokens": 500, "messages": [{"role": "user", "content": "Go on"}]},
-            timeout=PATIENCE_SECONDS,
+            timeout=LONG_WAIT_SECONDS,
         )
         assert reply.status_code == status, reply.text
 

@@ -16,14 +16,14 @@ import psutil
 import requests
 
 from common.machine.processes.children import PARENT_DEATH_COMMAND
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.ports import APP_PORTS, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 STOP_SECONDS = 90
 
 
-def wait_until(what: str, look: Callable[[], bool], seconds: float = PATIENCE_SECONDS) -> None:
+def wait_until(what: str, look: Callable[[], bool], seconds: float = LONG_WAIT_SECONDS) -> None:
     """Look until it holds. AssertionError names what was waited for."""
     deadline = time.monotonic() + seconds
     while not look():

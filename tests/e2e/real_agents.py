@@ -18,7 +18,7 @@ from tests.e2e.models import SCRIPTED_MODELS
 from tests.e2e.origin import served_repository
 from tests.e2e.story import Story
 from tests.e2e.story_tasks import FIRST, QUESTION
-from tests.processes import below, words
+from tests.processes import child_processes, command_words
 
 ORDER = ("I'll read it first.", QUESTION, "Thanks: Spanish.", "I'll test and commit it.", "It greets in Spanish now.")
 OWN_QUESTION_TOOLS = {"AskUserQuestion", "request_user_input", "ask_user", "ask_user_question", "question"}
@@ -145,18 +145,18 @@ def counted_to_the_token(story: Story, task_id: str, runs: list[Any], model: Mod
 
 
 def _below_agents(instance: Instance) -> list[psutil.Process]:
-    agents = [one for one in instance.family() if any(part in " ".join(words(one)) for part in AGENT_PARTS)]
+    agents = [one for one in instance.family() if any(part in " ".join(command_words(one)) for part in AGENT_PARTS)]
     assert agents, "no agent runs"
-    return [*agents, *(child for agent in agents for child in below(agent))]
+    return [*agents, *(child for agent in agents for child in child_processes(agent))]
 
 
 def _words_of(process: psutil.Process) -> list[str]:
     """The values of its environment, and its arguments; empty if it has ended."""
-    words: list[str] = []
+    command_words: list[str] = []
 
     def is_read() -> bool:
         try:
-            words[:] = [*process.environ().values(), *process.cmdline()]
+            command_words[:] = [*process.environ().values(), *process.cmdline()]
         except psutil.NoSuchProcess:
             return True
         except psutil.AccessDenied:
@@ -165,16 +165,16 @@ def _words_of(process: psutil.Process) -> list[str]:
         return True
 
     wait_until(f"the environment of {process}", is_read)
-    return words
+    return command_words
 
 
 def no_key_below_agents(instance: Instance, key: str) -> None:
     """Neither in an environment nor in an argument of the agent, its CLI and their children."""
     looked = 0
     for process in _below_agents(instance):
-        words = _words_of(process)
-        looked += bool(words)
-        assert key not in "\0".join(words), process
+        command_words = _words_of(process)
+        looked += bool(command_words)
+        assert key not in "\0".join(command_words), process
     assert looked >= 3, "the CLI was not running"
     no_key_in_files(instance, key)
 

@@ -21,7 +21,7 @@ from tests.e2e.instance import Instance, running, wait_until
 from tests.e2e.models import KEYS, SCRIPTED_MODELS, is_scripted, provider_of_demo
 from tests.e2e.origin import HISTORY, served_repository
 from tests.e2e.story_tasks import BAD, FIRST, REASON, REMARK, RIVAL, SECOND, StoryTask
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.providers.git_work_tree import git
 
 EVENTS = {
@@ -32,7 +32,7 @@ EVENTS = {
 
 
 def body_of(url: str) -> str:
-    reply = requests.get(url, timeout=PATIENCE_SECONDS)
+    reply = requests.get(url, timeout=LONG_WAIT_SECONDS)
     assert reply.status_code == 200, f"{url} answers {reply.status_code}"
     return reply.text.strip()
 

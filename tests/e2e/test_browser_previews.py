@@ -15,8 +15,8 @@ from playwright.sync_api import Browser, FrameLocator, Page, expect
 from tests.e2e.browser import Person
 from tests.e2e.contract.caller import Caller
 from tests.e2e.instance import Instance, wait_until
-from tests.e2e.talk import Talk
-from tests.patience import PATIENCE_MS
+from tests.e2e.scripted_run import Talk
+from tests.long_waits import LONG_WAIT_MS
 
 pytestmark = pytest.mark.slow
 
@@ -131,7 +131,7 @@ def hostile(quiet_api: Caller, quiet_instance: Instance, tmp_path_factory: pytes
 def said(by: Page | FrameLocator) -> dict[str, Any]:
     """What the preview could do, once it has tried everything."""
     place = by.locator("#said")
-    expect(place).to_have_text(re.compile(r"^\{"), timeout=PATIENCE_MS)
+    expect(place).to_have_text(re.compile(r"^\{"), timeout=LONG_WAIT_MS)
     return dict(json.loads(place.inner_text()))
 
 

@@ -15,7 +15,7 @@ from tests.e2e.browser_acts import create_project, write_task
 from tests.e2e.client import Client
 from tests.e2e.instance import Instance, running
 from tests.e2e.origin import served_repository
-from tests.patience import PATIENCE_MS
+from tests.long_waits import LONG_WAIT_MS
 
 pytestmark = pytest.mark.slow
 
@@ -166,7 +166,7 @@ def test_a_change_is_reviewed_and_its_agent_gets_the_suggestion_as_a_patch(
 
     # The agent applied the patch in its next round.
     reviewer.wait("task-state", state="ready_to_test")
-    expect(code.locator("tr.insert")).to_have_text("print('LINE 30')", timeout=PATIENCE_MS)
+    expect(code.locator("tr.insert")).to_have_text("print('LINE 30')", timeout=LONG_WAIT_MS)
     expect(code.get_by_text("2 comments on other versions")).to_be_visible()
     comments = api.get(f"/tasks/{task_id}")["task"]["comments"]
     assert [(one["kind"], one["startLine"], one["line"]) for one in comments] == [

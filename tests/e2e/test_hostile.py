@@ -30,7 +30,7 @@ from tests.e2e.instance import ROOT, Instance
 from tests.e2e.models import SCRIPTED_MODELS, environment_for, environment_of_tests
 from tests.e2e.origin import served_repository
 from tests.e2e.story import Story, body_of
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.providers.git_work_tree import git
 
 pytestmark = pytest.mark.slow
@@ -143,7 +143,7 @@ def test_the_script_finds_what_is_not_confined(tmp_path: Path, listener: Listene
     (tmp_path / "canary").write_text(f"{hostile.MARK}-in-a-file")
     targets = hostile.Targets(
         files=[str(tmp_path / "canary")], addresses=[("127.0.0.1", 1), ("127.0.0.1", listener.port)],
-        urls=[f"http://127.0.0.1:{listener.port}/"], roots=[str(tmp_path)], seconds=PATIENCE_SECONDS,
+        urls=[f"http://127.0.0.1:{listener.port}/"], roots=[str(tmp_path)], seconds=LONG_WAIT_SECONDS,
     )  # fmt: skip
     hostile.write(tmp_path / "tree", targets)
     environ = {**os.environ, "SOMETHING": f"{hostile.MARK}-in-the-environment"}
@@ -209,7 +209,7 @@ def _tried_on(instance: Instance, origin: str, egress: str, key: str) -> None:
         _got_nothing(f"{egress}: {name}", json.loads(body_of(f"{preview}/{name}")))
     check = next(one for one in task["checks"] if one["name"] == "tests")
     _got_nothing(f"{egress}: its tests", _reports_from(check["log"]))
-    assert requests.get(f"{preview}/obeyed.json", timeout=PATIENCE_SECONDS).status_code == 404, "the CLI obeyed it"
+    assert requests.get(f"{preview}/obeyed.json", timeout=LONG_WAIT_SECONDS).status_code == 404, "the CLI obeyed it"
     after = _heads(story)
     changed = {name for name in after if after[name] != before.get(name)}
     assert changed == {f"refs/heads/{task['branchName']}"}

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from common.machine.git.environment import git_environment, identity
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 
 
 def git(*arguments: str, at: Path | None = None, accept: tuple[int, ...] = (0,)) -> str:
@@ -17,7 +17,7 @@ def git(*arguments: str, at: Path | None = None, accept: tuple[int, ...] = (0,))
     environment = git_environment(base | identity("ada@example.org", "ada@example.org"))
     done = subprocess.run(
         ["git", *arguments], cwd=at, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-        timeout=PATIENCE_SECONDS,
+        timeout=LONG_WAIT_SECONDS,
     )  # fmt: skip
     said = done.stdout.decode("utf-8", "replace")
     assert done.returncode in accept, f"git {arguments} ended with {done.returncode}: {said}"

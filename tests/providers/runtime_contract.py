@@ -18,7 +18,7 @@ from common.providers.runtime import Runtime
 from common.values.delivery.app import App, AppPhase, AppState, ProjectNamespace, Spec, Version
 from common.values.repository import Source
 from common.values.testing.check import Check, CheckPhase, CheckState
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 
 T = TypeVar("T")
 MakeVersion = Callable[[str], Version]
@@ -26,7 +26,7 @@ MakeVersion = Callable[[str], Version]
 
 def until(look: Callable[[], T], *, what: str = "it") -> T:
     """The first true result of look; fails when there is none before the deadline."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + LONG_WAIT_SECONDS
     while not (result := look()):
         assert time.monotonic() < deadline, f"{what} did not come true; last: {result!r}"
         time.sleep(0.03)

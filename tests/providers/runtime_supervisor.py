@@ -22,9 +22,9 @@ from common.network.port_ranges import PortRange
 from common.providers.runtime import ProcessRuntime
 from common.values.delivery.app import Version
 from common.values.repository import Source
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.ports import APP_PORTS
-from tests.processes import lives
+from tests.processes import is_running_process
 from tests.providers.runtime_contract import until, version_of
 from tests.tls import TRUST_VARIABLES
 
@@ -175,7 +175,7 @@ class Supervisor:
         self.directory = directory
         self.bind, self.ports = bind, ports
         self.socket = socket or directory / "s.sock"
-        self.runtime = ProcessRuntime(self.socket, answer_seconds=PATIENCE_SECONDS)
+        self.runtime = ProcessRuntime(self.socket, answer_seconds=LONG_WAIT_SECONDS)
         self._options = [] if disk_bytes is None else ["--disk-bytes", str(disk_bytes)]
         self._program = ["-c", _WITH_CONSTANTS, json.dumps(constants)] if constants else ["-m", "workers.supervisor"]
         self._environ = {"AIWORKER_SANDBOX": "off", **environ}
@@ -198,7 +198,7 @@ class Supervisor:
 
     def stop(self) -> int:
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE_SECONDS)
+        return self.process.wait(LONG_WAIT_SECONDS)
 
     def start_again(self) -> None:
         self.process = self.spawn()
@@ -229,7 +229,7 @@ def supervised(
 def get(url: str, path: str = "/") -> tuple[int, str]:
     """(status, body) over a connection of its own."""
     try:
-        with urllib.request.urlopen(url + path, timeout=PATIENCE_SECONDS) as answer:
+        with urllib.request.urlopen(url + path, timeout=LONG_WAIT_SECONDS) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:
@@ -249,4 +249,4 @@ def get_unless_cut(url: str, path: str = "/") -> tuple[int, str] | None:
 
 
 def wait_until_gone(*pids: int) -> None:
-    until(lambda: not any(lives(pid) for pid in pids), what=f"the end of {pids}")
+    until(lambda: not any(is_running_process(pid) for pid in pids), what=f"the end of {pids}")

@@ -13,13 +13,13 @@ from common.providers.runtime.cluster.permissions import NEEDED
 from common.settings import from_env
 from common.values.finding import Finding
 from tests.doubles.kubernetes import ClusterDouble
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 
 AGENTS = {"AIWORKER_AGENTS_MAX": "3", "AIWORKER_INTERNAL_URL": "http://web.platform.svc:3000"}
 PART_OF = {"app.kubernetes.io/part-of": "aiworker"}
 Examine = Callable[..., list[Finding]]
 
-PATIENT = (PATIENCE_SECONDS, PATIENCE_SECONDS)
+PATIENT = (LONG_WAIT_SECONDS, LONG_WAIT_SECONDS)
 
 
 @pytest.fixture

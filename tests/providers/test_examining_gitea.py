@@ -13,12 +13,12 @@ from common.providers.forge.gitea.server_examination import examine_gitea
 from common.settings import from_env
 from common.values.finding import Finding
 from tests.doubles.gitea import Fault, GiteaDouble
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 
 Examine = Callable[..., list[Finding]]
 ALL = {"write:admin", "write:organization", "write:repository", "write:issue", "write:user"}
 
-PATIENT = (PATIENCE_SECONDS, PATIENCE_SECONDS)
+PATIENT = (LONG_WAIT_SECONDS, LONG_WAIT_SECONDS)
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.forge import BareForge
 from common.values.delivery.pull_request import PullState
 from common.values.repository import Repository
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.providers.forge_commits_contract import CommitsContract, CommitsInDetailContract
 from tests.providers.forge_contract import ForgeContract, refused
 from tests.providers.forge_pulls_contract import PullsContract
@@ -150,7 +150,7 @@ def at_once(program: str, root: Path, arguments: list[tuple[str, str]]) -> list[
         assert process.stdin is not None
         process.stdin.write(b"go\n")
         process.stdin.flush()
-    answers = [process.communicate(timeout=PATIENCE_SECONDS)[0] for process in processes]
+    answers = [process.communicate(timeout=LONG_WAIT_SECONDS)[0] for process in processes]
     return [json.loads(answer) for answer in answers]
 
 

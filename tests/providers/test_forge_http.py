@@ -19,8 +19,8 @@ from common.providers.forge import BareForge
 from common.values.repository import Repository
 from tests.attacks.bombs import file_of_zeros, tree_bomb
 from tests.e2e.instance import wait_until
-from tests.patience import PATIENCE_SECONDS
-from tests.processes import words
+from tests.long_waits import LONG_WAIT_SECONDS
+from tests.processes import command_words
 from tests.providers.git_work_tree import WorkTree, git
 
 SHOP = Repository("aiworker", "shop", "project-1")
@@ -74,7 +74,7 @@ class Server:
     def backends(self) -> list[psutil.Process]:
         """The git processes that it runs now."""
         children = psutil.Process(self.process.pid).children(recursive=True)
-        return [child for child in children if "git" in "".join(words(child)[:1])]
+        return [child for child in children if "git" in "".join(command_words(child)[:1])]
 
 
 @contextmanager
@@ -105,7 +105,7 @@ def running(kind: str, folder: Path, max_bytes: int) -> Iterator[tuple[subproces
         yield process, port
     finally:
         process.terminate()
-        process.wait(PATIENCE_SECONDS)
+        process.wait(LONG_WAIT_SECONDS)
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def get(url: str, *, body: bytes | None = None, headers: dict[str, str] | None =
     opener = urllib.request.build_opener(urllib.request.HTTPBasicAuthHandler(manager))
     try:
         with opener.open(
-            urllib.request.Request(plain, data=body, headers=headers or {}), timeout=PATIENCE_SECONDS
+            urllib.request.Request(plain, data=body, headers=headers or {}), timeout=LONG_WAIT_SECONDS
         ) as answer:
             return answer.status, answer.read()
     except urllib.error.HTTPError as refusal:
@@ -198,7 +198,7 @@ def test_git_ends_when_its_client_goes_away_in_the_middle_of_a_push(server: Serv
         f"POST {server.path}/git-receive-pack HTTP/1.1\r\nHost: x\r\nAuthorization: Basic cGVyc29uOng=\r\n"
         "Content-Type: application/x-git-receive-pack-request\r\nContent-Length: 1000000\r\n\r\n0094"
     ).encode()
-    with socket.create_connection(("127.0.0.1", server.port), timeout=PATIENCE_SECONDS) as client:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=LONG_WAIT_SECONDS) as client:
         client.sendall(request)
         wait_until("git to begin", lambda: bool(server.backends()))
 

@@ -19,7 +19,7 @@ import pytest
 from common.errors import ProviderUnavailable
 from common.providers.forge import BareForge
 from common.values.repository import Repository
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.providers.forge_contract import refused
 from tests.providers.git_work_tree import WorkTree, git
 
@@ -214,7 +214,7 @@ def test_an_import_killed_half_way_is_completed_by_the_next(origin: Origin, sour
     forge = forge_at(root, origin.place)
     origin.may_answer.clear()
     process = subprocess.Popen([sys.executable, "-c", _IMPORT, str(root), origin.place, origin.url])
-    assert origin.reached_objects.wait(PATIENCE_SECONDS)
+    assert origin.reached_objects.wait(LONG_WAIT_SECONDS)
     assert list((root / "aiworker").glob(".*.shop.git"))
     with pytest.raises(ProviderUnavailable, match="another process holds"):
         forge.ensure_repository(SHOP, default_branch="side", description="", import_url=origin.url)

@@ -13,7 +13,7 @@ from common.values.delivery.app import ProjectNamespace, Version
 from common.values.testing.check import CheckPhase
 from common.values.variable_set import Variables
 from tests.deep_folders import remove_deep
-from tests.processes import lives
+from tests.processes import is_running_process
 from tests.providers.runtime_contract import check_of, finished, until
 from tests.providers.runtime_supervisor import Repository, supervised
 
@@ -56,7 +56,7 @@ def test_a_check_that_takes_too_long_is_killed_with_all_it_started(runtime: Proc
     assert state.reason == "it took longer than 3 s"
     pids = [int(line) for line in state.log.split()]
     assert len(pids) == 2
-    assert not any(lives(pid) for pid in pids)
+    assert not any(is_running_process(pid) for pid in pids)
 
 
 def test_a_check_over_its_memory_fails(runtime: ProcessRuntime, version: Version) -> None:

@@ -16,8 +16,8 @@ import pytest
 from common.providers.runtime import ProcessRuntime
 from common.values.delivery.app import App, AppPhase, AppState, Health, ProjectNamespace
 from common.values.variable_set import Variables
-from tests.patience import PATIENCE_SECONDS
-from tests.processes import lives
+from tests.long_waits import LONG_WAIT_SECONDS
+from tests.processes import is_running_process
 from tests.providers.runtime_contract import ChecksContract, MakeVersion, RuntimeContract, settled, until
 from tests.providers.runtime_supervisor import (
     Repository,
@@ -81,7 +81,7 @@ def test_a_switch_is_seen_by_nobody(runtime: ProcessRuntime, repository: Reposit
     is_over = threading.Event()
 
     def hammer() -> None:
-        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_SECONDS)
+        connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=LONG_WAIT_SECONDS)
         while not is_over.is_set():
             # One request over a connection of its own, one over the connection that is kept open.
             seen.append(get(url))
@@ -110,7 +110,7 @@ def test_a_request_in_flight_ends_on_the_old_version(runtime: ProcessRuntime, re
     url = runtime.ensure_app(APP, repository.web_app("old")).url
     settled(runtime, APP, "old")
     old_pid = int(get(url, "/pid")[1])
-    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=PATIENCE_SECONDS)
+    connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=LONG_WAIT_SECONDS)
     connection.request("GET", "/slow")
     runtime.ensure_app(APP, repository.web_app("new"))
     settled(runtime, APP, "new")
@@ -183,10 +183,10 @@ def test_stopping_an_app_ends_also_what_it_started(runtime: ProcessRuntime, repo
     url = runtime.ensure_app(APP, repository.web_app("v1")).url
     settled(runtime, APP, "v1")
     pids = [int(get(url, path)[1]) for path in ("/pid", "/child", "/daemon")]
-    assert all(lives(pid) for pid in pids)
+    assert all(is_running_process(pid) for pid in pids)
     runtime.delete_app(APP)
 
-    assert not any(lives(pid) for pid in pids)
+    assert not any(is_running_process(pid) for pid in pids)
 
 
 def test_an_apps_environment_holds_its_variables_and_none_of_the_supervisors(

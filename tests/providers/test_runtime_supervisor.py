@@ -12,8 +12,8 @@ import pytest
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.runtime import ProcessRuntime
 from common.values.delivery.app import App, AppPhase, ProjectNamespace
-from tests.patience import PATIENCE_SECONDS
-from tests.processes import lives, words
+from tests.long_waits import LONG_WAIT_SECONDS
+from tests.processes import command_words, is_running_process
 from tests.providers.runtime_contract import check_of, finished, settled, until
 from tests.providers.runtime_supervisor import Repository, Supervisor, get, supervised, wait_until_gone
 
@@ -68,11 +68,11 @@ def test_what_outlived_supervisor_and_guard_is_killed_at_the_next_start(
     (guard,) = _guards(supervisor)
     guard.kill()
     supervisor.kill()
-    survivors = [pid for pid in pids if lives(pid)]
+    survivors = [pid for pid in pids if is_running_process(pid)]
     assert survivors  # what an app starts in turn does not end with the supervisor by itself
     supervisor.start_again()
 
-    assert not any(lives(pid) for pid in pids)
+    assert not any(is_running_process(pid) for pid in pids)
 
 
 @pytest.mark.slow
@@ -119,7 +119,7 @@ def test_without_a_supervisor_the_runtime_is_unavailable(tmp_path: Path) -> None
 def _guards(supervisor: Supervisor) -> list[psutil.Process]:
     """The guards that run; one that has been killed is none, also before its parent has noticed."""
     children = psutil.Process(supervisor.process.pid).children()
-    return [one for one in children if "workers.supervisor.units.orphan_guard" in words(one)]
+    return [one for one in children if "workers.supervisor.units.orphan_guard" in command_words(one)]
 
 
 def _family(supervisor: Supervisor, repository: Repository) -> list[int]:
@@ -136,14 +136,14 @@ def _family(supervisor: Supervisor, repository: Repository) -> list[int]:
         return int(state.log or 0)
 
     pids.append(until(check_pid))
-    assert all(lives(pid) for pid in pids)
+    assert all(is_running_process(pid) for pid in pids)
     return pids
 
 
 @pytest.mark.slow
 def test_its_directory_and_its_socket_are_its_own(supervisor: Supervisor) -> None:
     second = supervisor.spawn(stderr=subprocess.PIPE)
-    _, said = second.communicate(timeout=PATIENCE_SECONDS)
+    _, said = second.communicate(timeout=LONG_WAIT_SECONDS)
 
     assert second.returncode == 1
     assert said == f"another supervisor already runs in {supervisor.directory}\n"

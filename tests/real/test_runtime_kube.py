@@ -93,7 +93,7 @@ def space(make_runtime: Callable[..., Runtime]) -> Iterator[ProjectNamespace]:
 class TestKubernetesKeepsTheContract(RuntimeContract):
     @pytest.fixture(autouse=True)
     def _time(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("tests.providers.runtime_contract.PATIENCE_SECONDS", LIVE_SECONDS)
+        monkeypatch.setattr("tests.providers.runtime_contract.LONG_WAIT_SECONDS", LIVE_SECONDS)
 
     @pytest.fixture
     def runtime(self, make_runtime: Callable[..., Runtime]) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.sequences.driver import play
 from tests.sequences.stage import Stage
 from tests.workers.conftest import platform_on as platform_on
@@ -29,4 +29,4 @@ def play_on(platform_on) -> Iterator[Play]:  # type: ignore[no-untyped-def]
             raise
 
     yield run
-    assert end_hub(PATIENCE_SECONDS)
+    assert end_hub(LONG_WAIT_SECONDS)

@@ -25,7 +25,7 @@ from common.transaction import snapshot
 from common.values.repository import Repository
 from common.values.states import Role
 from tests import builders
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.providers.git_work_tree import git
 from tests.workers.platform import Platform
 from workers import registry
@@ -204,5 +204,5 @@ class Stage:
         for name, content in files.items():
             lines += [f"M 100644 inline {name}", f"data {len(content.encode())}", content]
         stream = "\n".join([*lines, "", ""]).encode()
-        subprocess.run(["git", "fast-import", "--quiet"], cwd=path, input=stream, check=True, timeout=PATIENCE_SECONDS)
+        subprocess.run(["git", "fast-import", "--quiet"], cwd=path, input=stream, check=True, timeout=LONG_WAIT_SECONDS)
         return git("rev-parse", f"refs/heads/{branch}", at=path)

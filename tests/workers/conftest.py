@@ -13,8 +13,8 @@ from common.providers.runtime import runtime
 from common.settings import settings, socket_path
 from common.telemetry.logs import configure_logs
 from tests import job_messages, version_guard
+from tests.long_timeouts import use_long_timeouts
 from tests.providers.runtime_supervisor import Supervisor
-from tests.standstills import bear_standstills
 from tests.workers.platform import Platform
 
 version_guard.watch()
@@ -36,7 +36,7 @@ def platform_on(tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("AIWORKER_DATA_DIR", str(data))
     monkeypatch.setenv("AIWORKER_REDIS_URL", redis_url)
     monkeypatch.setenv("AIWORKER_SECRET_KEY", SECRET_KEY)
-    bear_standstills(monkeypatch)
+    use_long_timeouts(monkeypatch)
     made: list[Supervisor] = []
 
     def make(database_url: str, *, is_local: bool = True) -> Platform:

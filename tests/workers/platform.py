@@ -30,7 +30,7 @@ from common.values.repository import Repository
 from common.values.runs.claimed_run import ClaimedRun
 from common.values.states import Outcome, Role
 from tests.builders import a_user, caller_of
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.providers.git_work_tree import WorkTree, git
 from tests.providers.runtime_supervisor import Supervisor
 from workers import registry
@@ -79,7 +79,7 @@ class Platform:
 
     def run_jobs(self, *, until: Callable[[], bool] | None = None) -> None:
         """Run due jobs until nothing is queued, or `until` holds. Waits between looks are cut short."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + LONG_WAIT_SECONDS
         pause = FIRST_PAUSE_SECONDS
         while time.monotonic() < deadline:
             if until is not None and until():
@@ -98,7 +98,7 @@ class Platform:
                 _make_due()
         with snapshot() as read:
             left = [(job.kind, job.state, job.error) for job in read.all(select(Job).where(Job.state_ != "done"))]
-        raise AssertionError(f"the jobs did not come to an end in {PATIENCE_SECONDS:.0f} s: {left}")
+        raise AssertionError(f"the jobs did not come to an end in {LONG_WAIT_SECONDS:.0f} s: {left}")
 
     # People
 
@@ -170,18 +170,18 @@ class Platform:
         """A new idle agent."""
         about = {"pod_name": "pod", "capabilities": [], "driver": "scripted", "version": "1", "slots": 1, **values}
         agent, _token = agent_api.register_agent(**about)
-        agent_api.beat(agent.id, [])
+        agent_api.record_heartbeat(agent.id, [])
         return agent.id
 
     def claim(self) -> ClaimedRun:
         """Whatever the scheduler gives the agent next."""
         if not self.agent_id:
             self.agent_id = self.agent()
-        agent_api.beat(self.agent_id, [])
+        agent_api.record_heartbeat(self.agent_id, [])
         self.run_jobs()
         claimed = agent_api.claim_run(self.agent_id)
         assert claimed is not None, "the agent was given nothing"
-        agent_api.beat(self.agent_id, [claimed.run.id])
+        agent_api.record_heartbeat(self.agent_id, [claimed.run.id])
         return claimed
 
     def push(self, claimed: ClaimedRun, files: Mapping[str, str | None]) -> str:

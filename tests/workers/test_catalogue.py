@@ -31,7 +31,7 @@ from common.values.states import JobState
 from tests.doubles.webhook_receiver import WebhookReceiver
 from tests.providers.git_work_tree import git
 from tests.providers.runtime_supervisor import get
-from tests.web.made import somebody
+from tests.web.factories import somebody
 from tests.workers.platform import Platform
 from workers import registry
 

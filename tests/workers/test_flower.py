@@ -12,7 +12,7 @@ import yaml
 from common.machine.processes.children import PARENT_DEATH_COMMAND
 from common.settings import from_env
 from tests.e2e.instance import wait_until
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.ports import free_port
 from tests.servers import ROOT
 from web.launcher.programs import FLOWER_USER, Catalogue
@@ -59,7 +59,7 @@ def _probe(port: str) -> subprocess.CompletedProcess[bytes]:
 
 
 def _get(url: str, login: tuple[str, str] | None = None) -> requests.Response:
-    return requests.get(url, auth=login, timeout=PATIENCE_SECONDS)
+    return requests.get(url, auth=login, timeout=LONG_WAIT_SECONDS)
 
 
 def _answers(url: str) -> bool:

@@ -19,7 +19,7 @@ from common.services.projects import projects
 from common.services.tasks.tasks import update_task
 from common.transaction import Transaction, transactional
 from common.values.states import ProjectState
-from tests.web.made import a_project, a_task
+from tests.web.factories import a_project, a_task
 from tests.web.world import at_once
 from tests.workers.platform import Platform
 

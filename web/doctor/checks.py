@@ -243,7 +243,7 @@ def _data_dir(path: Path) -> Finding:
 def _disk(path: Path, reserve_bytes: int | None) -> Finding:
     found = disk.measure_disk(path, reserve_bytes)
     says = f"{found.free_bytes / (1 << 30):.1f} GiB free at {found.where}"
-    if not found.has_room:
+    if not found.has_disk_space:
         needed = f"{found.reserve_bytes / (1 << 30):.1f} GiB (AIWORKER_DISK_RESERVE_BYTES)"
         return Finding("fail", "disk", f"{says}; no new work begins below {needed}; free some space")
     if found.state is disk.DiskState.OK:

@@ -40,7 +40,7 @@ from common.telemetry.error_reports import flush_error_reports, start_error_repo
 from common.telemetry.logs import configure_logs
 from common.telemetry.tracing import in_trace, span, start_tracing, stop_tracing
 from workers.execution import leases
-from workers.execution.disk_room import has_room
+from workers.execution.disk_space import has_disk_space
 
 log = structlog.get_logger()
 celery = celery_app()
@@ -53,7 +53,7 @@ registered: dict[str, Callable[[str], None]] = {}
 _steps: dict[str, tuple[Work, rows.Parked | None]] = {}
 """By kind: what one step of a claimed job does, and what happens when it is parked."""
 
-CHAIN_SECONDS = 5.0
+LONGEST_CHAIN_SECONDS = 5.0
 """For how long a worker goes on with the steps of one job before others get their turn."""
 PROGRESS_SECONDS = 0.5
 SWITCH_SECONDS = 0.0005
@@ -105,7 +105,7 @@ def job(kind: Kind, *, parked: rows.Parked | None = None) -> Callable[[Work], Wo
 
 def _has_to_wait(kind: Kind) -> bool:
     # An unclaimed job stays due: the sweep sends it again until there is room.
-    return kind.is_beginning and not has_room()
+    return kind.is_beginning and not has_disk_space()
 
 
 def run_chain(job_id: str, work: Work, parked: rows.Parked | None, *, before_commit: bool = False) -> None:
@@ -114,19 +114,19 @@ def run_chain(job_id: str, work: Work, parked: rows.Parked | None, *, before_com
     before_commit: see `rows.claim_job`.
     """
     lease = rows.claim_job(job_id, parked, before_commit=before_commit)
-    with chained(CHAIN_SECONDS, _taken_along()) as chain:
+    with chained(LONGEST_CHAIN_SECONDS, _kinds_claimed_along()) as chain:
         while lease is not None:
             chain.lease, chain.following = lease, None
             _run(lease, work, parked)
             following = chain.following
             # Somebody waits for what is taken along. Meanwhile nobody renews the lease of what follows: if it ends,
             # another worker may have claimed that.
-            _do_beside(chain)
+            _run_claimed_along(chain)
             # What was to follow may have been rolled back; and a step may fail after it was recorded what follows.
             lease = following if following is not None and rows.holds(following) else None
 
 
-def _do_beside(chain: Chain) -> None:
+def _run_claimed_along(chain: Chain) -> None:
     """Do the jobs that the step enqueued and that are claimed for this chain. Those that follow from them are rung."""
     chain.lease, beside = None, list(chain.beside)
     chain.beside.clear()
@@ -135,7 +135,7 @@ def _do_beside(chain: Chain) -> None:
             _run(lease, *_steps[lease.kind])
 
 
-def _taken_along() -> frozenset[str]:
+def _kinds_claimed_along() -> frozenset[str]:
     # With the local forge a run is prepared in milliseconds, so a quick worker may do it. Another may take seconds
     # to answer: that is for the slow worker.
     return frozenset({PREPARE_RUN.name}) if settings().forge.kind == "local" else frozenset()

@@ -21,7 +21,7 @@ T = TypeVar("T", Version, Check)
 
 NO_TESTS = 5
 """The exit status of pytest, and of unittest from Python 3.12 on, if there is no test to run."""
-PLACE_SECONDS = 5.0
+SLOT_POLL_SECONDS = 5.0
 """How often to poll a check that waits for a place to run."""
 
 
@@ -30,21 +30,21 @@ def with_source(forge: Forge, location: ProjectLocation, wanted: T) -> T:
     return replace(wanted, source=forge.read_source(location.repository))
 
 
-def run_check(runtime: Runtime, wanted: Check, *, makes_room: bool = True) -> CheckState:
+def run_check(runtime: Runtime, wanted: Check, *, may_take_down_previews: bool = True) -> CheckState:
     """Start the check, if needed, and return its state: running, passed or failed. Safe to repeat.
 
     Raises ProviderUnavailable, with the reason, if the command could not be started (yet): that is no verdict on the
     commit, and a later try may succeed.
 
     A command that was killed by a signal runs once more, as a second check, because the machine may have killed it. The
-    second verdict is final. makes_room: take down previews if it waits for a place to run. A command that exited with
+    second verdict is final. may_take_down_previews: take down previews if it waits for a place to run. A command that exited with
     NO_TESTS has passed if its report has no test. One that exited with 0 has failed if its report names tests that
     failed, as below `| tee` or `|| true`. Secrets are masked in the names of tests, and nowhere else.
     A check of the same id that began with other settings is ended and begins anew.
     """
-    state = _run_once(runtime, wanted, makes_room)
+    state = _run_once(runtime, wanted, may_take_down_previews)
     if state.died_by_signal:
-        state = _run_once(runtime, wanted.second_run(), makes_room)
+        state = _run_once(runtime, wanted.second_run(), may_take_down_previews)
     if _has_no_tests(wanted, state):
         return replace(state, phase=CheckPhase.PASSED, reason=None, code=None)
     return test_results.with_masked_names(wanted.space.project_id, state.judged_by_report())
@@ -66,17 +66,17 @@ def forget_check(runtime: Runtime, space: ProjectNamespace, check_id: str) -> No
         runtime.delete_check(space, known)
 
 
-def _run_once(runtime: Runtime, wanted: Check, makes_room: bool) -> CheckState:
+def _run_once(runtime: Runtime, wanted: Check, may_take_down_previews: bool) -> CheckState:
     state = runtime.ensure_check(wanted)
     if state.settings not in {"", wanted.settings}:
         # The next look starts it, as a runtime may need a moment to end one.
         runtime.delete_check(wanted.space, wanted.check_id)
         return CheckState(CheckPhase.RUNNING, None, "")
     if state.phase is CheckPhase.WAITING:
-        if makes_room:
-            make_room(wanted.space, state.code)
+        if may_take_down_previews:
+            take_down_previews_for(wanted.space, state.code)
         raise ProviderUnavailable(
-            f"the check of {wanted.commit} waits: {state.reason}", retry_after_seconds=PLACE_SECONDS
+            f"the check of {wanted.commit} waits: {state.reason}", retry_after_seconds=SLOT_POLL_SECONDS
         )
     if state.phase is CheckPhase.BROKEN:
         runtime.delete_check(wanted.space, wanted.check_id)
@@ -84,7 +84,7 @@ def _run_once(runtime: Runtime, wanted: Check, makes_room: bool) -> CheckState:
     return state
 
 
-def make_room(space: ProjectNamespace, code: str | None) -> None:
+def take_down_previews_for(space: ProjectNamespace, code: str | None) -> None:
     """Take down previews, oldest first, if a check or an environment of the project waits for room.
 
     code: `quota`: take down the project's own previews; `no_room` (the nodes are full): any project's. No-op for any

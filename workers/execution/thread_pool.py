@@ -27,7 +27,7 @@ from kombu.asynchronous import Hub
 
 log = structlog.get_logger()
 
-LOOK_SECONDS = 1.0
+CHECK_INTERVAL_SECONDS = 1.0
 OVERDUE_EXIT = 70
 """Exit status of a process that a job kept for longer than the hard limit."""
 
@@ -39,7 +39,7 @@ _NO_EXCEPTION = ctypes.py_object()
 @dataclass
 class _Running:
     since: float
-    is_told: bool = False
+    is_warned: bool = False
 
 
 class TimedThreads(TaskPool):  # type: ignore[misc]
@@ -62,7 +62,7 @@ class TimedThreads(TaskPool):  # type: ignore[misc]
 
     def register_with_event_loop(self, loop: Hub) -> None:
         """Look after the limits in the worker's event loop. Celery calls it for each connection to the broker."""
-        loop.call_repeatedly(LOOK_SECONDS, self.enforce_limits)  # type: ignore[no-untyped-call]
+        loop.call_repeatedly(CHECK_INTERVAL_SECONDS, self.enforce_limits)  # type: ignore[no-untyped-call]
 
     def on_apply(
         self,
@@ -85,8 +85,8 @@ class TimedThreads(TaskPool):  # type: ignore[misc]
                 if hard and now - job.since > hard:
                     log.critical("a job runs longer than its time limit; the worker ends", seconds=hard)
                     os._exit(OVERDUE_EXIT)
-                if soft and now - job.since > soft and not job.is_told:
-                    job.is_told = True
+                if soft and now - job.since > soft and not job.is_warned:
+                    job.is_warned = True
                     # Raised when the thread runs Python again: not while it waits for a lock or the network, which
                     # have time limits of their own.
                     _set_exception(thread, SoftTimeLimitExceeded)

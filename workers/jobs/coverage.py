@@ -58,7 +58,7 @@ class CoverageRun:
     def _measured(self, tests: Check) -> CheckResult:
         check, _ = TestProof(self.forge, self.runtime, self.plan).prepared(tests)
         measured = replace(check, check_id=self._check_id, measures_coverage=True)
-        state = run_check(self.runtime, measured, makes_room=False)
+        state = run_check(self.runtime, measured, may_take_down_previews=False)
         if state.phase is CheckPhase.RUNNING:
             return CheckResult(COVERAGE, "running", "The tests run once more, to find the lines that none touches.")
         if state.phase is CheckPhase.FAILED:

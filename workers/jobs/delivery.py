@@ -27,7 +27,7 @@ from common.values.names import STAGING_BRANCH
 from common.values.states import Environment
 from common.values.testing.check import CheckPhase
 from workers.execution.job_run import Claimed, job
-from workers.execution.provider_calls import close_pull, forget_check, make_room, run_check, with_source
+from workers.execution.provider_calls import close_pull, forget_check, run_check, take_down_previews_for, with_source
 from workers.jobs.rollback_barrier import read_barrier
 from workers.proof.forge import statuses
 from workers.proof.forge.commit_reads import undone_by
@@ -36,9 +36,9 @@ from workers.proof.quarantined_runs import failed_in_quarantine, forget_without,
 
 log = structlog.get_logger()
 
-LOOK_AGAIN_SECONDS = 0.5
+POLL_SECONDS = 0.5
 """How often to poll a starting version or a running test."""
-FIRST_LOOK_SECONDS = 0.05
+FIRST_POLL_SECONDS = 0.05
 """After this a version is looked at again for the first time: many are healthy by then, or have nothing to run."""
 MOST_FILES = 50
 """Most paths that are named of those in which a task conflicts with others, or takes back another's work."""
@@ -146,7 +146,7 @@ def _await_statuses(job: Claimed, plan: MergePlan) -> None:
     assert awaited is not None
     job.progress("waiting for the repository's own CI")
     result = statuses.statuses_of(forge(), plan.location.repository, awaited.commit_sha, awaited.required)
-    group_statuses.record_statuses(job.lease, awaited, result, after_seconds=statuses.LOOK_AGAIN_SECONDS)
+    group_statuses.record_statuses(job.lease, awaited, result, after_seconds=statuses.POLL_SECONDS)
 
 
 def _stage(job: Claimed, plan: MergePlan) -> None:
@@ -226,7 +226,7 @@ def deploy(job: Claimed) -> None:
 def _wait(job: Claimed, plan: RolloutPlan, state: AppState) -> None:
     """Record that the version is still starting. Without room for it, staging and production replace previews."""
     if plan.environment is not Environment.PREVIEW:
-        make_room(plan.location.space, state.code)
+        take_down_previews_for(plan.location.space, state.code)
     message = state.reason or f"healthy for {state.checked_seconds:.0f} of {plan.version.spec.health.seconds:.0f} s"
     after_seconds = seconds_until_next_check(plan.started_seconds)
     rollouts.record_progress(job.lease, message=message, url=state.url, after_seconds=after_seconds)
@@ -234,7 +234,7 @@ def _wait(job: Claimed, plan: RolloutPlan, state: AppState) -> None:
 
 def seconds_until_next_check(started_seconds: float) -> float:
     """How long to wait before the next look at what started this long ago: longer each time."""
-    return min(LOOK_AGAIN_SECONDS, max(FIRST_LOOK_SECONDS, started_seconds / 2))
+    return min(POLL_SECONDS, max(FIRST_POLL_SECONDS, started_seconds / 2))
 
 
 def _ensure(plan: RolloutPlan) -> AppState:
@@ -315,8 +315,8 @@ def restore_runtime(job: Claimed) -> None:
     seen = _seen(plan.live, running, unavailable)
     if unavailable and not seen:
         raise unavailable[0]
-    dying = [each for live, state in seen if (each := _dying(live, state)) is not None]
-    restoring.record_restored(job.lease, dying, [_look(live, state) for live, state in seen])
+    failing = [each for live, state in seen if (each := _failing_version(live, state)) is not None]
+    restoring.record_restored(job.lease, failing, [_look(live, state) for live, state in seen])
 
 
 def _seen(
@@ -346,7 +346,7 @@ def _alone(app: App, unavailable: list[ProviderUnavailable]) -> Iterator[None]:
         unavailable.append(error)
 
 
-def _dying(live: LiveApp, state: AppState) -> restoring.FailingVersion | None:
+def _failing_version(live: LiveApp, state: AppState) -> restoring.FailingVersion | None:
     if state.phase is AppPhase.FAILED:
         return restoring.FailingVersion(live.version.version_id, state.reason or "it keeps crashing", state.code)
     if state.phase is AppPhase.STARTING and live.is_held:

@@ -13,7 +13,7 @@ from common.services.changes import preview_pictures
 from common.services.changes.preview_pictures import NewPicture, PicturePlan, PictureTarget
 from common.settings import settings
 from workers.execution.job_run import Claimed, job
-from workers.screenshots.screenshots import HEIGHT, WIDTH, Camera, NoPicture, Photographer
+from workers.screenshots.screenshots import HEIGHT, WIDTH, NoScreenshot, RunningBrowser, ScreenshotBrowser
 
 log = structlog.get_logger()
 
@@ -28,9 +28,9 @@ def take_pictures(job: Claimed) -> None:
     if plan is None:
         return
     if plan.targets and plan.commit_sha is not None:
-        camera = find_camera()
-        if camera is not None:
-            preview_pictures.record_pictures(job.lease, plan.commit_sha, _take(camera, plan.targets))
+        browser = find_browser()
+        if browser is not None:
+            preview_pictures.record_pictures(job.lease, plan.commit_sha, _take(browser, plan.targets))
         return
     try:
         _show(plan)
@@ -39,29 +39,29 @@ def take_pictures(job: Claimed) -> None:
     preview_pictures.record_shown(job.lease, plan.commit_sha)
 
 
-def find_camera() -> Camera | None:
+def find_browser() -> ScreenshotBrowser | None:
     """What takes pictures on this machine; None where there is no browser, or none that can be confined."""
     chosen = settings()
     program = chosen.pictures.program()
     if program is None or chosen.sandbox.mode == "off" or not find_sandbox().is_confining:
         return None
-    return Camera(program, chosen.store.data_dir / FOLDER, hidden=(chosen.store.data_dir,))
+    return ScreenshotBrowser(program, chosen.store.data_dir / FOLDER, hidden=(chosen.store.data_dir,))
 
 
-def _take(camera: Camera, targets: tuple[PictureTarget, ...]) -> list[NewPicture]:
+def _take(browser: ScreenshotBrowser, targets: tuple[PictureTarget, ...]) -> list[NewPicture]:
     try:
-        with camera.ready() as photographer:
-            return [_picture(photographer, target) for target in targets]
+        with browser.ready() as browser_process:
+            return [_picture(browser_process, target) for target in targets]
     except BlockingIOError as error:
         raise ProviderUnavailable("another picture is being taken", retry_after_seconds=BUSY_SECONDS) from error
 
 
-def _picture(photographer: Photographer, target: PictureTarget) -> NewPicture:
+def _picture(browser_process: RunningBrowser, target: PictureTarget) -> NewPicture:
     content, problem = None, None
     try:
         # A guarded preview lets in a browser that comes by an address made for it.
-        content = photographer.take(runtime().open_app(target.app) or target.url)
-    except (NoPicture, ProviderRefused) as error:
+        content = browser_process.take(runtime().open_app(target.app) or target.url)
+    except (NoScreenshot, ProviderRefused) as error:
         problem = str(error)
         log.warning("no picture was taken", kind=target.kind, reason=problem)
     return NewPicture(target.kind, target.commit_sha, WIDTH, HEIGHT, content, problem)

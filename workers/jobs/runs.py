@@ -27,7 +27,7 @@ from workers.proof.forge.forge_checks import NO_DEFAULT_BRANCH, examine
 from workers.proof.scans.checks import scan
 from workers.proof.test_checks import TestProof
 
-PAUSES = {verification.STATUSES: statuses.LOOK_AGAIN_SECONDS, AGENT_REVIEW: 5.0, NO_DEFAULT_BRANCH: 15.0}
+PAUSES = {verification.STATUSES: statuses.POLL_SECONDS, AGENT_REVIEW: 5.0, NO_DEFAULT_BRANCH: 15.0}
 """How often to look at what others do, in seconds, by the check's code or name. The end of a review rings at once."""
 CLOSE_SECONDS = 10.0
 """How long the forge may take to process a run's last push before its credential is removed completely."""

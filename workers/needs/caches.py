@@ -114,7 +114,7 @@ class Caches:
             return f"the folders are not cached: they are larger than {MOST_BYTES // 2**30} GiB or {MOST_FILES} files"
         self._make_room(place, size)
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not disk.measure_disk(place, None).has_room:
+        if not disk.measure_disk(place, None).has_disk_space:
             return "the folders are not cached: the disk is almost full"
         new = place / f".new-{secrets.token_hex(4)}"
         new.mkdir(mode=0o700)

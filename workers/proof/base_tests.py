@@ -20,7 +20,7 @@ from common.values.testing.check import Check, CheckPhase
 from common.values.testing.test_report import TestReport
 from workers.execution.provider_calls import forget_check, run_check
 from workers.proof.forge.commit_reads import merge_base_of
-from workers.proof.lost_tests import together
+from workers.proof.lost_tests import combined
 from workers.proof.quarantined_runs import without_quarantined
 
 
@@ -78,7 +78,7 @@ class BaseCommit:
         if known is None or known.passed:
             return None if known is None else known.report
         rest = self.judged(check) if without is None else self.tested(without)
-        return None if rest is None else together(known.report, rest.report)
+        return None if rest is None else combined(known.report, rest.report)
 
     def forget(self) -> None:
         """Have the runtime forget the runs of its tests, for proofs of a project that has none any more. Safe to

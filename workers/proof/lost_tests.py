@@ -27,7 +27,7 @@ tests. Of the first, a word stands in the names of the tests, too."""
 
 
 @dataclass(frozen=True)
-class Loss:
+class LostTest:
     """A test that ran below and shows nothing any more. why: SKIPPED, EMPTIED, GONE, or as Bodies.unread."""
 
     name: str
@@ -44,7 +44,7 @@ class Comparison:
     is_by_body: False if no bodies could be read, so that tests are known by their names alone.
     """
 
-    losses: Sequence[Loss]
+    lost_cases: Sequence[LostTest]
     new: Sequence[str]
     changed: Sequence[str]
     renamed: int
@@ -66,28 +66,28 @@ def compare(base: TestReport, head: TestReport, before: Bodies, after: Bodies) -
     skipped = head.names(TestResult.SKIPPED)
     new = ran_now - ran_before - base.names(TestResult.SKIPPED)
     new -= {name for name in new & head.names(TestResult.FAILED) if _is_of_another_file(name, after)}
-    losses, renamed, successors = [], set[str](), _Successors(new, before, after)
+    lost_cases, renamed, successors = [], set[str](), _Successors(new, before, after)
     siblings, mended = _Siblings(new, before, after), _Mended(base, ran_now, before, after)
     for name in sorted(ran_before - ran_now):
         if name in skipped:
-            losses.append(Loss(name, SKIPPED))
+            lost_cases.append(LostTest(name, SKIPPED))
             continue
         again = successors.take(name) or siblings.take(name)
         if again is None:
             if not mended.covers(name):
-                losses.append(Loss(name, GONE))
+                lost_cases.append(LostTest(name, GONE))
         else:
             renamed.add(again)
     both = sorted(ran_before & ran_now)
     unread = {name: why for name in both if (why := after.why_unread(name, before)) is not None}
-    losses += [Loss(name, why) for name, why in unread.items()]
-    losses += [Loss(name, EMPTIED) for name in both if name not in unread and after.has_emptied(name, before)]
+    lost_cases += [LostTest(name, why) for name, why in unread.items()]
+    lost_cases += [LostTest(name, EMPTIED) for name in both if name not in unread and after.has_emptied(name, before)]
     differ = functools.cache(lambda old, now: before.of_keys(old) != after.of_keys(now))
     changed = [name for name in both if (old := before.keys_of(name)) and differ(old, after.keys_of(name))]
-    return Comparison(sorted(losses, key=lambda loss: loss.name), sorted(new - renamed), changed, len(renamed))
+    return Comparison(sorted(lost_cases, key=lambda loss: loss.name), sorted(new - renamed), changed, len(renamed))
 
 
-def together(first: TestReport, second: TestReport) -> TestReport:
+def combined(first: TestReport, second: TestReport) -> TestReport:
     """The tests of two runs of one commit, each with its result of the second if it ran there."""
     if not (first.is_usable and second.is_usable):
         return second if second.is_usable else first
@@ -97,7 +97,7 @@ def together(first: TestReport, second: TestReport) -> TestReport:
 
 def all_lost(base: TestReport) -> Comparison:
     """What to compare with a commit that has no report."""
-    return Comparison([Loss(name, GONE) for name in sorted(base.names(*RAN))], [], [], 0)
+    return Comparison([LostTest(name, GONE) for name in sorted(base.names(*RAN))], [], [], 0)
 
 
 class _Successors:

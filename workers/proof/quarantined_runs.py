@@ -14,7 +14,7 @@ from common.values.delivery.app import ProjectNamespace
 from common.values.testing.check import Check, CheckEnd, CheckState
 from workers.execution.provider_calls import NO_TESTS, forget_check, run_check
 
-TRIES = 2
+MOST_RUNS = 2
 
 
 def failed_in_quarantine(state: CheckState, quarantined: Collection[str]) -> frozenset[str]:
@@ -33,12 +33,12 @@ def without_quarantined(check: Check, quarantined: Collection[str]) -> Check:
 def run_without(runtime: Runtime, without: Check, quarantined: Collection[str]) -> CheckState:
     """Run a check of `without_quarantined`, and return its state: running, passed or failed. Safe to repeat.
 
-    A runner that can't leave the tests out runs them again; so the check runs TRIES times if nothing else fails, as a
+    A runner that can't leave the tests out runs them again; so the check runs MOST_RUNS times if nothing else fails, as a
     flaky test may be green in one of them. It runs with them, too, after a run in which none was left. Raises
     ProviderUnavailable if the command can't be started yet.
     """
     number = failed = 0
-    while failed < TRIES:
+    while failed < MOST_RUNS:
         number += 1
         state = run_check(runtime, replace(without, check_id=_try_id(without.check_id, number)))
         if state.exit_code == NO_TESTS and without.left_out:
@@ -53,7 +53,7 @@ def run_without(runtime: Runtime, without: Check, quarantined: Collection[str]) 
 
 def forget_without(runtime: Runtime, space: ProjectNamespace, check_id: str) -> None:
     """Delete the runs without them of the check of this id. Safe to repeat."""
-    for number in range(1, TRIES + 2):
+    for number in range(1, MOST_RUNS + 2):
         forget_check(runtime, space, _try_id(without_id(check_id), number))
 
 

@@ -20,9 +20,9 @@ from common.values.testing.check import Check, CheckEnd, CheckPhase, CheckState
 from common.values.testing.test_report import TestReport, TestResult
 from workers.execution.provider_calls import forget_check, run_check
 from workers.proof.base_tests import BaseCommit
-from workers.proof.lost_tests import together
+from workers.proof.lost_tests import combined
 from workers.proof.quarantined_runs import (
-    TRIES,
+    MOST_RUNS,
     failed_in_quarantine,
     forget_without,
     run_without,
@@ -226,10 +226,10 @@ class RedTests:
             verdict = self.judge(without, rest, may_report=True)
         if verdict.report is None:
             return verdict
-        return replace(verdict, report=together(known.report, verdict.report), without=without)
+        return replace(verdict, report=combined(known.report, verdict.report), without=without)
 
     def _not_left_out(self, check: Check, state: CheckState, names: Sequence[str]) -> Verdict:
-        times = TRIES + 1
+        times = MOST_RUNS + 1
         message = (
             f"Only tests in quarantine fail, but they can't be left out and failed {times} times in a row, so nothing "
             f"tells whether others would fail: {first_of(names)}."

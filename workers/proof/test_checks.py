@@ -268,24 +268,24 @@ class TestProof:
             # Of names alone it would not be seen that a test was emptied.
             message = "The changed files of tests are too large together to compare them: make the commit smaller."
             return CheckResult("lost_tests", "failed", message, code="diff_too_large")
-        losses = [loss for loss in found.losses if loss.name not in self.plan.accepted_losses]
-        accepted = len(found.losses) - len(losses)
-        facts = {"new": len(found.new), "lost": len(losses), "renamed": found.renamed, "accepted": accepted}
+        lost_cases = [loss for loss in found.lost_cases if loss.name not in self.plan.accepted_losses]
+        accepted = len(found.lost_cases) - len(lost_cases)
+        facts = {"new": len(found.new), "lost": len(lost_cases), "renamed": found.renamed, "accepted": accepted}
         renamed = f", {found.renamed} renamed" if found.renamed else ""
         rest = renamed + (f", {accepted} let go by a person" if accepted else "")
-        if not losses:
+        if not lost_cases:
             return CheckResult("lost_tests", "passed", f"{len(found.new)} new, none lost{rest}.", facts=facts)
-        log = "\n".join(str(loss) for loss in losses[: MOST_ACCEPTED + 1])
+        log = "\n".join(str(loss) for loss in lost_cases[: MOST_ACCEPTED + 1])
         why = "" if report.is_usable else f" The tests gave no report: {report.problem}."
-        named = first_of([loss.name for loss in losses])
+        named = first_of([loss.name for loss in lost_cases])
         message = (
             f"One test of the commit below does not run any more or shows nothing{rest}: {named}.{why}"
-            if len(losses) == 1
-            else f"{len(losses)} tests of the commit below do not run any more or show nothing{rest}: {named}.{why}"
+            if len(lost_cases) == 1
+            else f"{len(lost_cases)} tests of the commit below do not run any more or show nothing{rest}: {named}.{why}"
         )
         if self.plan.tests_lost == "warn":
             return CheckResult("lost_tests", "passed", message, code="tests_lost", log=log, facts=facts)
-        message = f"{message} Restore the test." if len(losses) == 1 else f"{message} Restore them."
+        message = f"{message} Restore the test." if len(lost_cases) == 1 else f"{message} Restore them."
         return CheckResult("lost_tests", "failed", message, code="tests_lost", log=log, facts=facts)
 
     def forget(self) -> None:

@@ -27,7 +27,7 @@ from workers.runner.platform_client.client import AgentApi, DriverReport, RunOve
 from workers.runner.platform_client.setup import Setup
 from workers.runner.processes.cancellation import Cancellation, Cancelled, Why
 from workers.runner.processes.run_confinement import describe_sandbox, private_folders
-from workers.runner.programs.program_turn import Patience
+from workers.runner.programs.program_process import ProgramTimeouts
 from workers.sandbox.limits import Bounds
 from workers.sandbox.sandboxes import Sandboxes, SandboxMode
 
@@ -253,10 +253,10 @@ class Runner:
 
     def _has_room(self) -> bool:
         found = measure_disk(self._settings.work_dir, self._settings.disk_reserve_bytes)
-        if not found.has_room:
+        if not found.has_disk_space:
             facts = {"free_bytes": found.free_bytes, "needed_bytes": found.reserve_bytes}
             logger.warning("no runs are claimed until the disk has room", extra=facts)
-        return found.has_room
+        return found.has_disk_space
 
     def _take(self, claimed: ClaimedRun) -> None:
         """Start a claimed run. If it is running here already, it was handed out again: only its token is renewed."""
@@ -288,7 +288,7 @@ class Runner:
                 ask_hold_seconds=self._settings.ask_hold_seconds,
                 checkpoint_seconds=self._settings.checkpoint_seconds,
                 shutdown_seconds=max(self._last_seconds, _CLEARING_SECONDS) - 0.5,
-                patience=Patience(silence=self._settings.silence_seconds),
+                program_timeouts=ProgramTimeouts(silence=self._settings.silence_seconds),
                 bounds=self._settings.bounds,
                 blocked=self._settings.blocked,
                 disk=DiskBounds(self._settings.run_disk_bytes, self._settings.disk_reserve_bytes),

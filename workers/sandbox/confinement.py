@@ -28,7 +28,13 @@ from workers.sandbox.network.egress_proxy import Proxy
 from workers.sandbox.network.egress_rules import Rule, rules
 from workers.sandbox.network.outbound import Outbound, nameserver, unreachable
 from workers.sandbox.network.proxy_environment import PROXY_PORT, proxy_variables
-from workers.sandbox.network.proxy_thread import Guarded, ProxyThread, control_pair, kill_holders, receive_sockets
+from workers.sandbox.network.proxy_thread import (
+    GuardedSandbox,
+    ProxyThread,
+    control_pair,
+    kill_holders,
+    receive_sockets,
+)
 from workers.sandbox.network.registries import REGISTRIES, own_registries
 from workers.sandbox.system_folders import etc
 
@@ -85,20 +91,20 @@ class Confined(Enclosed):
         self.is_confined = True
         self._preparation = preparation
         self._shares_network = sandbox_limits.reach is Reach.OUTBOUND and not preparation.finding.has_outbound
-        self._doors = _doors(sandbox_limits, shares_network=self._shares_network)
+        self._forwarded_ports = _forwarded_ports(sandbox_limits, shares_network=self._shares_network)
         self._lock = threading.Lock()
         self._spare: list[socket.socket] = []
         self._future: Future[None] | None = None
         self._is_closed = False
         self._given: list[int] = []
         control, child = control_pair()
-        self._guarded = Guarded(control, self._doors, bounds=sandbox_limits.bounds)
+        self._guarded = GuardedSandbox(control, self._forwarded_ports, bounds=sandbox_limits.bounds)
         try:
             self._guarded.lifeline = f"socket:[{os.fstat(child.fileno()).st_ino}]"
             lifeline = self._give(child.detach())
             self._guarded.group = make_group(preparation.owner, preparation.name, sandbox_limits.bounds)
             allowed = _allowed(sandbox_limits, preparation.admin_hosts)
-            proxy_port = _proxy_port(self._doors) if allowed else None
+            proxy_port = _proxy_port(self._forwarded_ports) if allowed else None
             if allowed:
                 self._guarded.proxy = lambda: Proxy(allowed, _told(on_refusal), preparation.sandbox_proxy.lookups)
             if sandbox_limits.reach is Reach.OUTBOUND and not self._shares_network:
@@ -144,7 +150,7 @@ class Confined(Enclosed):
         variables: Mapping[str, str],
     ) -> list[str]:
         """The first program, which opens doors and becomes the command."""
-        ports = [forwarded_port.inner_port or forwarded_port.port for forwarded_port in self._doors] + (
+        ports = [forwarded_port.inner_port or forwarded_port.port for forwarded_port in self._forwarded_ports] + (
             [proxy_port] if proxy_port else []
         )
         control = self._give(os.dup(lifeline))
@@ -259,7 +265,7 @@ class Confined(Enclosed):
             os.close(self._given.pop())
 
 
-def _doors(sandbox_limits: SandboxLimits, *, shares_network: bool) -> tuple[ForwardedPort, ...]:
+def _forwarded_ports(sandbox_limits: SandboxLimits, *, shares_network: bool) -> tuple[ForwardedPort, ...]:
     """The doors that are needed. Where the network is shared, what is at its own port needs none."""
     forwarded_ports = sandbox_limits.forwarded_ports
     if shares_network:

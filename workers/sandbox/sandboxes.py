@@ -55,7 +55,7 @@ class Sandboxes:
         self.mode = mode
         self._admin_hosts = tuple(admin_hosts)
         self.hidden = tuple(dict.fromkeys([*hidden, directory]))
-        self._doorkeeper = ProxyThread()
+        self._proxy_thread = ProxyThread()
         self._owner = hashlib.sha256(os.fsencode(directory.absolute())).hexdigest()[:12]
 
     @property
@@ -95,7 +95,7 @@ class Sandboxes:
             return Enclosed(argv, cwd, environ)
         name = secrets.token_hex(6)
         preparation = Preparation(
-            self.finding, self._doorkeeper, self._owner, name, sys.executable, self._admin_hosts, self.hidden
+            self.finding, self._proxy_thread, self._owner, name, sys.executable, self._admin_hosts, self.hidden
         )
         return Confined(argv, cwd, environ, sandbox_limits, preparation, on_refusal, needs_dial, is_only_killed)
 
@@ -106,7 +106,7 @@ class Sandboxes:
 
     def close(self) -> None:
         """End the thread that serves doors. All that was enclosed is closed. Safe to repeat."""
-        self._doorkeeper.close()
+        self._proxy_thread.close()
 
 
 __all__ = ["Enclosed", "Refusal", "SandboxMissing", "SandboxMode", "Sandboxes"]

@@ -40,7 +40,7 @@ SETTLE_SECONDS = 1.5
 """What a loaded page gets to draw what it asks its server for."""
 MOST_BYTES = 2**20
 _BOUNDS = Bounds(memory_bytes=2**30, processes=1024, file_bytes=2**26)
-_DOOR_PORT = 18080
+_FORWARDED_PORT = 18080
 """Inside, on loopback: leads to the page's host."""
 _END_SECONDS = 2.0
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -52,12 +52,12 @@ _WITH_PIPES = (
 _FIRST_DESCRIPTOR = 10
 
 
-class NoPicture(Exception):
+class NoScreenshot(Exception):
     """There is no picture. The message is a sentence that says why."""
 
 
 @dataclass(frozen=True)
-class Camera:
+class ScreenshotBrowser:
     """program: of the browser. directory: a private folder, made if missing; one picture is taken at a time there.
 
     hidden: folders that the browser never sees.
@@ -68,7 +68,7 @@ class Camera:
     hidden: tuple[Path, ...] = ()
 
     @contextlib.contextmanager
-    def ready(self) -> Iterator[Photographer]:
+    def ready(self) -> Iterator[RunningBrowser]:
         """What takes pictures. Raises BlockingIOError if another one is at work in the directory."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         with locked(self.directory / "camera.lock", wait=False):
@@ -76,19 +76,19 @@ class Camera:
             # What a killed worker left is in nobody's way, but nobody else removes it.
             sandboxes.clear()
             try:
-                yield Photographer(self.program, self.directory, sandboxes)
+                yield RunningBrowser(self.program, self.directory, sandboxes)
             finally:
                 sandboxes.close()
 
 
 @dataclass(frozen=True)
-class Photographer:
+class RunningBrowser:
     program: Path
     directory: Path
     sandboxes: Sandboxes
 
     def take(self, url: str) -> bytes:
-        """Return a PNG of WIDTH × HEIGHT, at most MOST_BYTES, of the page at the http(s) address. Raises NoPicture."""
+        """Return a PNG of WIDTH × HEIGHT, at most MOST_BYTES, of the page at the http(s) address. Raises NoScreenshot."""
         with tempfile.TemporaryDirectory(prefix="picture-", dir=self.directory) as made, _Pipes() as pipes:
             home = Path(made)
             argv = [
@@ -103,16 +103,16 @@ class Photographer:
             environ = {**base_environment(home), "HOME": "/tmp"}  # noqa: S108 (the sandbox's own)
             try:
                 enclosed = self.sandboxes.enclose(
-                    argv, cwd=home, environ=environ, sandbox_limits=self._walls(home, url)
+                    argv, cwd=home, environ=environ, sandbox_limits=self._limits(home, url)
                 )
             except (OSError, ValueError) as error:
-                raise NoPicture(f"The browser could not be confined: {error}.") from error
+                raise NoScreenshot(f"The browser could not be confined: {error}.") from error
             with contextlib.closing(enclosed):
                 if not enclosed.is_confined:
-                    raise NoPicture("The browser can't be confined on this machine.")
+                    raise NoScreenshot("The browser can't be confined on this machine.")
                 return _checked(_pictured(enclosed, pipes, url))
 
-    def _walls(self, home: Path, url: str) -> SandboxLimits:
+    def _limits(self, home: Path, url: str) -> SandboxLimits:
         host, port = _place(url)
         folders = {path.parent for path in (self.program, self.program.resolve()) if not is_system(path)}
         own = user_home()
@@ -120,7 +120,7 @@ class Photographer:
         return SandboxLimits(
             home=home,
             readable=shown,
-            forwarded_ports=(ForwardedPort(host, port, inner_port=_DOOR_PORT),),
+            forwarded_ports=(ForwardedPort(host, port, inner_port=_FORWARDED_PORT),),
             bounds=_BOUNDS,
         )
 
@@ -157,17 +157,17 @@ def _moved(descriptor: int) -> int:
 
 
 def _place(url: str) -> tuple[str, int]:
-    """The host and port of an http(s) address. Raises NoPicture for another one."""
+    """The host and port of an http(s) address. Raises NoScreenshot for another one."""
     parts = urlsplit(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise NoPicture(f"{url[:200]} is not an http or https address.")
+        raise NoScreenshot(f"{url[:200]} is not an http or https address.")
     return parts.hostname, parts.port or (443 if parts.scheme == "https" else 80)
 
 
 def _command(program: Path, url: str) -> list[str]:
     host, port = _place(url)
     named = f"[{host}]" if ":" in host else host
-    rules = f"MAP {named}:{port} 127.0.0.1:{_DOOR_PORT}, MAP * ~NOTFOUND"
+    rules = f"MAP {named}:{port} 127.0.0.1:{_FORWARDED_PORT}, MAP * ~NOTFOUND"
     return [
         *(str(program), "--headless", "--no-first-run", "--disable-gpu", "--disable-extensions", "--hide-scrollbars"),
         *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-breakpad"),
@@ -178,14 +178,14 @@ def _command(program: Path, url: str) -> list[str]:
 
 
 def _pictured(enclosed: Enclosed, pipes: _Pipes, url: str) -> str:
-    """Have the browser show the page, and return the picture as it gives it, in base64. Raises NoPicture."""
+    """Have the browser show the page, and return the picture as it gives it, in base64. Raises NoScreenshot."""
     process = _start(enclosed, pipes)
     try:
         enclosed.begin(process.pid)
         pipes.start()
-        return _Sitting(pipes, url).picture()
+        return _PageSession(pipes, url).picture()
     except BrowserGone as error:
-        raise NoPicture(_why_gone(enclosed, process)) from error
+        raise NoScreenshot(_why_gone(enclosed, process)) from error
     finally:
         kill_group(process.pid)
         process.wait()
@@ -198,7 +198,7 @@ def _start(enclosed: Enclosed, pipes: _Pipes) -> subprocess.Popen[bytes]:
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
     except OSError as error:
-        raise NoPicture(f"The browser can't be started: {error.strerror}.") from error
+        raise NoScreenshot(f"The browser can't be started: {error.strerror}.") from error
 
 
 def _why_gone(enclosed: Enclosed, process: subprocess.Popen[bytes]) -> str:
@@ -213,27 +213,27 @@ def _why_gone(enclosed: Enclosed, process: subprocess.Popen[bytes]) -> str:
     return "The browser said what no browser says."
 
 
-class _Sitting:
+class _PageSession:
     """One page being pictured."""
 
     def __init__(self, pipes: _Pipes, url: str) -> None:
-        self._tools = DevTools(pipes.commands, pipes.answers, self._hear)
+        self._tools = DevTools(pipes.commands, pipes.answers, self._receive)
         self._url, self._deadline = url, Deadline(START_SECONDS)
         self._session = ""
         self._is_loaded = False
         self._unreachable = ""
 
     def picture(self) -> str:
-        """The picture as the browser gives it, in base64. Raises NoPicture and BrowserGone."""
+        """The picture as the browser gives it, in base64. Raises NoScreenshot and BrowserGone."""
         try:
             self._begin()
         except BrowserTimeout as error:
-            raise NoPicture(f"The browser did not start within {START_SECONDS:g} s.") from error
+            raise NoScreenshot(f"The browser did not start within {START_SECONDS:g} s.") from error
         self._deadline = Deadline(MOST_SECONDS)
         try:
             return self._draw()
         except BrowserTimeout as error:
-            raise NoPicture(f"The page was not drawn within {MOST_SECONDS:g} s.") from error
+            raise NoScreenshot(f"The page was not drawn within {MOST_SECONDS:g} s.") from error
 
     def _begin(self) -> None:
         target = self._ask("Target.createTarget", url="about:blank")
@@ -248,12 +248,12 @@ class _Sitting:
         self._is_loaded = False
         opened = self._ask("Page.navigate", url=self._url)
         if reason := text(opened, "errorText"):
-            raise NoPicture(f"The page can't be shown: {reason[:100]}.")
+            raise NoScreenshot(f"The page can't be shown: {reason[:100]}.")
         self._tools.wait(lambda: self._is_loaded, self._bounded(LOAD_SECONDS))
         self._tools.wait(lambda: False, self._bounded(SETTLE_SECONDS))
         taken = self._ask("Page.captureScreenshot", format="png")
         if self._unreachable:
-            raise NoPicture(f"The page leads to {self._unreachable[:200]}, which is out of its reach.")
+            raise NoScreenshot(f"The page leads to {self._unreachable[:200]}, which is out of its reach.")
         return text(taken, "data")
 
     def _ask(self, method: str, **parameters: object) -> Message:
@@ -262,7 +262,7 @@ class _Sitting:
     def _bounded(self, seconds: float) -> Deadline:
         return Deadline(min(seconds, self._deadline.left_seconds))
 
-    def _hear(self, message: Message) -> None:
+    def _receive(self, message: Message) -> None:
         event, about = text(message, "method"), part(message, "params")
         if event == "Page.javascriptDialogOpening":
             # Whoever is asked whether to leave, leaves; to everything else the answer is no.
@@ -274,13 +274,13 @@ class _Sitting:
 
 
 def _checked(encoded: str) -> bytes:
-    """The picture, if it begins as a PNG of WIDTH × HEIGHT does and is small enough. Raises NoPicture."""
+    """The picture, if it begins as a PNG of WIDTH × HEIGHT does and is small enough. Raises NoScreenshot."""
     try:
         content = base64.b64decode(encoded, validate=True)
     except ValueError:
         content = b""
     if len(content) > MOST_BYTES:
-        raise NoPicture(f"The picture is larger than {MOST_BYTES // 2**20} MiB.")
+        raise NoScreenshot(f"The picture is larger than {MOST_BYTES // 2**20} MiB.")
     if len(content) < _HEADER.size or _HEADER.unpack_from(content) != (_SIGNATURE, 13, b"IHDR", WIDTH, HEIGHT):
-        raise NoPicture(f"The browser gave something else than a picture of {WIDTH}×{HEIGHT}.")
+        raise NoScreenshot(f"The browser gave something else than a picture of {WIDTH}×{HEIGHT}.")
     return content

@@ -36,7 +36,7 @@ from workers.supervisor.apps import Apps
 from workers.supervisor.checkout import Checkouts
 from workers.supervisor.checks import Checks
 from workers.supervisor.server import Server, Verbs
-from workers.supervisor.toolbox import Tools
+from workers.supervisor.shared_resources import SharedResources
 from workers.supervisor.traffic.ports import Ports
 from workers.supervisor.units.overload import Overload
 from workers.supervisor.units.records import kill_recorded
@@ -176,12 +176,12 @@ async def _serve(directory: Path, socket: Path, arguments: argparse.Namespace, s
     processes = Processes(records, sandboxes)
     async with _guarded(processes.directory):
         checkouts, caches = Checkouts(directory / "mirrors"), Caches(directory / "caches")
-        tools = Tools(
+        shared = SharedResources(
             directory, Overload(), processes, checkouts, caches, Ports(arguments.ports), arguments.watch_seconds,
             arguments.disk_bytes, sandbox,
         )  # fmt: skip
-        apps = Apps(directory / "apps", arguments.bind, tools)
-        checks = Checks(directory / "checks", tools)
+        apps = Apps(directory / "apps", arguments.bind, shared)
+        checks = Checks(directory / "checks", shared)
         await apps.restore()
         checks.restore()
         server = Server(Verbs(apps, checks, arguments.public_host, [checkouts.forget, caches.forget], confinement))

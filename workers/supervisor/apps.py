@@ -20,8 +20,8 @@ from common.values.delivery.app import App, AppPhase, AppState, ProjectNamespace
 from common.values.json_codec import encode
 from common.values.log_line import LogLine
 from workers.supervisor.removals import remove_or_log
+from workers.supervisor.shared_resources import SharedResources
 from workers.supervisor.state_files import read_state
-from workers.supervisor.toolbox import Tools
 from workers.supervisor.traffic.forward import Forwarder
 from workers.supervisor.traffic.gate import Gate
 from workers.supervisor.traffic.ports import NoFreePort
@@ -40,7 +40,7 @@ class NoPort(Exception):
 
 
 @dataclass(frozen=True)
-class KeptApp:
+class StoredApp:
     """The content of app.json in an app's directory."""
 
     port: int
@@ -50,13 +50,15 @@ class KeptApp:
 class RunningApp:
     """One app with its port and versions. Call `open` first."""
 
-    def __init__(self, space: ProjectNamespace, name: str, directory: Path, tools: Tools, *, has_gate: bool) -> None:
+    def __init__(
+        self, space: ProjectNamespace, name: str, directory: Path, shared: SharedResources, *, has_gate: bool
+    ) -> None:
         self.space = space
         self.name = name
         self.port = 0
         self.wanted_id: str | None = None
         self._directory = directory
-        self._tools = tools
+        self._shared = shared
         self._is_guarded = False
         self._gate = Gate(space.namespace, name) if has_gate else None
         self._forwarder = Forwarder(lambda: self._live, self._gate)
@@ -71,17 +73,17 @@ class RunningApp:
         The port is free again if it can't be stored.
         """
         file = self._directory / "app.json"
-        known = read_state(file, KeptApp)
+        known = read_state(file, StoredApp)
         kept = None if known is None else known.port
         try:
-            self.port = self._tools.ports.take(host, kept)
+            self.port = self._shared.ports.take(host, kept)
         except NoFreePort as error:
             raise NoPort(f"{self.space.namespace}/{self.name} can't listen on {host}: {error}") from error
         try:
             await self._listen(host, kept, file)
         except BaseException:
             await self._forwarder.close()
-            self._tools.ports.free(self.port)
+            self._shared.ports.free(self.port)
             raise
 
     async def _listen(self, host: str, kept: int | None, file: Path) -> None:
@@ -95,7 +97,7 @@ class RunningApp:
                 "port %s of %s/%s is used by another program; the app's port is %s from now on",
                 kept, self.space.namespace, self.name, self.port,
             )  # fmt: skip
-        kept_now = encode(KeptApp(self.port, self.space.project_id))
+        kept_now = encode(StoredApp(self.port, self.space.project_id))
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
             replace_file(file, json.dumps(kept_now).encode(), is_synced=False)
@@ -127,7 +129,7 @@ class RunningApp:
             return
         version_id = wanted.version_id
         place, log_file = self._directory / "versions" / version_id, LogFile(self._log_path(version_id))
-        version = RunningVersion(wanted, self.space.project_id, place, log_file, self._tools, self._switch)
+        version = RunningVersion(wanted, self.space.project_id, place, log_file, self._shared, self._switch)
         if known is not None:
             # An earlier version is wanted again: its directory is free only after its old process has stopped.
             self._end(self._after(known, version))
@@ -162,7 +164,7 @@ class RunningApp:
         """Stop listening and stop all versions."""
         await self._forwarder.close()
         await asyncio.gather(*(version.stop() for version in self._versions.values()), *self._endings)
-        self._tools.ports.free(self.port)
+        self._shared.ports.free(self.port)
 
     def _replace_candidate(self, by: str) -> None:
         replaced, self._candidate = self._candidate, None
@@ -212,10 +214,10 @@ class RunningApp:
 class Apps:
     """All apps, by namespace and name."""
 
-    def __init__(self, directory: Path, bind_host: str, tools: Tools) -> None:
+    def __init__(self, directory: Path, bind_host: str, shared: SharedResources) -> None:
         self._directory = directory
         self._bind_host = bind_host
-        self._tools = tools
+        self._shared = shared
         self._apps: dict[tuple[str, str], RunningApp] = {}
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
 
@@ -223,7 +225,7 @@ class Apps:
         """Take every stored port again, and delete the checkouts of an earlier supervisor."""
         for file in self._directory.glob("*/*/app.json"):
             remove_or_log(file.parent / "versions")
-            kept = read_state(file, KeptApp)
+            kept = read_state(file, StoredApp)
             if kept is None:
                 continue
             space = ProjectNamespace(file.parent.parent.name, kept.project_id)
@@ -266,7 +268,7 @@ class Apps:
         if key not in self._apps:
             directory = self._directory / app.space.namespace / app.name
             has_gate = not _is_loopback(self._bind_host)
-            running = RunningApp(app.space, app.name, directory, self._tools, has_gate=has_gate)
+            running = RunningApp(app.space, app.name, directory, self._shared, has_gate=has_gate)
             await running.open(self._bind_host)
             self._apps[key] = running
         return self._apps[key]

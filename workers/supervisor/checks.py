@@ -24,13 +24,13 @@ from workers.reports.coverage_files import CoverageFiles
 from workers.reports.coverage_measuring import Measuring
 from workers.reports.report_files import Reports, added
 from workers.supervisor.checkout import CheckoutFailed, OverlayFailed, TooLarge
+from workers.supervisor.prepared_checkout import SETUP_FAILED, CheckoutSettings, NotReady, PreparedCheckout
 from workers.supervisor.removals import remove_or_log
-from workers.supervisor.start_commands import patient_command, shell_command
+from workers.supervisor.shared_resources import SharedResources
+from workers.supervisor.start_commands import low_priority_command, shell_command
 from workers.supervisor.state_files import read_state
-from workers.supervisor.toolbox import Tools
 from workers.supervisor.units.logs import Tail
 from workers.supervisor.units.program_end import Ending, watched
-from workers.supervisor.workplace import SETUP_FAILED, NotReady, Room, Workplace
 
 log = logging.getLogger(__name__)
 
@@ -64,9 +64,9 @@ class _Running:
 class Checks:
     """All checks, by namespace and id."""
 
-    def __init__(self, directory: Path, tools: Tools) -> None:
+    def __init__(self, directory: Path, shared: SharedResources) -> None:
         self._directory = directory
-        self._tools = tools
+        self._shared = shared
         self._turn = asyncio.Semaphore(AT_ONCE)
         self._turn_to_measure = asyncio.Semaphore(1)
         self._running: dict[tuple[str, str], _Running] = {}
@@ -150,33 +150,33 @@ class Checks:
             self._running.pop((namespace, wanted.check_id), None)
 
     async def _ending(self, wanted: Check, directory: Path, running: _Running) -> Ending:
-        room = Room(
+        checkout_settings = CheckoutSettings(
             wanted.space.project_id, directory, wanted.needs, wanted.variables, wanted.source,
             wanted.memory_limit, wanted.network,
         )  # fmt: skip
-        workplace = Workplace(self._tools, room)
-        reports = Reports(workplace.code, workplace.reports, wanted.test_report)
-        measuring = Measuring(workplace.code, workplace.measured) if wanted.measures_coverage else None
-        coverage = CoverageFiles(workplace.code, measuring=measuring)
+        prepared = PreparedCheckout(self._shared, checkout_settings)
+        reports = Reports(prepared.code, prepared.reports, wanted.test_report)
+        measuring = Measuring(prepared.code, prepared.measured) if wanted.measures_coverage else None
+        coverage = CoverageFiles(prepared.code, measuring=measuring)
         try:
-            await self._tools.checkouts.make(
-                room.project_id, wanted.source, wanted.commit, workplace.code, overlay=wanted.overlay
+            await self._shared.checkouts.make(
+                checkout_settings.project_id, wanted.source, wanted.commit, prepared.code, overlay=wanted.overlay
             )
             await asyncio.to_thread(reports.note_commit)
             await asyncio.to_thread(coverage.note_commit)
-            workplace.make_home()
-            await workplace.make_ready(running.output)
+            prepared.make_home()
+            await prepared.make_ready(running.output)
             await asyncio.to_thread(reports.begin)
             additions = await asyncio.to_thread(reports.additions, wanted.command, wanted.only_files, wanted.left_out)
             command, writable = shell_command(wanted.command), [reports.folder]
             if measuring is not None:
                 await asyncio.to_thread(measuring.begin)
                 writable.append(measuring.folder)
-                additions, command = [*additions, *measuring.additions()], patient_command(wanted.command)
-            variables = await asyncio.to_thread(added, additions, workplace.environ)
-            unit = await workplace.start(command, running.output, environ=variables, writable=writable)
+                additions, command = [*additions, *measuring.additions()], low_priority_command(wanted.command)
+            variables = await asyncio.to_thread(added, additions, prepared.environ)
+            unit = await prepared.start(command, running.output, environ=variables, writable=writable)
             try:
-                ending = await watched(unit, workplace.bound, timeout_seconds=wanted.timeout_seconds)
+                ending = await watched(unit, prepared.bound, timeout_seconds=wanted.timeout_seconds)
             finally:
                 # Ends background processes of the command too, whatever the outcome.
                 await unit.stop(0)
@@ -196,7 +196,7 @@ class Checks:
         except OSError as error:
             raise _NotStarted(f"it can't be started: {error}") from error
         finally:
-            await workplace.close()
+            await prepared.close()
 
 
 def read_result(file: Path) -> CheckState | None:

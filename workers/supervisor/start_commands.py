@@ -23,12 +23,12 @@ def shell_command(line: str) -> Command:
     return Command(("sh", "-c", line))
 
 
-def patient_command(line: str) -> Command:
+def low_priority_command(line: str) -> Command:
     """The same, but what else runs on the machine comes first."""
     return Command(("nice", "-n", "19", "sh", "-c", line))
 
 
-def starting(start_command: str | None, code: Path) -> Command | None:
+def command_that_starts(start_command: str | None, code: Path) -> Command | None:
     """Return what starts this checkout: the given command, else the Procfile's web line, else a file server; None if
     there is none of these."""
     if line := start_line(start_command, code):

@@ -24,15 +24,15 @@ from common.values.testing.check import CheckEnd
 from workers.checkouts.commits import NOTHING_TO_RUN
 from workers.supervisor.checkout import CheckoutFailed
 from workers.supervisor.failures import DEATHS_WITHIN_SECONDS, Deaths, FailedStarts
+from workers.supervisor.prepared_checkout import SETUP_FAILED, CheckoutSettings, NotReady, PreparedCheckout
 from workers.supervisor.removals import remove_or_log
-from workers.supervisor.start_commands import Command, starting
-from workers.supervisor.toolbox import Tools
+from workers.supervisor.shared_resources import SharedResources
+from workers.supervisor.start_commands import Command, command_that_starts
 from workers.supervisor.traffic.ports import NoFreePort
 from workers.supervisor.units.health import Listener, VersionFailed, failed_by, failure_of, probe
 from workers.supervisor.units.logs import LogFile
 from workers.supervisor.units.program_end import death_of
 from workers.supervisor.units.units import LOOPBACK, Streams, Unit
-from workers.supervisor.workplace import SETUP_FAILED, NotReady, Room, Workplace
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ class RunningVersion:
         project_id: str,
         place: Path,
         log: LogFile,
-        tools: Tools,
+        shared: SharedResources,
         on_live: Callable[[RunningVersion], None],
     ) -> None:
         self.wanted = wanted
@@ -76,13 +76,13 @@ class RunningVersion:
         self._project_id = project_id
         self._place = place
         spec = wanted.spec
-        self._room = Room(
+        self._settings = CheckoutSettings(
             project_id, place, spec.needs, spec.variables, wanted.source, spec.memory_limit,
             spec.network,
         )  # fmt: skip
-        self._workplace = Workplace(tools, self._room)
+        self._prepared = PreparedCheckout(shared, self._settings)
         self._log = log
-        self._tools = tools
+        self._shared = shared
         self._on_live = on_live
         self._port: int | None = None
         self._taken_port: int | None = None
@@ -145,7 +145,7 @@ class RunningVersion:
                 return
             self._log.note(f"{failure.reason}; starting it again in {failed_starts.pause_seconds:g} s")
             await asyncio.sleep(failed_starts.pause_seconds)
-            self._workplace, self.checked_seconds = Workplace(self._tools, self._room), 0.0
+            self._prepared, self.checked_seconds = PreparedCheckout(self._shared, self._settings), 0.0
         self.phase, self.failure = AppPhase.LIVE, None
         self._log.note("healthy: it is live now")
         self._on_live(self)
@@ -154,40 +154,40 @@ class RunningVersion:
     async def _clear(self, grace_seconds: float) -> None:
         self.is_answering = False
         await self._end_unit(grace_seconds)
-        await self._workplace.close()
+        await self._prepared.close()
         await asyncio.to_thread(remove_or_log, self._place)
 
     # --- checkout and start
 
     async def _become_healthy(self) -> Command:
         """Make the checkout, start the process and wait until it passes its health check. Returns what was started."""
-        turn = await self._tools.overload.turn()
+        start_permit = await self._shared.overload.start_permit()
         try:
             program = await self._prepare()
             await self._start(program)
             began = time.monotonic()
             await self._first_answer(self.wanted.start_seconds)
         finally:
-            turn.end()
+            start_permit.end()
         self._start_took_seconds = time.monotonic() - began
         await self._hold_healthy()
         return program
 
     async def _prepare(self) -> Command:
-        code, source = self._workplace.code, self.wanted.source
+        code, source = self._prepared.code, self.wanted.source
         try:
-            await self._tools.checkouts.make(self._project_id, source, self.wanted.commit, code)
-            self._workplace.make_home()
+            await self._shared.checkouts.make(self._project_id, source, self.wanted.commit, code)
+            self._prepared.make_home()
         except CheckoutFailed as error:
             raise failed_by(error, CHECKOUT_FAILED, f"the checkout of {self.wanted.commit} failed: {error}") from error
         except OSError as error:
             raise failed_by(error, CHECKOUT_FAILED, f"the checkout can't be written: {error.strerror}") from error
-        program = starting(self.wanted.spec.start_command, code)
+        program = command_that_starts(self.wanted.spec.start_command, code)
         if program is None:
             raise VersionFailed("nothing_to_run", NOTHING_TO_RUN)
         try:
-            async with self._tools.setup_turn:
-                await self._workplace.make_ready(self._log)
+            async with self._shared.setup_slots:
+                await self._prepared.make_ready(self._log)
         except NotReady as error:
             end = self._log.output_end() if error.code == SETUP_FAILED else ""
             raise VersionFailed(error.code, error.reason + end) from error
@@ -197,19 +197,19 @@ class RunningVersion:
 
     async def _start(self, program: Command) -> None:
         """Start the process with a port that is free now."""
-        if self._workplace.has_lost_databases:
+        if self._prepared.has_lost_databases:
             raise _lost_databases()
         try:
             port = self.wanted.spec.port
-            if port is None or not self._workplace.has_own_ports(program):
-                self._taken_port = port = self._tools.ports.take(LOOPBACK, port)
+            if port is None or not self._prepared.has_own_ports(program):
+                self._taken_port = port = self._shared.ports.take(LOOPBACK, port)
             self._port = port
             listens = {"PORT": str(port), "HOST": LOOPBACK}
-            unit = await self._workplace.start(program, self._log, environ=listens, needs_dial=True)
+            unit = await self._prepared.start(program, self._log, environ=listens, needs_dial=True)
         except (OSError, NoFreePort) as error:
             raise failed_by(error, "exited", f"it can't be started: {error}") from error
         self._unit = unit
-        self._death = asyncio.create_task(death_of(unit, self._workplace.bound, self._log))
+        self._death = asyncio.create_task(death_of(unit, self._prepared.bound, self._log))
         self._log.note(f"started as process {unit.pid}, PORT={port}")
 
     async def _end_unit(self, grace_seconds: float) -> None:
@@ -218,7 +218,7 @@ class RunningVersion:
         if self._unit is not None:
             await self._unit.stop(grace_seconds)
         if self._taken_port is not None:
-            self._tools.ports.free(self._taken_port)
+            self._shared.ports.free(self._taken_port)
         self._unit, self._death, self._port, self._taken_port = None, None, None, None
 
     # --- health check of a new version
@@ -263,10 +263,10 @@ class RunningVersion:
 
     def _is_extended(self) -> bool:
         """Whether a starting version gets its time limit again because the machine is at fault; EXTENSIONS times."""
-        if self.phase is not AppPhase.STARTING or not self._extensions_left or not self._tools.overload.is_now:
+        if self.phase is not AppPhase.STARTING or not self._extensions_left or not self._shared.overload.is_now:
             return False
         self._extensions_left -= 1
-        self._log.note(f"{self._tools.overload.words}; its time limit starts again")
+        self._log.note(f"{self._shared.overload.words}; its time limit starts again")
         return True
 
     async def _explained(self, failure: VersionFailed) -> VersionFailed:
@@ -277,13 +277,13 @@ class RunningVersion:
 
     def _judged(self, failure: VersionFailed) -> VersionFailed:
         """Return the failure; while the machine is at fault, a failure with the code MACHINE instead."""
-        overload = self._tools.overload
+        overload = self._shared.overload
         return VersionFailed(MACHINE, f"{overload.words}: {failure.reason}") if overload.is_now else failure
 
     def _note_trouble(self) -> None:
         """Count this failure towards an overload of the machine, unless the version itself is known to be bad."""
         if self.phase is not AppPhase.FAILED or (self.failure is not None and self.failure.code == MACHINE):
-            self._tools.overload.note(self._project_id)
+            self._shared.overload.note(self._project_id)
 
     async def _or_death(self, work: Coroutine[object, None, T]) -> T:
         """Return the result of `work`. Raises VersionFailed as soon as the process has died."""
@@ -327,10 +327,10 @@ class RunningVersion:
         """Start the process again and wait for a healthy answer. Returns why it is not healthy; None if it is."""
         self.restarts += 1
         patience = max(RECOVERY_SECONDS, 3 * self._start_took_seconds)
-        turn = await self._tools.overload.turn()
+        start_permit = await self._shared.overload.start_permit()
         try:
             await self._end_unit(TERM_SECONDS)
-            await self._workplace.revive_databases()
+            await self._prepared.revive_databases()
             await self._start(program)
             await self._first_answer(min(patience, self.wanted.start_seconds))
         except VersionFailed as failure:
@@ -340,16 +340,16 @@ class RunningVersion:
         except OSError as error:
             return failed_by(error, "exited", f"it can't be started: {error}")
         finally:
-            turn.end()
+            start_permit.end()
         return None
 
     async def _until_it_fails(self) -> VersionFailed:
-        often = self._tools.watch_seconds
+        often = self._shared.watch_seconds
         misses = 0
         try:
             while True:
                 await self._or_death(asyncio.sleep(min(often, MISS_POLL_SECONDS) if misses else often))
-                if self._workplace.has_lost_databases:
+                if self._prepared.has_lost_databases:
                     return _lost_databases()
                 answer = await self._or_death(probe(self._listener(), self.wanted.spec.health))
                 misses = 0 if answer.is_healthy else misses + 1

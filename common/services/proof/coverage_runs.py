@@ -20,7 +20,7 @@ from common.services.proof.verification import COVERAGE, CheckResult, ProofPlan,
 from common.transaction import Transaction, transactional
 from common.values.states import Phase, TaskState
 
-LOOK_AGAIN_SECONDS = 5.0
+POLL_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def _is_current(tx: Transaction, task: Task, run: Run) -> bool:
 def record_coverage(tx: Transaction, lease: Lease, result: CheckResult | None) -> None:
     """Store the check, or look again later if the tests run. None: there is nothing to store."""
     if result is not None and result.status == "running":
-        tx.again(lease, after_seconds=LOOK_AGAIN_SECONDS, still_waits=True)
+        tx.again(lease, after_seconds=POLL_SECONDS, still_waits=True)
         return
     run = tx.get(Run, lease.subject_id)
     task = tx.lock(Task, run.task_id)

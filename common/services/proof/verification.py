@@ -56,7 +56,7 @@ STATUSES = "statuses"
 """The check of what the repository's own CI says."""
 LIVE_LOG_SECONDS = 5.0
 """How often what running tests have printed is stored anew: each time all who look at the task read it."""
-FIRST_LOOK_SECONDS, LOOK_AGAIN_SECONDS = 0.1, 0.5
+FIRST_POLL_SECONDS, POLL_SECONDS = 0.1, 0.5
 """How soon to look at a check that has just begun, and how often at one that takes long."""
 NO_FAULT = frozenset({BASE_IS_RED, NO_REVIEW, QUARANTINED_TESTS})
 """Codes for which the work is not to blame."""
@@ -213,7 +213,7 @@ def record_checks(
 
 def seconds_until_next_check(running_seconds: float) -> float:
     """How long to wait before the next look at a check that has run for so long: longer each time."""
-    return min(LOOK_AGAIN_SECONDS, max(FIRST_LOOK_SECONDS, running_seconds / 16))
+    return min(POLL_SECONDS, max(FIRST_POLL_SECONDS, running_seconds / 16))
 
 
 def _running_seconds(tx: Transaction, run_id: str, check: CheckResult) -> float:

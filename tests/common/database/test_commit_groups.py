@@ -18,7 +18,7 @@ from common.events.catalogue import TaskCreated
 from common.models import EventRow
 from common.transaction import Transaction, snapshot, transactional
 from tests.e2e.instance import wait_until
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 
 Start = Callable[[Callable[[], object]], "Future[object]"]
 
@@ -74,7 +74,7 @@ def test_what_comes_meanwhile_is_committed_with_the_first(start: Start) -> None:
     assert not any(one.done() for one in [first, *others]), "nobody hears of a result before the commit"
     _commit()
 
-    assert [one.result(PATIENCE_SECONDS) for one in [first, *others]] == ["a", "b", "c"]
+    assert [one.result(LONG_WAIT_SECONDS) for one in [first, *others]] == ["a", "b", "c"]
     assert _names() == [(1, "a"), (2, "b"), (3, "c")]
 
 
@@ -92,9 +92,9 @@ def test_one_that_raises_undoes_its_own_writes_alone(start: Start) -> None:
     assert not failing.done(), "its error may come from what is not committed yet"
     _commit()
 
-    assert (first.result(PATIENCE_SECONDS), third.result(PATIENCE_SECONDS)) == ("a", "c")
+    assert (first.result(LONG_WAIT_SECONDS), third.result(LONG_WAIT_SECONDS)) == ("a", "c")
     with pytest.raises(NotFound):
-        failing.result(PATIENCE_SECONDS)
+        failing.result(LONG_WAIT_SECONDS)
     assert _names() == [(1, "a"), (2, "c")]
 
 
@@ -112,7 +112,7 @@ def test_if_sqlite_ends_the_transaction_nobody_hears_of_success(start: Start) ->
 
     for one in (first, second):
         with pytest.raises(engines.DiskFull):
-            one.result(PATIENCE_SECONDS)
+            one.result(LONG_WAIT_SECONDS)
     assert _names() == []
     _commit()
     assert _record("c") == "c"
@@ -147,6 +147,6 @@ def test_the_end_of_one_jobs_time_is_not_the_others(start: Start, monkeypatch: p
     _commit()
 
     with pytest.raises(SoftTimeLimitExceeded):
-        first.result(PATIENCE_SECONDS)
+        first.result(LONG_WAIT_SECONDS)
     with pytest.raises(Busy, match="interrupted"):
-        second.result(PATIENCE_SECONDS)
+        second.result(LONG_WAIT_SECONDS)

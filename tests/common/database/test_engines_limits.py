@@ -14,7 +14,7 @@ from common.errors import Busy
 from common.models.journal import Mark
 from common.services.activity.jobs import set_mark
 from common.transaction import Transaction, snapshot, transactional
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 
 
 def test_a_statement_that_the_server_ends_is_busy(
@@ -37,7 +37,7 @@ def test_a_transaction_that_goes_on_with_nothing_holds_nobody_up_for_long(
     def hold(tx: Transaction) -> None:
         set_mark(tx, "kept", {"by": "the one that stops"})
         is_held.set()
-        assert is_over.wait(PATIENCE_SECONDS)
+        assert is_over.wait(LONG_WAIT_SECONDS)
         assert tx.find(select(Mark).where(Mark.name == "kept")) is not None
 
     @transactional
@@ -47,7 +47,7 @@ def test_a_transaction_that_goes_on_with_nothing_holds_nobody_up_for_long(
     with ThreadPoolExecutor(1) as pool:
         held = pool.submit(hold)
         try:
-            assert is_held.wait(PATIENCE_SECONDS)
+            assert is_held.wait(LONG_WAIT_SECONDS)
             write()
         finally:
             is_over.set()

@@ -22,7 +22,7 @@ from common.settings import settings
 from common.transaction import Transaction, transactional
 from tests.e2e.instance import wait_until
 from tests.job_messages import queued_job_ids
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 
 KEY = "00000000-0000-0000-0000-000000000000"
 
@@ -53,7 +53,7 @@ def _without_ids(message: dict[str, Any]) -> dict[str, Any]:
     return message
 
 
-def _ring(*kinds: str) -> None:
+def _push_messages(*kinds: str) -> None:
     feed.exchange(broker.push_commands((kind, KEY) for kind in kinds))
 
 
@@ -75,7 +75,7 @@ def test_a_ring_is_what_celery_would_send(client: redis.Redis, before_commit: bo
 
 def test_a_run_that_somebody_waits_for_overtakes(client: redis.Redis) -> None:
     kinds = [catalogue.VERIFY_RUN.name, catalogue.CLOSE_RUN.name, catalogue.PREPARE_RUN.name]
-    _ring(*kinds)
+    _push_messages(*kinds)
 
     taken = [_taken(client, catalogue.Queue.SLOW)["headers"]["task"] for _ in kinds]
     assert taken == [catalogue.PREPARE_RUN.name, catalogue.VERIFY_RUN.name, catalogue.CLOSE_RUN.name]
@@ -94,7 +94,7 @@ def _end_lease(tx: Transaction, job_id: str, *, in_seconds: float) -> None:
 def test_a_job_whose_worker_died_is_rung_when_its_lease_ends(client: redis.Redis) -> None:
     job_id = _enqueue()
     assert rows.claim_job(job_id) is not None
-    assert announcer().flush(PATIENCE_SECONDS)
+    assert announcer().flush(LONG_WAIT_SECONDS)
     client.flushall()
 
     @transactional
@@ -117,14 +117,14 @@ def test_a_queue_that_nobody_reads_is_rung_no_fuller(client: redis.Redis, monkey
             tx.enqueue(catalogue.WATCH_REPOSITORY, f"project-{number}", project_id=None)
 
     enqueue_slow(4)
-    assert announcer().flush(PATIENCE_SECONDS)
+    assert announcer().flush(LONG_WAIT_SECONDS)
     for _sweep in range(5):
         rows.sweep_jobs()
-        assert announcer().flush(PATIENCE_SECONDS)
+        assert announcer().flush(LONG_WAIT_SECONDS)
     assert len(queued_job_ids(catalogue.WATCH_REPOSITORY.queue)) == 4
 
     quick = _enqueue()
-    assert announcer().flush(PATIENCE_SECONDS)
+    assert announcer().flush(LONG_WAIT_SECONDS)
     client.flushall()
     assert rows.sweep_jobs() == 5
     wait_until("the jobs to be rung", lambda: len(queued_job_ids(catalogue.WATCH_REPOSITORY.queue)) == 4)

@@ -22,7 +22,7 @@ from tests.doubles.gitea.access import Access
 from tests.doubles.gitea.api import Call, answer
 from tests.doubles.gitea.contract import Contract, describe
 from tests.doubles.gitea.model import Model, Repo, User
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.ports import free_port
 
 _GIT = re.compile(r"/(?P<owner>[^/]+)/(?P<name>[^/]+)\.git/(?P<service>info/refs|git-upload-pack|git-receive-pack)")
@@ -246,7 +246,7 @@ def _backend(request: Request, repo: Repo, service: str, login: str, owners: set
         "TAG_RULES": json.dumps(list(repo.tag_rules.values())),
     }  # fmt: skip
     done = subprocess.run(
-        ["git", "http-backend"], input=content, env=variables, capture_output=True, timeout=PATIENCE_SECONDS
+        ["git", "http-backend"], input=content, env=variables, capture_output=True, timeout=LONG_WAIT_SECONDS
     )
     head, _, body = done.stdout.partition(b"\r\n\r\n")
     headers = [tuple(line.split(": ", 1)) for line in head.decode().splitlines() if ": " in line]

@@ -8,7 +8,7 @@ from typing import Any
 import requests
 
 from tests.e2e.client import read_when_told
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 
 Json = Any
 
@@ -48,7 +48,7 @@ class Caller:
         """The reply, whatever its status. path: below /api, or a whole address."""
         headers = {**({"Authorization": f"Bearer {self.token}"} if self.token else {}), **options.pop("headers", {})}
         address = path if path.startswith("http") else f"{self.url}/api{path}"
-        reply = self._session.request(method, address, headers=headers, timeout=PATIENCE_SECONDS, **options)
+        reply = self._session.request(method, address, headers=headers, timeout=LONG_WAIT_SECONDS, **options)
         check_reply(reply)
         return reply
 

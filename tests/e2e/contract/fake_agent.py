@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from tests.e2e.contract.caller import Caller
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.providers.git_work_tree import WorkTree
 
 Json = Any
@@ -45,14 +45,14 @@ class FakeAgent:
 
     def claim(self) -> FakeRun:
         """The next run, as soon as there is one."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + LONG_WAIT_SECONDS
         while time.monotonic() < deadline:
             reply = self.try_claim(5)
             if reply is not None:
                 run = FakeRun(self, reply)
                 self.beat(run.id)
                 return run
-        raise AssertionError(f"agent {self.id} was given nothing in {PATIENCE_SECONDS:.0f} s")
+        raise AssertionError(f"agent {self.id} was given nothing in {LONG_WAIT_SECONDS:.0f} s")
 
     def try_claim(self, wait: int = 0) -> Json:
         """The claim's answer; None for 204."""

@@ -14,7 +14,7 @@ import requests
 from tests.e2e.contract.caller import Caller
 from tests.e2e.contract.fake_agent import FakeAgent
 from tests.e2e.instance import Instance
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 
 Json = Any
 PASSWORD = "correct horse battery"
@@ -24,7 +24,7 @@ ON_ONE_DATABASE = pytest.mark.parametrize("platform", ["sqlite"], indirect=True)
 _numbers = itertools.count(1)
 
 
-def eventually(what: str, look: Callable[[], Json], seconds: float = PATIENCE_SECONDS) -> Json:
+def eventually(what: str, look: Callable[[], Json], seconds: float = LONG_WAIT_SECONDS) -> Json:
     """What `look` returns, as soon as that is true."""
     deadline = time.monotonic() + seconds
     while not (found := look()):

@@ -11,7 +11,7 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 
 Json = Any
 
@@ -26,13 +26,13 @@ class Socket:
     def say(self, event: str, **body: Json) -> None:
         self.connection.send(json.dumps({"event": event, "data": body}))
 
-    def hear(self, seconds: float = PATIENCE_SECONDS) -> Json:
+    def hear(self, seconds: float = LONG_WAIT_SECONDS) -> Json:
         message = json.loads(self.connection.recv(timeout=seconds))
         self.seen.append(message)
         return message
 
     def wait(
-        self, event: str, match: Callable[[Json], bool] = lambda data: True, seconds: float = PATIENCE_SECONDS
+        self, event: str, match: Callable[[Json], bool] = lambda data: True, seconds: float = LONG_WAIT_SECONDS
     ) -> Json:
         """The first message, past or to come, of that name whose data match."""
         for message in self.seen:
@@ -57,7 +57,7 @@ class Socket:
         self.say("subscribe", projectId=project_id, **more)
         return self.wait("subscribed", lambda data: data.get("projectId") == project_id)
 
-    def close_code(self, seconds: float = PATIENCE_SECONDS) -> int | None:
+    def close_code(self, seconds: float = LONG_WAIT_SECONDS) -> int | None:
         """Read until the server closes; its code."""
         deadline = time.monotonic() + seconds
         try:
@@ -78,5 +78,5 @@ class Socket:
 
 @contextmanager
 def opened(url: str, path: str = "/") -> Iterator[Socket]:
-    with connect(url.replace("http", "ws", 1) + path, max_size=2**22, open_timeout=PATIENCE_SECONDS) as connection:
+    with connect(url.replace("http", "ws", 1) + path, max_size=2**22, open_timeout=LONG_WAIT_SECONDS) as connection:
         yield Socket(connection)

@@ -9,7 +9,7 @@ import requests
 from tests.e2e.contract.caller import NOWHERE, Caller, check_time, faults
 from tests.e2e.contract.fake_agent import FakeAgent
 from tests.e2e.contract.platform import Platform, eventually
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 
 Json = Any
 GROUP = {
@@ -25,7 +25,7 @@ def greeting(text: str) -> dict[str, str]:
 
 
 def seen_at(url: str) -> str:
-    return requests.get(url, timeout=PATIENCE_SECONDS).text.strip()
+    return requests.get(url, timeout=LONG_WAIT_SECONDS).text.strip()
 
 
 def test_delivery_goes_to_staging_production_and_back(platform: Platform, admin: Caller, agent: FakeAgent) -> None:

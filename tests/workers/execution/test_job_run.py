@@ -19,7 +19,7 @@ from common.services.activity import jobs as rows
 from common.transaction import Transaction, snapshot, transactional
 from common.values.states import JobState
 from tests.job_messages import queued_job_ids
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.workers.platform import Platform
 from workers.execution.job_run import Claimed, run_chain, run_job
 
@@ -27,7 +27,7 @@ from workers.execution.job_run import Claimed, run_chain, run_job
 @pytest.fixture
 def platform(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> Iterator[Platform]:
     """However busy this machine is, it cuts no chain short, and Redis hears what it is told."""
-    monkeypatch.setattr(workers.execution.job_run, "CHAIN_SECONDS", 600)
+    monkeypatch.setattr(workers.execution.job_run, "LONGEST_CHAIN_SECONDS", 600)
     monkeypatch.setattr(feed, "ANSWER_SECONDS", 60)
     feed.close_client()
     yield platform
@@ -98,7 +98,7 @@ def _go_on(tx: Transaction, lease: Lease, after_seconds: float) -> None:
 @pytest.mark.slow
 def test_steps_that_are_due_at_once_are_done_in_one_go_without_a_ring(platform: Platform) -> None:
     job_id = _enqueue()
-    assert announcer().flush(PATIENCE_SECONDS)
+    assert announcer().flush(LONG_WAIT_SECONDS)
     feed.client().flushall()
     fences: list[int] = []
 
@@ -112,7 +112,7 @@ def test_steps_that_are_due_at_once_are_done_in_one_go_without_a_ring(platform: 
 
     assert fences == [1, 2, 3, 4]
     assert _row(job_id)[0].state == JobState.DONE
-    assert announcer().flush(PATIENCE_SECONDS)
+    assert announcer().flush(LONG_WAIT_SECONDS)
     assert queued_job_ids(catalogue.SCHEDULE_TASKS.queue) == []
 
 

@@ -96,7 +96,7 @@ class Fleet:
         found = [self.agent(self.runs(task)[-1].agent_id) for task in wanted]
         self.until(lambda: {agent.id for agent in found} <= self._running())
         for agent in found:
-            agent_api.beat(agent.id, [])
+            agent_api.record_heartbeat(agent.id, [])
         return found
 
     def runs(self, task: Task, state: str | None = None) -> list[Run]:
@@ -106,7 +106,7 @@ class Fleet:
     def claim(self, agent: Agent) -> str:
         claimed = agent_api.claim_run(agent.id)
         assert claimed is not None
-        agent_api.beat(agent.id, [claimed.run.id])
+        agent_api.record_heartbeat(agent.id, [claimed.run.id])
         return claimed.run.id
 
     def finish(self, run_id: str) -> None:

@@ -24,7 +24,7 @@ CHANGES = NewVerdict(
 )
 
 
-class Reviewing:
+class ReviewedTask:
     """A task whose work was reported, in a project with a review. reviewer: an agent with the reviewer's driver."""
 
     def __init__(self, platform: Platform, mode: str = "advisory", *, has_reviewer: bool = True, **review: Any) -> None:
@@ -45,12 +45,12 @@ class Reviewing:
         self.until(self._has_review)
         claimed = agent_api.claim_run(self.reviewer)
         assert claimed is not None
-        agent_api.beat(self.reviewer, [claimed.run.id])
+        agent_api.record_heartbeat(self.reviewer, [claimed.run.id])
         return claimed
 
     def _has_review(self) -> bool:
         """The agent is heard of, however long the proof takes that comes before."""
-        agent_api.beat(self.reviewer, [])
+        agent_api.record_heartbeat(self.reviewer, [])
         return agent_api.has_claimable_run(self.reviewer)
 
     def say(self, claimed: ClaimedRun, verdict: NewVerdict) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.workers.elsewhere import Elsewhere, elsewhere
+from tests.workers.gitea_and_cluster import GiteaAndCluster, on_gitea_and_cluster
 from tests.workers.platform import Platform
 
 
@@ -17,7 +17,9 @@ def platform(plain_platform: Platform) -> Platform:
 
 
 @pytest.fixture
-def plain(plain_remote_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Elsewhere]:
+def plain(
+    plain_remote_platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[GiteaAndCluster]:
     """Its repositories are on a Gitea server, and its apps, tests and agents run in a cluster."""
-    with elsewhere(plain_remote_platform, monkeypatch, folder=tmp_path / "elsewhere") as made:
+    with on_gitea_and_cluster(plain_remote_platform, monkeypatch, folder=tmp_path / "remote") as made:
         yield made

@@ -15,7 +15,7 @@ from common.settings import settings
 from common.transaction import Transaction, transactional
 from common.values.states import Outcome
 from common.values.testing.agent_review import ReviewComment, Verdict
-from tests.workers.jobs.agent_reviews import APPROVED, CHANGES, REVIEWER, Reviewing
+from tests.workers.jobs.agent_reviews import APPROVED, CHANGES, REVIEWER, ReviewedTask
 from tests.workers.platform import Platform
 
 pytestmark = pytest.mark.slow
@@ -33,7 +33,7 @@ def _earlier(tx: Transaction, run_id: str, minutes: float) -> None:
 
 
 def test_an_approval_lets_the_work_through(platform: Platform) -> None:
-    about = Reviewing(platform, "blocking", model="second", limits={"maxMinutes": 5})
+    about = ReviewedTask(platform, "blocking", model="second", limits={"maxMinutes": 5})
     claimed = about.claim()
     assert about.verdict == ("running", None)
     assert about.check.message == f"{REVIEWER} (second) reviews the commit."
@@ -59,7 +59,7 @@ def test_an_approval_lets_the_work_through(platform: Platform) -> None:
 
 
 def test_requested_changes_that_block_go_to_the_agent_with_their_lines(platform: Platform) -> None:
-    about = Reviewing(platform, "blocking")
+    about = ReviewedTask(platform, "blocking")
     about.review(CHANGES)
     assert about.state in {("in_progress", "queued"), ("in_progress", "working")}
     assert about.verdict == ("failed", "review_requests_changes")
@@ -83,7 +83,7 @@ def test_requested_changes_that_block_go_to_the_agent_with_their_lines(platform:
 
 
 def test_a_review_waits_for_an_agent_but_not_for_ever(platform: Platform) -> None:
-    about = Reviewing(platform, "blocking", has_reviewer=False)
+    about = ReviewedTask(platform, "blocking", has_reviewer=False)
     about.until(about.is_waiting)
     assert about.verdict == ("running", "no_agent")
     assert about.check.message == f"The review has not begun: no agent with the driver {REVIEWER} is free."
@@ -96,7 +96,7 @@ def test_a_review_waits_for_an_agent_but_not_for_ever(platform: Platform) -> Non
 
 
 def test_a_review_that_is_lost_is_done_again_but_not_for_ever(platform: Platform) -> None:
-    about = Reviewing(platform)
+    about = ReviewedTask(platform)
     for number in range(3):
         claimed = about.claim()
         platform.silence(Run, claimed.run.id, 120)
@@ -113,7 +113,7 @@ def test_a_review_that_is_lost_is_done_again_but_not_for_ever(platform: Platform
 
 
 def test_a_reviewer_without_a_verdict_is_asked_once_more(platform: Platform) -> None:
-    about = Reviewing(platform, "blocking")
+    about = ReviewedTask(platform, "blocking")
     about.end(about.claim())
     second = about.claim()
     about.end(second, Outcome.FAILED, commit_sha=None, reason="The run took longer than 5 minutes.")
@@ -124,7 +124,7 @@ def test_a_reviewer_without_a_verdict_is_asked_once_more(platform: Platform) -> 
 
 
 def test_cancelling_the_task_ends_its_review(platform: Platform) -> None:
-    about = Reviewing(platform)
+    about = ReviewedTask(platform)
     claimed = about.claim()
     tasks.cancel_task(about.task.id, by=platform.max)
     platform.run_jobs()
@@ -136,7 +136,7 @@ def test_cancelling_the_task_ends_its_review(platform: Platform) -> None:
 
 
 def test_a_push_voids_the_review(platform: Platform) -> None:
-    about = Reviewing(platform)
+    about = ReviewedTask(platform)
     claimed = about.claim()
     platform.push(about.work, {"b.txt": "later"})
     about.settle()
@@ -148,7 +148,7 @@ def test_a_push_voids_the_review(platform: Platform) -> None:
 
 
 def test_a_cap_of_spending_keeps_a_review_from_beginning(platform: Platform) -> None:
-    about = Reviewing(platform)
+    about = ReviewedTask(platform)
     _cap(about.task.id, minutes=0.000_001)
     about.until(about.is_waiting)
     assert about.verdict == ("running", None)
@@ -166,7 +166,7 @@ def _cap(tx: Transaction, task_id: str, **caps: float) -> None:
 
 
 def test_a_review_does_nothing_but_review(platform: Platform) -> None:
-    about = Reviewing(platform)
+    about = ReviewedTask(platform)
     steering.write_message(about.task.id, "To whom works on it", by=platform.max)
     claimed = about.claim()
     steering.write_message(about.task.id, "To whom works on it, later", by=platform.max)
@@ -190,7 +190,7 @@ def test_a_review_does_nothing_but_review(platform: Platform) -> None:
 
 
 def test_what_a_reviewer_says_is_masked_and_cut(platform: Platform) -> None:
-    about = Reviewing(platform)
+    about = ReviewedTask(platform)
     claimed = about.claim()
     secret = "ghp_" + "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8"
     about.say(claimed, NewVerdict(Verdict.APPROVE, secret + "x" * 20_000, [ReviewComment("a.txt", 1, secret)]))

@@ -8,8 +8,8 @@ import pytest
 
 from common.models import FlakyTest, Project
 from common.services.proof.project_tests import read_tests
+from tests.workers.jobs.test_blame import FILES, LUCK, PYTEST, SHOP, flaky
 from tests.workers.jobs.test_which_tests_ran import checks_of
-from tests.workers.jobs.test_whose_fault import FILES, LUCK, PYTEST, SHOP, flaky
 from tests.workers.platform import Platform
 
 pytestmark = pytest.mark.slow

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from common.values.testing.test_report import TestCase, TestReport, TestResult
-from workers.proof.lost_tests import Loss, compare
+from workers.proof.lost_tests import LostTest, compare
 from workers.proof.sources.test_bodies import NOT_PARSED, TOO_LONG, Bodies
 
 
@@ -70,24 +70,15 @@ def ran(*names: str) -> TestReport:
     return TestReport(tuple(TestCase(name, TestResult.PASSED) for name in names))
 
 
-def test_each_new_test_stands_for_one_that_has_its_body() -> None:
-    before = of("a.py", FULL + "def test_b():\n    assert compute() == 2\n")
-    after = of("b.py", FULL.replace("test_a", "test_c"))
-    found = compare(ran("a::test_a", "a::test_b", "z::test_a"), ran("b::test_c", "b::test_d"), before, after)
-
-    assert [loss.name for loss in found.losses] == ["a::test_b", "z::test_a"]
-    assert (found.new, found.renamed) == (["b::test_d"], 1)
-
-
 def test_other_parameters_of_an_unchanged_test_are_a_rename() -> None:
     cart, trolley, page = "docs::test_docs[cart.py]", "docs::test_docs[trolley.py]", "docs::test_docs[page.py]"
     other = of("tests/test_a.py", FULL)
 
     def lost(old: TestReport, new: TestReport, bodies: Bodies = other) -> list[str]:
-        return [loss.name for loss in compare(old, new, bodies, bodies).losses]
+        return [loss.name for loss in compare(old, new, bodies, bodies).lost_cases]
 
     found = compare(ran(cart, page), ran(trolley, page), other, other)
-    assert (found.losses, found.new, found.renamed) == ([], [], 1)
+    assert (found.lost_cases, found.new, found.renamed) == ([], [], 1)
     # Each stands for one; of another class, without parameters or skipped it is none.
     assert lost(ran(cart, page), ran(trolley)) == [page]
     assert lost(ran(cart), ran("more::test_docs[trolley.py]")) == [cart]
@@ -116,7 +107,7 @@ def test_a_file_or_class_that_could_not_be_loaded_is_mended(name: str) -> None:
     text = "def test_it():\n    assert f()\n" if path.endswith(".py") else "it('it', () => {\n  f();\n});\n"
 
     def lost(head: TestReport, before: Bodies, after: Bodies) -> list[str]:
-        return [loss.name for loss in compare(red, head, before, after).losses]
+        return [loss.name for loss in compare(red, head, before, after).lost_cases]
 
     assert lost(ran(test), other, other) == []
     assert lost(ran(test), of(path, "broken("), of(path, text)) == []
@@ -124,7 +115,7 @@ def test_a_file_or_class_that_could_not_be_loaded_is_mended(name: str) -> None:
     assert lost(ran("other"), of(path, text), Bodies()) == [name]
     assert lost(ran("other"), of(path, text), of(path, "")) == [name]
     # A test of such a name is one.
-    assert [loss.name for loss in compare(ran(name), ran(test), other, other).losses] == [name]
+    assert [loss.name for loss in compare(ran(name), ran(test), other, other).lost_cases] == [name]
 
 
 LONG = FULL.encode() + b"# padding\n" * 110_000
@@ -132,11 +123,11 @@ NEWER = FULL.encode() + b"a word = of a newer Python\n"
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "losses"),
+    ("old", "new", "lost_cases"),
     [
-        (FULL.encode(), LONG, [Loss("tests.test_a::test_a", TOO_LONG)]),
-        (FULL.encode(), None, [Loss("tests.test_a::test_a", TOO_LONG)]),
-        (FULL.encode(), NEWER, [Loss("tests.test_a::test_a", NOT_PARSED)]),
+        (FULL.encode(), LONG, [LostTest("tests.test_a::test_a", TOO_LONG)]),
+        (FULL.encode(), None, [LostTest("tests.test_a::test_a", TOO_LONG)]),
+        (FULL.encode(), NEWER, [LostTest("tests.test_a::test_a", NOT_PARSED)]),
         (LONG, LONG, []),
         (NEWER, NEWER, []),
         (NEWER, FULL.encode(), []),
@@ -145,11 +136,11 @@ NEWER = FULL.encode() + b"a word = of a newer Python\n"
     ids=["grown", "endless", "newer", "always long", "always newer", "mended", "the same"],
 )
 def test_tests_of_a_file_that_can_not_be_read_any_more_are_told(
-    old: bytes, new: bytes | None, losses: list[Loss]
+    old: bytes, new: bytes | None, lost_cases: list[LostTest]
 ) -> None:
     before, after = Bodies(), Bodies()
     before.add_all([("tests/test_a.py", old)])
     after.add_all([("tests/test_a.py", new)])
     both = ran("tests.test_a::test_a")
 
-    assert compare(both, both, before, after).losses == losses
+    assert compare(both, both, before, after).lost_cases == lost_cases

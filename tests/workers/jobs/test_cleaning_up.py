@@ -7,7 +7,7 @@ import json
 import pytest
 
 from common.jobs.catalogue import CLEAN_UP_TASK, CLOSE_RUN, PREPARE_RUN, Lease
-from common.models import Deployment, Job, Task
+from common.models import Job, Task
 from common.providers.forge import local_forge
 from common.services.runs import preparation
 from common.services.tasks import tasks
@@ -25,26 +25,9 @@ def _begun_job(tx: Transaction, job_id: str) -> Lease:
     return lease
 
 
-def _live_previews(platform: Platform, task: Task) -> list[Deployment]:
-    return platform.all(Deployment, Deployment.task_id == task.id, Deployment.live_key.is_not(None))
-
-
 def _cleaning(platform: Platform) -> Job:
     (job,) = platform.all(Job, Job.kind == CLEAN_UP_TASK.name)
     return job
-
-
-def test_a_preview_goes_though_the_forge_refuses_to_close_the_pull_request(platform: Platform) -> None:
-    project = platform.project()
-    task = platform.ready(project, "Greet", {"a": "a"})
-    assert len(_live_previews(platform, task)) == 1
-
-    with platform.without_repository(project):
-        tasks.cancel_task(task.id, by=platform.max)
-        platform.run_jobs()
-
-    assert _live_previews(platform, task) == []
-    assert (platform.get(Task, task.id).preview_url, _cleaning(platform).state) == (None, "failed")
 
 
 def _given_again(platform: Platform, task: Task) -> None:

@@ -11,16 +11,16 @@ from common.jobs import catalogue
 from common.models import Job, Project, Question, Task
 from common.services.projects import projects
 from common.values.states import JobState
-from tests.workers.elsewhere import Elsewhere
+from tests.workers.gitea_and_cluster import GiteaAndCluster
 
 pytestmark = pytest.mark.slow
 
 
-def _waiting(plain: Elsewhere, kind: catalogue.Kind) -> list[Job]:
+def _waiting(plain: GiteaAndCluster, kind: catalogue.Kind) -> list[Job]:
     return plain.all(Job, Job.kind == kind.name, Job.waits_for == "access")
 
 
-def test_a_proof_waits_for_access_and_the_work_is_neither_refused_nor_a_persons_matter(plain: Elsewhere) -> None:
+def test_a_proof_waits_for_access_and_the_work_is_neither_refused_nor_a_persons_matter(plain: GiteaAndCluster) -> None:
     project = plain.project(test_command="true")
     task = plain.task(project)
     claimed = plain.claim()
@@ -44,7 +44,7 @@ def test_a_proof_waits_for_access_and_the_work_is_neither_refused_nor_a_persons_
     assert plain.get(Task, task.id).state == "ready_to_test"
 
 
-def test_what_is_denied_although_the_right_is_there_is_final_after_two_minutes(plain: Elsewhere) -> None:
+def test_what_is_denied_although_the_right_is_there_is_final_after_two_minutes(plain: GiteaAndCluster) -> None:
     # Such as an admission webhook's: no change of roles would ever let it in.
     plain.cluster.faults.add("PATCH .*/resourcequotas/", "403", nth=0)
     projects.create_project({"name": "Denied"}, by=plain.max)

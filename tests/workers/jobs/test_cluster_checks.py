@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from common.models import Deployment, Project, Task, TaskCheck
-from tests.workers.elsewhere import Elsewhere
+from tests.workers.gitea_and_cluster import GiteaAndCluster
 from tests.workers.platform import Platform
 
 pytestmark = pytest.mark.slow
@@ -31,7 +31,7 @@ def _message(platform: Platform, task: Task) -> str:
     return row.message if row is not None else ""
 
 
-def test_a_proof_whose_tests_get_no_node_waits_with_the_reason_on_the_task(plain: Elsewhere) -> None:
+def test_a_proof_whose_tests_get_no_node_waits_with_the_reason_on_the_task(plain: GiteaAndCluster) -> None:
     plain.cluster.script(TESTS, "no_room")
     _project, task = _proving(plain)
     plain.run_jobs(until=lambda: "no node accepts its pod" in _message(plain, task))
@@ -49,7 +49,7 @@ def test_a_proof_whose_tests_get_no_node_waits_with_the_reason_on_the_task(plain
     assert (row.status, plain.get(Task, task.id).state) == ("passed", "ready_to_test")
 
 
-def test_a_preview_without_room_does_not_refuse_the_work(plain: Elsewhere) -> None:
+def test_a_preview_without_room_does_not_refuse_the_work(plain: GiteaAndCluster) -> None:
     plain.cluster.script("registry.test/shop:1", "no_room")
     project = plain.project(docker_image="registry.test/shop:1")
     task = plain.task(project)

@@ -33,7 +33,7 @@ def test_a_task_gets_a_pod_of_its_own_which_is_removed_after_its_run(on: Fleet) 
     run_id = on.claim(agent)
     on.finish(run_id)
     assert on.agent(agent.id).state == "draining"
-    assert [one.do for one in agent_api.beat(agent.id, [])[1]] == ["drain"]
+    assert [one.do for one in agent_api.record_heartbeat(agent.id, [])[1]] == ["drain"]
     change(Run, run_id, finished_at=60)
     on.until(lambda: on.pods() == [])
     on.until(lambda: on.agent(agent.id).state == "offline")
@@ -64,7 +64,7 @@ def test_there_are_never_more_than_the_most_and_each_takes_one_run(on: Fleet) ->
 
     first = on.platform.all(Run, Run.state_ == "ready")[0]
     (agent,) = [agent for agent in on.agents() if agent.id == first.agent_id]
-    agent_api.beat(agent.id, [])
+    agent_api.record_heartbeat(agent.id, [])
     on.finish(on.claim(agent))
     change(Run, first.id, finished_at=60)
     on.until(lambda: len(on.platform.all(Run, Run.state_ == "ready")) == 3)

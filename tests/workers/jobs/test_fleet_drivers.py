@@ -20,7 +20,7 @@ def test_a_pod_that_can_not_work_gives_its_run_back_and_is_removed(on: Fleet) ->
     for attempt in (1, 2, 3):
         on.until(lambda tries=attempt: len(on.runs(task)) == tries and on.runs(task, "ready"))  # type: ignore[misc]
         agent_id = on.runs(task)[-1].agent_id
-        agent_api.beat(agent_id, [], NEWS)
+        agent_api.record_heartbeat(agent_id, [], NEWS)
         assert agent_api.claim_run(agent_id) is None
 
     failed = on.platform.get(type(task), task.id)

@@ -9,26 +9,26 @@ import pytest
 from common.jobs import catalogue
 from common.models import Job, Question, Task
 from common.values.states import JobState
-from tests.workers.elsewhere import Elsewhere
+from tests.workers.gitea_and_cluster import GiteaAndCluster
 
 pytestmark = pytest.mark.slow
 
 REMEDY = "the server does not accept the token; set GITEA_TOKEN to a valid one"
 
 
-def _revoke(plain: Elsewhere) -> None:
+def _revoke(plain: GiteaAndCluster) -> None:
     plain.server.admin.token = "another"
 
 
-def _renew(plain: Elsewhere) -> None:
+def _renew(plain: GiteaAndCluster) -> None:
     plain.server.admin.token = plain.server.token
 
 
-def _waits(plain: Elsewhere, kind: catalogue.Kind) -> bool:
+def _waits(plain: GiteaAndCluster, kind: catalogue.Kind) -> bool:
     return bool(plain.all(Job, Job.kind == kind.name, Job.waits_for == "access"))
 
 
-def _waiting(plain: Elsewhere, kind: catalogue.Kind, begin: Callable[[], object]) -> None:
+def _waiting(plain: GiteaAndCluster, kind: catalogue.Kind, begin: Callable[[], object]) -> None:
     """Begin something while the token is not accepted, until a job of it waits for access."""
     _revoke(plain)
     begin()
@@ -38,13 +38,13 @@ def _waiting(plain: Elsewhere, kind: catalogue.Kind, begin: Callable[[], object]
     assert plain.all(Job, Job.state_ == JobState.FAILED) == []
 
 
-def _go_on(plain: Elsewhere) -> None:
+def _go_on(plain: GiteaAndCluster) -> None:
     _renew(plain)
     plain.run_jobs()
     assert plain.all(Job, Job.state_ == JobState.FAILED) == []
 
 
-def test_proven_work_waits_and_the_runs_user_is_removed_later(plain: Elsewhere) -> None:
+def test_proven_work_waits_and_the_runs_user_is_removed_later(plain: GiteaAndCluster) -> None:
     project = plain.project()
     task = plain.task(project)
     claimed = plain.claim()

@@ -11,7 +11,7 @@ from common.models import GroupMember, Project, Task, TaskGroup
 from common.services.delivery import merge_train, task_groups
 from common.services.projects import projects
 from common.transaction import Transaction, transactional
-from tests.workers.elsewhere import Elsewhere
+from tests.workers.gitea_and_cluster import GiteaAndCluster
 from tests.workers.jobs.test_train import approved
 
 pytestmark = pytest.mark.slow
@@ -22,7 +22,7 @@ BUILD, LINT = "ci/build", "ci/lint"
 class Merging:
     """A group of two approved tasks, which is merged and waits for these statuses."""
 
-    def __init__(self, platform: Elsewhere, *contexts: str, target: str) -> None:
+    def __init__(self, platform: GiteaAndCluster, *contexts: str, target: str) -> None:
         self.platform = platform
         self.project: Project = platform.project()
         repo = platform.repo(self.project)
@@ -65,7 +65,7 @@ def _waited_longer(tx: Transaction, group_id: str, minutes: float) -> None:
     group.build = replace(group.build, statuses=replace(statuses, since=statuses.since - minutes * 60))
 
 
-def test_a_group_waits_for_its_statuses_and_then_goes_to_staging(plain: Elsewhere) -> None:
+def test_a_group_waits_for_its_statuses_and_then_goes_to_staging(plain: GiteaAndCluster) -> None:
     merging = Merging(plain, BUILD, LINT, target="production")
     sha = merging.group.head_sha
     assert merging.check == (
@@ -83,7 +83,7 @@ def test_a_group_waits_for_its_statuses_and_then_goes_to_staging(plain: Elsewher
     assert merging.check == ("passed", "The repository's own CI passes: 2 required statuses.")
 
 
-def test_a_missing_status_fails_the_group_and_blames_nobody(plain: Elsewhere) -> None:
+def test_a_missing_status_fails_the_group_and_blames_nobody(plain: GiteaAndCluster) -> None:
     merging = Merging(plain, BUILD, target="staging")
     _waited_longer(merging.id, minutes=61)
     merging.end()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from common.models import Project, Task
+from tests.workers.jobs.test_blame import PYTEST, RED, SHOP
 from tests.workers.jobs.test_which_tests_ran import checks_of
-from tests.workers.jobs.test_whose_fault import PYTEST, RED, SHOP
 from tests.workers.platform import Platform
 
 PAGE = "import unittest\n\n\nclass Page(unittest.TestCase):\n    def test_shop(self):\n        " + (

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from tests.workers.jobs.test_blame import PYTEST, SHOP
 from tests.workers.jobs.test_which_tests_ran import checks_of
-from tests.workers.jobs.test_whose_fault import PYTEST, SHOP
 from tests.workers.platform import Platform
 
 pytestmark = pytest.mark.slow

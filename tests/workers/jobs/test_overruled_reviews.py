@@ -11,7 +11,7 @@ from common.jobs.outbox import acting
 from common.models import EventRow, Project, Run, Task
 from common.services.review.skipped_agent_review import overrule_review
 from common.transaction import Transaction, transactional
-from tests.workers.jobs.agent_reviews import CHANGES, Reviewing
+from tests.workers.jobs.agent_reviews import CHANGES, ReviewedTask
 from tests.workers.platform import Platform
 
 pytestmark = pytest.mark.slow
@@ -19,13 +19,13 @@ pytestmark = pytest.mark.slow
 WHY = "The greeting is as agreed"
 
 
-def overrule(about: Reviewing, why: str = WHY) -> None:
+def overrule(about: ReviewedTask, why: str = WHY) -> None:
     with acting("max"):
         overrule_review(about.task.id, why, by=about.platform.max)
 
 
 def test_a_refusal_by_a_review_is_overruled_and_the_commit_goes_on(platform: Platform) -> None:
-    about = Reviewing(platform, "blocking")
+    about = ReviewedTask(platform, "blocking")
     about.review(CHANGES)
     about.until(lambda: platform.runs(about.task)[-1].state == "ready")
     again = platform.claim()
@@ -51,7 +51,7 @@ def test_a_refusal_by_a_review_is_overruled_and_the_commit_goes_on(platform: Pla
 
 
 def test_who_may_not_approve_may_not_overrule(platform: Platform) -> None:
-    about = Reviewing(platform, "blocking")
+    about = ReviewedTask(platform, "blocking")
     about.review(CHANGES)
     _written_by(platform.max.user_id, about.task.id)
     with pytest.raises(Forbidden, match="ask another maintainer"):

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from common.models import Question, Task
+from tests.workers.jobs.test_blame import FILES, PYTEST, SHOP, flaky
 from tests.workers.jobs.test_which_tests_ran import checks_of
-from tests.workers.jobs.test_whose_fault import FILES, PYTEST, SHOP, flaky
 from tests.workers.platform import Platform
 
 pytestmark = pytest.mark.slow

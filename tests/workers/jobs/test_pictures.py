@@ -135,10 +135,10 @@ def test_a_preview_is_pictured_beside_production(taking: None, platform: Platfor
 
 
 def test_no_browser_starts_unconfined(taking: None, platform: Platform, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert pictures.find_camera() is not None
+    assert pictures.find_browser() is not None
     monkeypatch.setenv("AIWORKER_SANDBOX", "off")
     settings.cache_clear()
-    assert pictures.find_camera() is None
+    assert pictures.find_browser() is None
 
 
 @transactional

@@ -21,12 +21,12 @@ from common.transaction import Transaction, transactional
 from common.values.states import JobState
 from tests.doubles.gitea import Fault
 from tests.e2e.instance import wait_until
-from tests.workers.elsewhere import Elsewhere
+from tests.workers.gitea_and_cluster import GiteaAndCluster
 from tests.workers.platform import Platform
 from workers import registry
 
 
-def busy_project(plain: Elsewhere) -> Project:
+def busy_project(plain: GiteaAndCluster) -> Project:
     """A project with a webhook, rules, a namespace, a copy here, and an agent at work with a user of its own."""
     project = plain.project({"a": "a"})
     plain.task(project)
@@ -44,12 +44,12 @@ def copies() -> list[str]:
     return sorted({path.parent.parent.name for path in settings().forge.mirrors_dir.glob("*/*/*/*/HEAD")})
 
 
-def delete(plain: Elsewhere, project: Project) -> None:
+def delete(plain: GiteaAndCluster, project: Project) -> None:
     projects.delete_project(project.id, by=plain.max)
     plain.run_jobs()
 
 
-def assert_gone(plain: Elsewhere, project: Project) -> None:
+def assert_gone(plain: GiteaAndCluster, project: Project) -> None:
     assert plain.all(Project) == []
     assert plain.server.model.repos == {}
     assert [login for login in plain.server.model.users if login.startswith("aiw-run-")] == []
@@ -62,7 +62,7 @@ def assert_gone(plain: Elsewhere, project: Project) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", ["500", "apply_then_500"])
-def test_each_kind_of_call_to_the_forge_fails_once(plain: Elsewhere, fault: str) -> None:
+def test_each_kind_of_call_to_the_forge_fails_once(plain: GiteaAndCluster, fault: str) -> None:
     project = busy_project(plain)
     calls = ("GET .*/repos/", "DELETE .*/repos/", "GET .*/users", "DELETE .*/users/")
     plain.server.faults = [Fault(call, fault) for call in calls]
@@ -72,7 +72,7 @@ def test_each_kind_of_call_to_the_forge_fails_once(plain: Elsewhere, fault: str)
 
 
 @pytest.mark.slow
-def test_the_rows_stay_while_another_job_of_the_project_is_at_work(plain: Elsewhere) -> None:
+def test_the_rows_stay_while_another_job_of_the_project_is_at_work(plain: GiteaAndCluster) -> None:
     """It may make anew what has been removed, so everything is removed once more after it."""
     project = busy_project(plain)
     forge_changes.read_repository_after_push(project.id)
@@ -120,7 +120,7 @@ def test_a_long_past_goes_in_small_steps_before_the_rest(platform: Platform, mon
         assert platform.all(model, model.feed_id == project.id) == []
 
 
-def test_a_project_whose_name_a_foreign_repository_has_can_be_deleted(plain: Elsewhere) -> None:
+def test_a_project_whose_name_a_foreign_repository_has_can_be_deleted(plain: GiteaAndCluster) -> None:
     """It was never the project's: it is left as it is."""
     plain.server.model.organisations.add("aiworker")
     plain.server.model.add_repo("aiworker", "shop", {"description": "Ours", "default_branch": "main"})

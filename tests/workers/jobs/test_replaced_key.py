@@ -8,8 +8,7 @@ from datetime import timedelta
 import pytest
 
 from common.jobs import catalogue
-from common.models import Job, Project, Task, TaskCheck
-from common.services.agent_api import agent_api
+from common.models import Job, Task, TaskCheck
 from common.services.project_settings import variables
 from common.settings import settings
 from common.transaction import Transaction, transactional
@@ -72,21 +71,3 @@ def test_a_proof_waits_for_the_earlier_key_for_days_and_says_so(platform: Platfo
     platform.run_jobs()
     assert platform.get(Task, task.id).state == "ready_to_test"
     assert platform.all(Job, Job.waits_for.is_not(None)) == []
-
-
-def test_no_run_begins_whose_project_can_not_be_read_and_others_do(platform: Platform, set_key: SetKey) -> None:
-    shop = platform.project(env_vars={"PLAIN": "x"})
-    other = platform.project()
-    kept = platform.task(shop)
-    platform.agent_id = platform.agent()
-
-    set_key(ANOTHER)
-    platform.run_jobs()
-
-    assert agent_api.claim_run(platform.agent_id) is None
-    task = platform.get(Task, kept.id)
-    assert (task.state, task.attempts, task.error) == ("backlog", 0, SENTENCE)
-    assert platform.get(Project, shop.id).error == f"no task can start: {SENTENCE}"
-    assert platform.all(Job, Job.state_ == JobState.FAILED) == []
-    started = platform.task(other)
-    assert platform.claim().task.id == started.id

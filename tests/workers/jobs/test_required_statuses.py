@@ -13,7 +13,7 @@ from common.models import Comment, Job, Project, Run, Task, TaskCheck
 from common.transaction import Transaction, transactional
 from common.values.runs.claimed_run import ClaimedRun
 from tests.doubles.gitea.model import User
-from tests.workers.elsewhere import Elsewhere
+from tests.workers.gitea_and_cluster import GiteaAndCluster
 
 pytestmark = pytest.mark.slow
 
@@ -24,7 +24,7 @@ JOB = "CI / build (push)"
 class Claim:
     """A task whose agent has pushed a commit and reported it. The project requires these statuses."""
 
-    def __init__(self, platform: Elsewhere, *contexts: str) -> None:
+    def __init__(self, platform: GiteaAndCluster, *contexts: str) -> None:
         self.platform = platform
         self.project: Project = platform.project(required_statuses=list(contexts))
         self.repo = platform.repo(self.project)
@@ -78,7 +78,7 @@ def _finished_earlier(tx: Transaction, run_id: str, minutes: float) -> None:
     run.finished_at -= timedelta(minutes=minutes)
 
 
-def test_a_pending_status_waits_and_then_passes(plain: Elsewhere) -> None:
+def test_a_pending_status_waits_and_then_passes(plain: GiteaAndCluster) -> None:
     claim = Claim(plain, BUILD, LINT)
     claim.set(BUILD, "pending")
     claim.finish()
@@ -98,7 +98,7 @@ def test_a_pending_status_waits_and_then_passes(plain: Elsewhere) -> None:
     ]
 
 
-def test_a_missing_status_is_not_passing(plain: Elsewhere) -> None:
+def test_a_missing_status_is_not_passing(plain: GiteaAndCluster) -> None:
     claim = Claim(plain, BUILD, LINT)
     claim.set(BUILD, "success")
     claim.finish()
@@ -112,7 +112,7 @@ def test_a_missing_status_is_not_passing(plain: Elsewhere) -> None:
     assert claim.told().startswith(text)
 
 
-def test_a_failed_status_goes_back_to_the_agent_at_once(plain: Elsewhere) -> None:
+def test_a_failed_status_goes_back_to_the_agent_at_once(plain: GiteaAndCluster) -> None:
     claim = Claim(plain, BUILD, LINT)
     claim.set(BUILD, "failure", description="2 tests failed", target_url="https://ci.example.org/8")
     claim.finish()
@@ -125,7 +125,7 @@ def test_a_failed_status_goes_back_to_the_agent_at_once(plain: Elsewhere) -> Non
     )
 
 
-def test_foreign_statuses_do_not_count(plain: Elsewhere) -> None:
+def test_foreign_statuses_do_not_count(plain: GiteaAndCluster) -> None:
     """Of another commit, of the agent's user, of the platform's own, and of a user that is no more."""
     claim = Claim(plain, BUILD, JOB)
     clone = claim.claimed.clone

@@ -19,7 +19,7 @@ from common.services.deployment.restoring import RestorePlan
 from common.services.project_settings.project_resources import app_of, location_of
 from tests.e2e.instance import wait_until
 from tests.providers.runtime_supervisor import RUN_WEB_APP, WEB_APP, get
-from tests.workers.elsewhere import Elsewhere
+from tests.workers.gitea_and_cluster import GiteaAndCluster
 from tests.workers.jobs.test_train import approved
 from tests.workers.platform import Platform
 from workers import registry
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.slow
 
 
 def test_a_version_that_went_live_since_the_job_began_is_not_replaced(
-    plain: Elsewhere, monkeypatch: pytest.MonkeyPatch
+    plain: GiteaAndCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = plain.project()
     one, two = approved(plain, project, {"one": "1\n"}, {"two": "2\n"})
@@ -54,7 +54,7 @@ def test_a_version_that_went_live_since_the_job_began_is_not_replaced(
     assert [version for _namespace, name, version in runtime().list_apps() if name == "production"] == [live.id]
 
 
-def _restore_once(platform: Elsewhere) -> None:
+def _restore_once(platform: GiteaAndCluster) -> None:
     (job,) = (job for job in platform.due() if job.kind == RESTORE_RUNTIME.name)
     registry.registered[job.kind](job.id)
 

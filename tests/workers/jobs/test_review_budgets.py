@@ -11,7 +11,7 @@ from common.secrets.sealing import unseal
 from common.services.spend.model_tokens import find_access
 from common.transaction import Transaction, transactional
 from common.values.states import Outcome
-from tests.workers.jobs.agent_reviews import REVIEWER, Reviewing
+from tests.workers.jobs.agent_reviews import REVIEWER, ReviewedTask
 from tests.workers.platform import Platform
 
 pytestmark = pytest.mark.slow
@@ -34,7 +34,7 @@ def _model_token(tx: Transaction, run_id: str) -> str:
 def test_a_review_that_reached_its_limit_is_not_tried_again(
     platform: Platform, limits: dict[str, float], usage: dict[str, float], words: str
 ) -> None:
-    about = Reviewing(platform, "blocking", limits=limits)
+    about = ReviewedTask(platform, "blocking", limits=limits)
     claimed = about.claim()
     _has_used(claimed.run.id, usage, minutes=5)
     about.end(claimed, Outcome.FAILED, commit_sha=None, reason="It was told to stop.")
@@ -46,7 +46,7 @@ def test_a_review_that_reached_its_limit_is_not_tried_again(
 
 
 def test_a_review_after_a_crash_has_what_the_first_try_left(platform: Platform) -> None:
-    about = Reviewing(platform, limits={"maxCostUsd": 2, "maxTokens": 100, "maxMinutes": 5})
+    about = ReviewedTask(platform, limits={"maxCostUsd": 2, "maxTokens": 100, "maxMinutes": 5})
     first = about.claim()
     # Minutes in which nothing was heard of it are not counted.
     _has_used(first.run.id, {"inputTokens": 60, "costUsd": 0.5, "calls": 1}, minutes=4)

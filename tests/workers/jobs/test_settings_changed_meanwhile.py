@@ -8,9 +8,9 @@ import pytest
 
 from common.models import Task, TaskGroup
 from common.services.projects import projects
+from tests.workers.jobs.test_blame import FILES, PYTEST
 from tests.workers.jobs.test_train import PLAIN, approved
 from tests.workers.jobs.test_which_tests_ran import checks_of
-from tests.workers.jobs.test_whose_fault import FILES, PYTEST
 from tests.workers.platform import Platform
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from workers.needs import caches as module
 from workers.needs.caches import Caches, cache_key
 
 PATHS = ("node_modules", "web/deps")
@@ -104,20 +103,6 @@ def test_a_link_in_a_commit_leads_nowhere(caches: Caches, code: Path, tmp_path: 
     (outside / "b").rmdir()
     assert caches.restore("p", "k", paths, second) is None
     assert list(outside.iterdir()) == []
-
-
-def test_the_caches_of_a_project_are_bounded(
-    caches: Caches, code: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "MOST_BYTES", 100)
-    for number in range(4):
-        (code / "node_modules" / "package").write_text("x" * 30)
-        caches.save("p", f"k{number}", PATHS[:1], code)
-        os.utime(tmp_path / "caches" / "p" / f"k{number}", (number + 2e9, number + 2e9))
-    assert sorted(path.name for path in (tmp_path / "caches" / "p").iterdir()) == ["k1", "k2", "k3"]
-    (code / "node_modules" / "package").write_text("x" * 200)
-
-    assert "not cached" in str(caches.save("p", "large", PATHS[:1], code))
 
 
 def test_old_caches_and_those_of_a_removed_project_are_removed(caches: Caches, code: Path, tmp_path: Path) -> None:

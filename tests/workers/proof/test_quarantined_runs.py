@@ -9,8 +9,8 @@ import pytest
 from common.models import Project
 from common.services.proof import flaky_tests
 from common.services.tasks import tasks
+from tests.workers.jobs.test_blame import PYTEST
 from tests.workers.jobs.test_which_tests_ran import checks_of
-from tests.workers.jobs.test_whose_fault import PYTEST
 from tests.workers.platform import Platform
 
 FILES = {

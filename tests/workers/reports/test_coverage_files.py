@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from common.values.testing.coverage import Coverage, FileCoverage
-from workers.reports.coverage_files import MOST_LINES, OWN_TOOL, CoverageFiles
+from workers.reports.coverage_files import MOST_LINES, CoverageFiles
 from workers.reports.coverage_measuring import Measuring
 
 LINES = '<line number="1" hits="1"/><line number="2" hits="3"/><line number="4" hits="0"/>'
@@ -169,12 +169,3 @@ def test_what_was_measured_is_read_under_the_same_rules(measured: Run) -> None:
     (folder / "python-2.info").unlink()
     (folder / "python-2.info").write_text("hello\n")
     assert measured.read() == Coverage(problem="~/python-2.info is no LCOV")
-
-
-def test_tests_that_measure_by_themselves_are_told_apart(measured: Run) -> None:
-    assert measured.files.measuring is not None
-    (measured.files.measuring.folder / "others").touch()
-    assert measured.read() == Coverage(problem=OWN_TOOL)
-
-    measured.put("lcov.info", lcov("src/page.py"))
-    assert measured.read() == Coverage((PAGE,))

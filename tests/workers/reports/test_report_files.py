@@ -65,24 +65,6 @@ TRIED = (
 )
 
 
-def test_what_pytest_reports_twice_is_one_test_and_the_last_result_counts(reports: Reports) -> None:
-    """As for the tries of pytest-rerunfailures, and for a test that fails before its teardown does."""
-    (reports.folder / "pytest-1.xml").write_text(TRIED.format(name="of the project"))
-    (reports.folder / "pytest-2.xml").write_text(TRIED.format(name="pytest"))
-    again = ["failed: page::test_title (2)", "passed: page::test_price (2)"]
-    assert lines(reports.read()) == ["failed: page::test_title", "passed: page::test_price", *again]
-
-    reports = replace(reports, wanted="report.xml")
-    put(reports, "report.xml", TRIED.format(name="pytest"))
-    assert lines(reports.read()) == ["failed: page::test_title", "passed: page::test_price"]
-    put(reports, "report.xml", TRIED.format(name="of the project"))
-    assert lines(reports.read()) == [
-        "passed: page::test_title",
-        "passed: page::test_price",
-        "failed: page::test_title (2)",
-    ]
-
-
 def _link(reports: Reports) -> None:
     outside = reports.code.parent / "elsewhere.xml"
     outside.write_text(ONE)

@@ -15,7 +15,7 @@ from typing import Any
 from common.machine.text import camel_case
 from common.values.json_codec import decode
 from common.values.runs.claimed_run import ClaimedRun
-from tests.workers.runner.places import sandboxes
+from tests.workers.runner.run_sandboxes import sandboxes
 from tests.workers.runner.runner_platform import Platform, PlatformRun, git
 from workers.runner.attempt.attempt import Attempt
 from workers.runner.attempt.attempt_settings import AttemptSettings

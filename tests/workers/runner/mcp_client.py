@@ -10,7 +10,7 @@ import anyio
 from mcp import ClientSession, StdioServerParameters, types
 from mcp.client.stdio import stdio_client
 
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from workers.runner.tools.tool_socket import ToolSocket
 
 Result = TypeVar("Result")
@@ -25,7 +25,7 @@ def with_client(
     parameters = StdioServerParameters(command=server.command, args=list(server.arguments), cwd=cwd, env=environ)
 
     async def connect() -> Result:
-        with anyio.fail_after(PATIENCE_SECONDS):
+        with anyio.fail_after(LONG_WAIT_SECONDS):
             async with stdio_client(parameters) as streams, ClientSession(*streams) as session:
                 await session.initialize()
                 return await work(session)

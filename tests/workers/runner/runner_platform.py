@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.ports import free_port
 
 Json = dict[str, Any]
@@ -31,7 +31,7 @@ Start = Callable[..., "subprocess.Popen[bytes]"]
 
 def eventually(condition: Callable[[], Any], what: str) -> Any:
     """Wait for a condition with a deadline; returns what it gave."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
+    deadline = time.monotonic() + LONG_WAIT_SECONDS
     while time.monotonic() < deadline:
         value = condition()
         if value:

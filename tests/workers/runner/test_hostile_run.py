@@ -16,7 +16,7 @@ import pytest
 
 from tests.conftest import leave_out
 from tests.workers.runner.fake_program import FakeDriver, attempt, write_program
-from tests.workers.runner.places import sandboxes
+from tests.workers.runner.run_sandboxes import sandboxes
 from tests.workers.runner.runner_platform import PlatformRun, git, head, make_repository, running_platform
 from workers.runner.attempt.attempt_settings import AttemptSettings
 from workers.runner.attempt.disk_watch import DiskBounds

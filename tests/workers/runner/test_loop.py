@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.workers.runner.runner_platform import (
     Platform,
     Start,
@@ -111,7 +111,7 @@ def test_a_revoked_agent_enrols_again_and_no_token_is_logged(platform: Platform,
 def test_without_a_good_enrolment_token_it_ends_with_one_line(platform: Platform, start: Start, tmp_path: Path) -> None:
     (tmp_path / "enrolment").write_text("enrol-used-up")
 
-    assert start().wait(PATIENCE_SECONDS) == 1
+    assert start().wait(LONG_WAIT_SECONDS) == 1
 
     (line,) = (tmp_path / "agent.log").read_text().splitlines()
     assert line.startswith("aiworker agent: ")
@@ -122,7 +122,7 @@ def test_without_a_good_enrolment_token_it_ends_with_one_line(platform: Platform
 def test_two_agents_never_share_a_work_directory(platform: Platform, start: Start) -> None:
     start()
     eventually(lambda: platform.heartbeats, "the first agent is there")
-    assert start().wait(PATIENCE_SECONDS) == 1
+    assert start().wait(LONG_WAIT_SECONDS) == 1
 
 
 def test_an_open_question_checkpoints_and_the_answer_resumes_at_that_step(

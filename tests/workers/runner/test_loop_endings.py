@@ -8,7 +8,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.workers.broken_git import KILLED, BrokenGit, broken_git
 from tests.workers.runner.runner_platform import (
     Platform,
@@ -76,7 +76,7 @@ def test_a_drained_agent_finishes_what_it_has_and_exits(
 
     go.touch()
 
-    assert process.wait(PATIENCE_SECONDS) == 0
+    assert process.wait(LONG_WAIT_SECONDS) == 0
     assert ended(run)["outcome"] == "completed"
     assert later.state == "waiting to be claimed"
 
@@ -97,7 +97,7 @@ def test_sigterm_is_a_drain_with_a_bound_and_a_second_one_ends_it(
     if signals == 2:
         process.send_signal(signal.SIGTERM)
 
-    assert process.wait(PATIENCE_SECONDS) == code
+    assert process.wait(LONG_WAIT_SECONDS) == code
     eventually(lambda: not psutil.pid_exists(int(pid.read_text())), "the command is killed")
     assert run.finish is None
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.workers.runner.runner_platform import Platform, ended, steps
 
 
@@ -32,7 +32,7 @@ def test_it_works_without_enrolling_and_ends_when_it_is_drained(
         assert ended(run)["outcome"] == "completed"
         assert platform.registrations == []
         platform.direct({"do": "drain"})
-        assert agent.wait(PATIENCE_SECONDS) == 0
+        assert agent.wait(LONG_WAIT_SECONDS) == 0
     finally:
         agent.kill()
         agent.wait()

@@ -11,7 +11,7 @@ import pytest
 
 from tests.conftest import leave_out
 from tests.workers.runner.fake_program import Fake
-from tests.workers.runner.places import sandboxes
+from tests.workers.runner.run_sandboxes import sandboxes
 from tests.workers.runner.runner_platform import Platform, PlatformRun, git, head
 
 APPROVES = {"verdict": "approve", "summary": "It is right.", "comments": []}

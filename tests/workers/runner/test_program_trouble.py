@@ -15,7 +15,7 @@ from tests.workers.runner.runner_platform import Platform, PlatformRun, ended, e
 from workers.runner.attempt.attempt import Attempt
 from workers.runner.attempt.attempt_settings import AttemptSettings
 from workers.runner.processes.cancellation import Why
-from workers.runner.programs.program_turn import Patience
+from workers.runner.programs.program_process import ProgramTimeouts
 from workers.sandbox.sandboxes import SandboxMode
 
 
@@ -30,18 +30,22 @@ class Trouble:
         self.driver = FakeDriver(folder / "fake")
         self.pids = folder / "pids"
 
-    def begin(self, script: str, patience: Patience | None = None, **settings: Any) -> tuple[Attempt, PlatformRun]:
+    def begin(
+        self, script: str, program_timeouts: ProgramTimeouts | None = None, **settings: Any
+    ) -> tuple[Attempt, PlatformRun]:
         """Start a run in a thread. The script's `note` writes a process's number for `none_is_left`."""
         note = f"note() {{ echo $1 >> {self.pids}; }}; note $$\n"
         write_program(self.driver.executable, note + script)
         run = self.platform.add_run("run-1", self.repository, "x", driver="fake", prompt="p", freshPrompt="f")
-        chosen = AttemptSettings(ask_hold_seconds=0, patience=patience or Patience(), **settings)
+        chosen = AttemptSettings(ask_hold_seconds=0, program_timeouts=program_timeouts or ProgramTimeouts(), **settings)
         begun = attempt(self.platform, run, self.folder / "work", self.driver, chosen, mode=SandboxMode.OFF)
         threading.Thread(target=begun.execute, daemon=True).start()
         return begun, run
 
-    def execute(self, script: str, patience: Patience | None = None) -> tuple[dict[str, Any], PlatformRun]:
-        _, run = self.begin(script, patience)
+    def execute(
+        self, script: str, program_timeouts: ProgramTimeouts | None = None
+    ) -> tuple[dict[str, Any], PlatformRun]:
+        _, run = self.begin(script, program_timeouts)
         report = ended(run)
         self.none_is_left()
         return report, run
@@ -69,7 +73,7 @@ def trouble(platform: Platform, repository: Path, tmp_path: Path) -> Trouble:
     return Trouble(platform, repository, tmp_path)
 
 
-class PatientUntil(Patience):
+class PatientUntil(ProgramTimeouts):
     """A program may be silent for a minute until it `has_begun`, and for a second from then on."""
 
     has_begun: Callable[[], bool]
@@ -87,8 +91,8 @@ HANG = "sleep 300 & note $!; setsid sleep 300 & note $!; while :; do sleep 0.05;
 
 @pytest.mark.slow
 def test_a_program_that_hangs_is_stopped_resumed_and_then_given_back(trouble: Trouble) -> None:
-    patience = PatientUntil(lambda: trouble.reads("half") == f"{len(trouble.driver.works)}\n")
-    report, _ = trouble.execute(f"session s; text hi; echo $N > half; {HANG}", patience)
+    program_timeouts = PatientUntil(lambda: trouble.reads("half") == f"{len(trouble.driver.works)}\n")
+    report, _ = trouble.execute(f"session s; text hi; echo $N > half; {HANG}", program_timeouts)
     assert (report["outcome"], report["cutShort"]) == ("cancelled", True)
     assert report["reason"] == "fake said nothing for 1 seconds and was stopped."
     assert trouble.show("half") == "2"

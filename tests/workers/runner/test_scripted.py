@@ -10,7 +10,7 @@ import pytest
 from common.machine.certificates import bundle, certificate_variables
 from common.values.runs.claimed_run import ClaimedTask, Clone
 from common.values.runs.prompt_markers import Suggestion, suggestion_marker
-from tests.workers.runner.places import confinement
+from tests.workers.runner.run_sandboxes import confinement
 from tests.workers.runner.runner_platform import make_repository
 from workers.runner.drivers import driver_named
 from workers.runner.drivers.protocol import DriverOutcome, OutcomeKind, SavedSession, Session
@@ -26,7 +26,7 @@ class Listener:
     answers: dict[str, str] = field(default_factory=dict)
     heard: list[tuple[str, str]] = field(default_factory=list)
 
-    def say(self, text: str) -> None:
+    def add_text(self, text: str) -> None:
         self.heard.append(("text", text))
 
     def tool(self, text: str) -> None:

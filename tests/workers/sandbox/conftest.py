@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from common.machine.programs.bubblewrap import SandboxFinding
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from workers.sandbox.confined_command import Enclosed, Refusal
 from workers.sandbox.limits import Bounds, SandboxLimits
 from workers.sandbox.sandboxes import Sandboxes
 
-SECONDS = PATIENCE_SECONDS
+SECONDS = LONG_WAIT_SECONDS
 
 
 @dataclass

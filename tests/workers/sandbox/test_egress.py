@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from tests.workers.sandbox.conftest import Ended, Starter
-from tests.workers.sandbox.places import Place, web_server
+from tests.workers.sandbox.local_server import LocalServer, web_server
 from workers.sandbox.limits import ForwardedPort, Reach
 from workers.sandbox.network.egress_rules import is_public, own_addresses, rules, split_host
 from workers.sandbox.network.registries import own_registries
@@ -17,7 +17,7 @@ FETCH = "curl --silent --show-error --max-time 30 --write-out '%{http_code}' \"$
 
 
 @pytest.fixture
-def place() -> Iterator[Place]:
+def place() -> Iterator[LocalServer]:
     with web_server() as place:
         yield place
 
@@ -28,7 +28,7 @@ def fetch(starter: Starter, *arguments: str, reach: Reach = Reach.PROXY, **sandb
     )
 
 
-def test_a_host_of_the_administrators_is_reached(new_starter: Callable[..., Starter], place: Place) -> None:
+def test_a_host_of_the_administrators_is_reached(new_starter: Callable[..., Starter], place: LocalServer) -> None:
     starter = new_starter(admin_hosts=[f"127.0.0.1:{place.port}"])
     url = f"http://127.0.0.1:{place.port}/x"
 
@@ -41,7 +41,7 @@ def test_a_host_of_the_administrators_is_reached(new_starter: Callable[..., Star
 
 
 @pytest.mark.parametrize("tunnel", [[], ["--proxytunnel"]])
-def test_a_door_is_found_through_the_proxy_too(starter: Starter, place: Place, tunnel: list[str]) -> None:
+def test_a_door_is_found_through_the_proxy_too(starter: Starter, place: LocalServer, tunnel: list[str]) -> None:
     """Some programs, such as Qwen Code, take no notice of NO_PROXY."""
     forwarded_ports = (ForwardedPort("127.0.0.1", place.port, paths=("/gateway/",)),)
     paths = ("/gateway/x", "/api/projects", "/gateway/..%2fapi", "/gateway/y")
@@ -52,7 +52,7 @@ def test_a_door_is_found_through_the_proxy_too(starter: Starter, place: Place, t
     assert place.seen == ["GET /gateway/x", "GET /gateway/y"] * 2
 
 
-def test_a_trusted_host_is_reached_even_from_nothing(starter: Starter, place: Place) -> None:
+def test_a_trusted_host_is_reached_even_from_nothing(starter: Starter, place: LocalServer) -> None:
     hosts = (f"localhost:{place.port}",)
 
     ended = fetch(
@@ -69,7 +69,7 @@ def test_a_trusted_host_is_reached_even_from_nothing(starter: Starter, place: Pl
     assert [(one.host, one.port) for one in starter.refusals] == [("pypi.org", 443)]
 
 
-def test_what_is_refused_is_told_once_for_each_host(starter: Starter, place: Place) -> None:
+def test_what_is_refused_is_told_once_for_each_host(starter: Starter, place: LocalServer) -> None:
     ended = fetch(starter, "https://example.com/", "http://example.com/", "http://elsewhere.example/")
 
     assert [(one.host, one.port) for one in starter.refusals] == [("example.com", 443), ("elsewhere.example", 80)]
@@ -77,7 +77,7 @@ def test_what_is_refused_is_told_once_for_each_host(starter: Starter, place: Pla
     assert "AIWORKER_EGRESS_HOSTS" in ended.output
 
 
-def test_a_name_of_the_projects_may_not_lead_to_a_private_address(starter: Starter, place: Place) -> None:
+def test_a_name_of_the_projects_may_not_lead_to_a_private_address(starter: Starter, place: LocalServer) -> None:
     """As when its owner points it at loopback or at a metadata service, or changes it in between."""
     hosts = (f"localhost:{place.port}", f"127.0.0.1:{place.port}", f"127.1:{place.port}", "169.254.169.254")
     urls = [f"http://{one}/" for one in hosts]
@@ -88,7 +88,7 @@ def test_a_name_of_the_projects_may_not_lead_to_a_private_address(starter: Start
     assert place.seen == []
 
 
-def test_without_the_proxy_nothing_is_reached(starter: Starter, place: Place) -> None:
+def test_without_the_proxy_nothing_is_reached(starter: Starter, place: LocalServer) -> None:
     addresses = ["169.254.169.254", "10.0.0.1", "1.1.1.1", *(str(one) for one in own_addresses() if one.version == 4)]
     code = (
         "import socket, sys\nfor a in sys.argv[2:]:\n"
@@ -99,19 +99,6 @@ def test_without_the_proxy_nothing_is_reached(starter: Starter, place: Place) ->
     for reach in (Reach.NOTHING, Reach.PROXY):
         ended = starter.python(code, str(place.port), *addresses, sandbox_limits=starter.sandbox_limits(reach=reach))
         assert ended.output == "True sandbox\n" * len(addresses), ended
-
-
-def test_programs_are_led_through_the_proxy(starter: Starter) -> None:
-    ended = starter.run(
-        "env", sandbox_limits=starter.sandbox_limits(reach=Reach.PROXY), MAVEN_OPTS="-Xmx1g", SSL_CERT_FILE="/mine"
-    )
-
-    lines = ended.output.splitlines()
-    for name in ("HTTP_PROXY", "https_proxy", "ALL_PROXY"):
-        assert f"{name}=http://127.0.0.1:3128" in lines
-    assert "NO_PROXY=localhost,127.0.0.1,::1" in lines
-    assert "SSL_CERT_FILE=/mine" in lines
-    assert any(line.startswith("MAVEN_OPTS=-Xmx1g -Dhttp.proxyHost=") for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +144,7 @@ def test_the_machines_own_registries_are_known() -> None:
 
 
 def test_a_machines_proxy_is_asked(
-    new_starter: Callable[..., Starter], place: Place, monkeypatch: pytest.MonkeyPatch
+    new_starter: Callable[..., Starter], place: LocalServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{place.port}")
     monkeypatch.setenv("no_proxy", "localhost")

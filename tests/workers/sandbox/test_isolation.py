@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pwd
 import signal
 import subprocess
 import sys
@@ -18,7 +17,6 @@ from tests.workers.sandbox.conftest import SECONDS, Starter
 from workers.sandbox import sandboxes
 from workers.sandbox.limits import SandboxLimits
 from workers.sandbox.sandboxes import SandboxMissing, SandboxMode
-from workers.sandbox.system_folders import toolchains
 
 
 def test_what_reaches_past_namespaces_is_refused(either_starter: Starter) -> None:
@@ -99,28 +97,3 @@ def test_a_required_sandbox_that_cannot_be_made_starts_nothing(tmp_path: Path, m
         sandboxes.bubblewrap.find_sandbox.cache_clear()
 
     assert (plain.argv, plain.environ, plain.is_confined) == (("true",), {"A": "b"}, False)
-
-
-def test_of_a_home_only_toolchains_are_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in (
-        "h/.nvm/versions/node/v22/bin",
-        "h/tools/jdk/bin",
-        "h/tools/jdk/lib",
-        "h/bin",
-        "data/venv/bin",
-        "data/venv/lib",
-    ):
-        (tmp_path / place).mkdir(parents=True)
-    entries = ["h/.nvm/versions/node/v22/bin", "h/tools/jdk/bin", "h/bin", "missing/bin", "data"]
-    search_path = os.pathsep.join(
-        ["/usr/bin", "", ".", str(Path.home()), "/", *(str(tmp_path / one) for one in entries)]
-    )
-
-    shown = toolchains(search_path, hidden=(tmp_path / "data/secret",))
-    toolchains.cache_clear()
-    with monkeypatch.context() as without_home:
-        without_home.delenv("HOME")
-        without_home.setattr(pwd, "getpwuid", {}.__getitem__)
-        assert toolchains(search_path, hidden=(tmp_path / "data/secret",)) == shown
-
-    assert shown == [tmp_path / "h/.nvm", tmp_path / "h/bin", tmp_path / "h/tools/jdk"]

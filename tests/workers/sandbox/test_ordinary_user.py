@@ -16,7 +16,7 @@ import pytest
 from common.machine.programs.bubblewrap import SandboxFinding
 from tests.conftest import leave_out
 from tests.workers.sandbox.conftest import SECONDS
-from tests.workers.sandbox.places import web_server
+from tests.workers.sandbox.local_server import web_server
 
 ROOT = Path(__file__).parents[3]
 USER = 64999

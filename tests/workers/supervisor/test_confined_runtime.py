@@ -30,7 +30,7 @@ from tests.providers.runtime_contract import (
     until,
 )
 from tests.providers.runtime_supervisor import Repository, Supervisor, get, supervised, wait_until_gone
-from tests.providers.test_runtime_sources import LiveVersionFacts
+from tests.providers.test_runtime_sources import ServedRepository
 
 SPACE = ProjectNamespace("shop-0000beef", "project-1")
 HOSTILE = """
@@ -207,7 +207,7 @@ def test_a_check_without_network_reaches_the_forge_alone(
 ) -> None:
     commit = repository.commit(a="1")
     repository.serve_plainly()
-    with LiveVersionFacts(repository.path / ".git", "agent", "s3cret-pass") as url, _listening("127.0.0.1") as other:
+    with ServedRepository(repository.path / ".git", "agent", "s3cret-pass") as url, _listening("127.0.0.1") as other:
         ask = f"{PYTHON} -I -c \"import urllib.request as r; r.urlopen('{{}}')\" 2>&1 | tail -1"
         commands = [ask.format(f"{url}/config"), ask.format(f"http://127.0.0.1:{other}/")]
         check = check_of(repository.version("x", commit), space, "c", "; ".join(commands))

@@ -15,7 +15,7 @@ import pytest
 from common.values.delivery.app import App, AppPhase, ProjectNamespace
 from common.values.needs import Needs, ServiceKind, ServiceNeed
 from common.values.testing.check import Check, CheckPhase
-from tests.processes import lives, words
+from tests.processes import command_words, is_running_process
 from tests.providers.runtime_contract import check_of, finished, settled, until
 from tests.providers.runtime_supervisor import RUN_WEB_APP, Repository, Supervisor, supervised
 from tests.workers.needs.clients import MARIADB, POSTGRESQL, REDIS, mariadb, needs_installed, redis, sql
@@ -57,7 +57,7 @@ def workers_in(root: Path) -> list[int]:
     found = []
     for process in psutil.process_iter():
         try:
-            if process.cwd().startswith(str(root)) and lives(process.pid):
+            if process.cwd().startswith(str(root)) and is_running_process(process.pid):
                 found.append(process.pid)
         except psutil.Error:
             continue
@@ -129,7 +129,7 @@ def test_a_previews_database_that_ended_is_started_again_with_its_data(
     [urls] = supervisor.directory.glob("apps/*/*/versions/v1/code/urls")
     for times in (2, 3):
         for process in psutil.Process(supervisor.process.pid).children(recursive=True):
-            if victim in words(process):
+            if victim in command_words(process):
                 with contextlib.suppress(psutil.NoSuchProcess):
                     process.kill()
         until(lambda times=times: len(seen.read_text().splitlines()) == times, what="the app's next start")  # type: ignore[misc]
@@ -155,7 +155,7 @@ def test_databases_of_a_killed_supervisor_are_gone_after_its_restart(supervisor:
     children = psutil.Process(supervisor.process.pid).children()
     psutil.Process(supervisor.process.pid).suspend()
     for child in children:
-        if "workers.supervisor.units.orphan_guard" in words(child):
+        if "workers.supervisor.units.orphan_guard" in command_words(child):
             os.kill(child.pid, signal.SIGKILL)
     supervisor.kill()
     supervisor.start_again()

@@ -30,10 +30,10 @@ def conflict_of(forge: Forge, repository: Repository, *, base: str, commit: str)
 @functools.lru_cache(maxsize=1024)
 def taken_back_by(forge: Forge, repository: Repository, *, base: str, head: str) -> tuple[str, ...]:
     """As Forge.read_taken_back."""
-    return tuple(forge.read_taken_back(repository, base=base, head=head))
+    return tuple(forge.read_dropped_changes(repository, base=base, head=head))
 
 
 @functools.lru_cache(maxsize=1024)
 def undone_by(forge: Forge, repository: Repository, *, base: str, onto: str, head: str) -> tuple[str, ...]:
     """As Forge.read_undone."""
-    return tuple(forge.read_undone(repository, base=base, onto=onto, head=head))
+    return tuple(forge.read_changes_undone_by_merge(repository, base=base, onto=onto, head=head))

@@ -12,7 +12,7 @@ from common.services.proof.verification import STATUSES, CheckResult, ProofPlan
 from common.values.delivery.commit_status import PASSING, CommitStatus, RequiredStatuses, StatusCode, StatusState
 from common.values.repository import Repository
 
-LOOK_AGAIN_SECONDS = 15.0
+POLL_SECONDS = 15.0
 """How often to ask the forge for statuses that are awaited."""
 
 

@@ -32,8 +32,8 @@ from pydantic import BaseModel, ValidationError
 from common.machine.processes.process_trees import signal_processes
 from common.machine.waiting import Deadline
 from workers.runner.acp.lines import ObjectLines
-from workers.runner.acp.orders import Orders
 from workers.runner.acp.permissions import Permissions
+from workers.runner.acp.user_messages import UserMessages
 from workers.runner.drivers.acp import AcpTask
 from workers.runner.drivers.json_lines import Json, mapping, mappings, number, text
 from workers.runner.drivers.moved_sessions import drop_opencode_sessions, move_opencode_session
@@ -77,7 +77,7 @@ class Listener:
         self._calls: dict[str, _Call] = {}
         self._due: dict[str, asyncio.TimerHandle] = {}
 
-    def say(self, event: str, **fields: object) -> None:
+    def write_event(self, event: str, **fields: object) -> None:
         if self.is_quiet:
             return
         if event not in ("text", "thinking"):
@@ -90,7 +90,7 @@ class Listener:
         self._pieces.clear()
         if text.strip():
             self.last_text = text if kind == "text" else self.last_text
-            self.say(kind, text=text)
+            self.write_event(kind, text=text)
 
     def on_connect(self, conn: object) -> None:
         """Called by the SDK."""
@@ -117,7 +117,7 @@ class Listener:
             steps = [
                 [text(one.get("content")), one.get("status") == "completed"] for one in mappings(given.get("entries"))
             ]
-            self.say("plan", steps=steps)
+            self.write_event("plan", steps=steps)
 
     def _piece(self, kind: str, text: str) -> None:
         if self.is_quiet:
@@ -142,7 +142,9 @@ class Listener:
         if is_over:
             self._show(call_id, call)
             call.is_over = True
-            self.say("result", id=call_id, ok=status == "completed", text=call.output, exitCode=_exit_code(given))
+            self.write_event(
+                "result", id=call_id, ok=status == "completed", text=call.output, exitCode=_exit_code(given)
+            )
         elif call.input and not call.is_shown and call_id not in self._due:
             # The input may come in several updates, one right after the other.
             self._due[call_id] = asyncio.get_running_loop().call_later(SETTLE_SECONDS, self._show, call_id, call)
@@ -154,7 +156,7 @@ class Listener:
         if not call.is_shown:
             call.is_shown = True
             shown = {**call.input, **({"changes": call.changes} if call.changes else {})}
-            self.say("call", id=call_id, name=call.name or "tool", input=shown)
+            self.write_event("call", id=call_id, name=call.name or "tool", input=shown)
 
 
 def _tool_name(given: Json) -> str:
@@ -193,8 +195,8 @@ def _exit_code(given: Json) -> int | None:
 
 async def work(task: AcpTask) -> int:
     """Run the session to its end; returns the exit code."""
-    orders = Orders()
-    listener = Listener(Permissions(task["tools"]["arguments"][-1] if task["tools"] else None, orders))
+    user_input = UserMessages()
+    listener = Listener(Permissions(task["tools"]["arguments"][-1] if task["tools"] else None, user_input))
     if task["opencode_database"]:
         database = Path(task["opencode_database"])
         if task["resume"]:
@@ -211,21 +213,23 @@ async def work(task: AcpTask) -> int:
             )
     except OSError as error:
         ours.close()
-        listener.say("end", ok=False, text=f"{task['command'][0]} can't be started: {error.strerror}")
+        listener.write_event("end", ok=False, text=f"{task['command'][0]} can't be started: {error.strerror}")
         return 1
     assert process.stdin is not None
     output, closing = await asyncio.open_unix_connection(sock=ours, limit=LONGEST_LINE_BYTES)
     connection = ClientSideConnection(listener, ObjectLines(output, process.stdin))  # type: ignore[arg-type]
     gone = asyncio.create_task(_ended(process, output))
-    talk = asyncio.create_task(_talk(connection, listener, orders, task))
+    talk = asyncio.create_task(_talk(connection, listener, user_input, task))
     try:
         await asyncio.wait({gone, talk}, return_when=asyncio.FIRST_COMPLETED)
         if talk.done():
             return talk.result()
-        listener.say("end", ok=False, text=f"the program ended in the middle of its work (exit code {gone.result()})")
+        listener.write_event(
+            "end", ok=False, text=f"the program ended in the middle of its work (exit code {gone.result()})"
+        )
         return 1
     except (RequestError, ValidationError, ConnectionError, TimeoutError) as error:
-        listener.say("end", ok=False, text=_words(error))
+        listener.write_event("end", ok=False, text=_words(error))
         return 1
     finally:
         # It may be stopped in the middle of what it says.
@@ -250,26 +254,26 @@ async def _ended(process: asyncio.subprocess.Process, output: asyncio.StreamRead
     return process.returncode
 
 
-async def _talk(connection: ClientSideConnection, listener: Listener, orders: Orders, task: AcpTask) -> int:
+async def _talk(connection: ClientSideConnection, listener: Listener, user_input: UserMessages, task: AcpTask) -> int:
     async with asyncio.timeout(START_SECONDS):
         session = await _open(connection, listener, task)
-    listener.say("session", id=session)
-    orders.listen()
+    listener.write_event("session", id=session)
+    user_input.start_reading()
     prompt: str | None = task["prompt"]
     fault = ""
     while prompt is not None:
-        fault = await _turn(connection, orders, session, prompt)
+        fault = await _turn(connection, user_input, session, prompt)
         listener.flush()
-        if orders.messages.empty():
+        if user_input.messages.empty():
             # Now the input is closed, unless a message comes at this very moment.
-            listener.say("end", ok=not fault, text=fault or listener.last_text)
-            prompt = await orders.messages.get()
+            listener.write_event("end", ok=not fault, text=fault or listener.last_text)
+            prompt = await user_input.messages.get()
             continue
-        prompt = orders.messages.get_nowait()
+        prompt = user_input.messages.get_nowait()
         if prompt is None:
-            listener.say("end", ok=not fault, text=fault or listener.last_text)
+            listener.write_event("end", ok=not fault, text=fault or listener.last_text)
         elif fault:
-            listener.say("note", text=fault)
+            listener.write_event("note", text=fault)
     return 1 if fault else 0
 
 
@@ -310,18 +314,18 @@ async def _require_told(listener: Listener) -> None:
         raise RequestError(-32603, "No conversation found: the program loaded an empty session") from None
 
 
-async def _turn(connection: ClientSideConnection, orders: Orders, session: str, prompt: str) -> str:
+async def _turn(connection: ClientSideConnection, user_input: UserMessages, session: str, prompt: str) -> str:
     """One turn; returns why it did not end by itself, or an empty text."""
-    orders.is_in_turn = True
+    user_input.is_in_turn = True
     answer = asyncio.create_task(connection.prompt(session, [TextContentBlock(type="text", text=prompt)]))
     while not answer.done():
-        interrupted = asyncio.create_task(orders.interrupted.wait())
+        interrupted = asyncio.create_task(user_input.interrupted.wait())
         await asyncio.wait({answer, interrupted}, return_when=asyncio.FIRST_COMPLETED)
-        if orders.interrupted.is_set():
-            orders.interrupted.clear()
+        if user_input.interrupted.is_set():
+            user_input.interrupted.clear()
             await connection.cancel(session)
         interrupted.cancel()
-    orders.is_in_turn = False
+    user_input.is_in_turn = False
     reason = answer.result().stop_reason
     return "" if reason == "end_turn" else f"The turn ended: {reason}"
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from acp.schema import AllowedOutcome, DeniedOutcome, PermissionOption, RequestPermissionResponse
 
 from common.machine.lazy_modules import lazy_module
-from workers.runner.acp.orders import Orders
+from workers.runner.acp.user_messages import UserMessages
 from workers.runner.drivers.json_lines import Json, mapping, mappings, text
 
 if TYPE_CHECKING:
@@ -29,9 +29,9 @@ class Permissions:
     orders: get what people say instead of choosing. When they end the turn, nothing is waited for any more.
     """
 
-    def __init__(self, socket_path: str | None, orders: Orders) -> None:
+    def __init__(self, socket_path: str | None, user_input: UserMessages) -> None:
         self._socket_path = socket_path
-        self._orders = orders
+        self._orders = user_input
 
     async def decide(self, call: Json, options: Sequence[PermissionOption]) -> RequestPermissionResponse:
         """Answer a request for the tool call. Waits for people where they have to choose."""
@@ -52,7 +52,7 @@ class Permissions:
         for option in answers:
             if option.name.strip() == said.strip():
                 return _outcome(option)
-        self._orders.hear(f"You asked: {question}\n\n{said}")
+        self._orders.interrupt_with(f"You asked: {question}\n\n{said}")
         return _outcome(None)
 
     async def _ask(self, question: str, options: list[str]) -> tuple[bool, str]:

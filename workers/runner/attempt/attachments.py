@@ -12,7 +12,7 @@ from workers.runner.platform_client.client import RunApi
 
 
 def download(
-    api: RunApi, attachments: Sequence[ClaimedAttachment], folder: Path, *, say: Callable[[str], None]
+    api: RunApi, attachments: Sequence[ClaimedAttachment], folder: Path, *, add_text: Callable[[str], None]
 ) -> None:
     """Write the attachments into the folder. One that the platform no longer has is left out, and said."""
     if attachments:
@@ -21,7 +21,7 @@ def download(
         try:
             content = api.read_attachment(attachment.id)
         except (NotFound, ProviderRefused) as error:
-            say(f"The attachment {attachment.name} is missing: {error}")
+            add_text(f"The attachment {attachment.name} is missing: {error}")
             continue
         replace_file(folder / file_name(attachment), content, is_synced=False)
 

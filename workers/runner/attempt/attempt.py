@@ -32,7 +32,7 @@ from workers.runner.attempt.attachments import download
 from workers.runner.attempt.attempt_settings import AttemptSettings
 from workers.runner.attempt.checkpoints import Checkpoints
 from workers.runner.attempt.commit_messages import message_of, title_of
-from workers.runner.attempt.disk_watch import LARGEST_KEPT_BYTES, still_there, watched
+from workers.runner.attempt.disk_watch import LARGEST_KEPT_BYTES, require_directory, watched
 from workers.runner.drivers import driver_named
 from workers.runner.drivers.offer import DriverOffer, ReadyProgram
 from workers.runner.drivers.protocol import DriverOutcome, OutcomeKind
@@ -47,7 +47,7 @@ from workers.runner.programs.steering import Steering
 from workers.runner.tools.platform_calls import ToolApi
 from workers.runner.tools.review_verdict import Verdicts
 from workers.runner.tools.tool_socket import ToolSocket
-from workers.runner.tools.tools import ToolDesk
+from workers.runner.tools.tools import PlatformToolHandler
 from workers.runner.transcript.reports import RunLog, RunPlatform
 from workers.runner.workspace.preparation import needs_of, prepare, remove_databases
 from workers.runner.workspace.staging import LeftOutLog
@@ -194,8 +194,10 @@ class Attempt:
         log.add("log", f"Cloning {self._claimed.clone.branch}")
         self._with_retries(self._workspace.clone)
         working = RunApi(self._url, self.id, self._token, self._work)
-        download(working, self._claimed.attachments, self._workspace.attachments_dir, say=lambda it: log.add("log", it))
-        with still_there(self._workspace.directory), self._prepared(log), self._driver_work(program, log) as work:
+        download(
+            working, self._claimed.attachments, self._workspace.attachments_dir, add_text=lambda it: log.add("log", it)
+        )
+        with require_directory(self._workspace.directory), self._prepared(log), self._driver_work(program, log) as work:
             work.restore(working.get_session() if self._claimed.has_session else None)
             return self._review(work) if self._claimed.run.is_review else self._do(work, api, log)
 
@@ -249,7 +251,7 @@ class Attempt:
             self._workspace,
             message=self._unfinished_message(),
             store=lambda head, cancellation: self._store_session(work, head, cancellation),
-            say=lambda text: log.add("log", text),
+            add_text=lambda text: log.add("log", text),
         )
         try:
             with checkpoints.every(self._settings.checkpoint_seconds), self._watched_disk():
@@ -304,9 +306,9 @@ class Attempt:
         tool_api = ToolApi(self._url, self.id, self._token, self._work)
         is_review = claimed.run.is_review
         verdicts = Verdicts(tool_api, hold_seconds=self._settings.verdict_hold_seconds) if is_review else None
-        desk = ToolDesk(tool_api, hold_seconds=hold_seconds, on_over=self.drop, verdicts=verdicts)
+        tool_handler = PlatformToolHandler(tool_api, hold_seconds=hold_seconds, on_over=self.drop, verdicts=verdicts)
         with (
-            ToolSocket(workspace.directory, desk, is_review=is_review) as socket,
+            ToolSocket(workspace.directory, tool_handler, is_review=is_review) as socket,
             Steering(self._url, self.id, self._token, on_over=self.drop) as steering,
         ):
             yield ProgramWork(
@@ -315,8 +317,8 @@ class Attempt:
                 workspace=workspace,
                 log=log,
                 steering=steering,
-                tools=ServedTools(socket.server, desk),
-                patience=self._settings.patience,
+                tools=ServedTools(socket.server, tool_handler),
+                program_timeouts=self._settings.program_timeouts,
             )
             for note in verdicts.settle() if verdicts else ():
                 log.add("log", note, level="warn")

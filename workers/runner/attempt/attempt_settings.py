@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from common.values.runs.claimed_run import ClaimedRun
 from workers.runner.attempt.disk_watch import DiskBounds
-from workers.runner.programs.program_turn import Patience
+from workers.runner.programs.program_process import ProgramTimeouts
 from workers.sandbox.limits import Bounds
 
 
@@ -46,7 +46,7 @@ class AttemptSettings:
     checkpoint_seconds: float = 180.0
     last_checkpoint_seconds: float = 45.0
     shutdown_seconds: float = 15.0
-    patience: Patience = field(default_factory=Patience)
+    program_timeouts: ProgramTimeouts = field(default_factory=ProgramTimeouts)
     bounds: Bounds = field(default_factory=Bounds)
     blocked: tuple[str, ...] = ()
     disk: DiskBounds = field(default_factory=DiskBounds)

@@ -38,12 +38,12 @@ class Checkpoints:
         *,
         message: str,
         store: Callable[[str, Cancellation], None],
-        say: Callable[[str], None],
+        add_text: Callable[[str], None],
     ) -> None:
         self._workspace = workspace
         self._message = message
         self._store = store
-        self._say = say
+        self._say = add_text
         self._last_fault = ""
         self._due = threading.Event()
 

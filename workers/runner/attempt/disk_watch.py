@@ -60,7 +60,7 @@ def watched(directory: Path, bounds: DiskBounds, stop: Callable[[str], None]) ->
 
 
 @contextlib.contextmanager
-def still_there(directory: Path) -> Iterator[None]:
+def require_directory(directory: Path) -> Iterator[None]:
     """Raise ProviderUnavailable for what fails in the block once the run's directory is gone, as after somebody cleaned
     up this machine: the task is not to blame.
     """
@@ -83,7 +83,7 @@ def excess(directory: Path, bounds: DiskBounds) -> str | None:
     if size > bounds.run_bytes:
         return f"The run was stopped: it filled more than {_shown(bounds.run_bytes)} of this machine's disk."
     # A run that is smaller than the reserve is not what fills the disk.
-    if not disk.has_room and size > disk.reserve_bytes:
+    if not disk.has_disk_space and size > disk.reserve_bytes:
         return f"The run was stopped: it filled {_shown(size)}, and this machine's disk is almost full."
     return None
 

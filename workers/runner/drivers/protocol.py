@@ -34,7 +34,7 @@ class SavedSession:
 class Platform(Protocol):
     """A driver's reports and questions to people. Every method raises Cancelled if the run is cancelled."""
 
-    def say(self, text: str) -> None:
+    def add_text(self, text: str) -> None:
         """Add a text of the agent to the transcript."""
 
     def tool(self, text: str) -> None:

@@ -107,7 +107,7 @@ def refusal(said: str, *, program: str, now: datetime | None = None) -> Classifi
         return Classified(Ending.REFUSED, f"The provider refused the key: {words}")
     if status in (402, 429, 529) or (status in (0, 400, 403, 503) and _LIMIT.search(said)):
         return Classified(Ending.REFUSED, f"The provider's limit is reached: {words}", retry_at(said, now=now))
-    if is_lasting(said):
+    if is_permanent(said):
         return Classified(Ending.REFUSED, f"The provider refused the call: {words}")
     if status >= 500:
         return Classified(Ending.REFUSED, f"The provider has a fault: {words}", retry_at(said, now=now))
@@ -118,7 +118,7 @@ def refusal(said: str, *, program: str, now: datetime | None = None) -> Classifi
     return None
 
 
-def is_lasting(said: str) -> bool:
+def is_permanent(said: str) -> bool:
     """Whether a text says that the same call would always be refused, whoever makes it: its model is unknown, it is too
     large, or the run has reached its limit.
     """

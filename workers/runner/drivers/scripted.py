@@ -123,7 +123,7 @@ def _do(step: Step, session: Session, place: _Place) -> bool:
     platform = session.platform
     match step:
         case Say(text):
-            platform.say(text)
+            platform.add_text(text)
             place.said.append(text)
         case Ask(question, context, options):
             answer = platform.ask(question, context, options)

@@ -161,8 +161,8 @@ def _is_loopback(host: str) -> bool:
 class RefusalLog:
     """Tells each host that a run may not reach once, and MOST_REFUSALS of them. For several threads."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self, add_text: Callable[[str], None]) -> None:
+        self._add_text = add_text
         self._lock = threading.Lock()
         self._told: set[str] = set()
 
@@ -173,9 +173,9 @@ class RefusalLog:
                 return
             self._told.add(refusal.host)
         if count == MOST_REFUSALS:
-            self._say("Further hosts that are not reachable are not named.")
+            self._add_text("Further hosts that are not reachable are not named.")
         else:
-            self._say(f"{refusal.host} is not reachable: {refusal.why}")
+            self._add_text(f"{refusal.host} is not reachable: {refusal.why}")
 
 
 def private_folders(work_dir: Path, *files: Path | None) -> tuple[Path, ...]:

@@ -14,10 +14,10 @@ from workers.runner.drivers.protocol import Driver, DriverOutcome, Platform, Sav
 from workers.runner.processes.cancellation import Cancellation
 from workers.runner.programs import sessions
 from workers.runner.programs.instructions import fill
+from workers.runner.programs.program_process import PlatformTools, ProgramTimeouts
 from workers.runner.programs.program_run import ProgramRun, ProgramTask
-from workers.runner.programs.program_turn import Patience, Tools
 from workers.runner.programs.steering import Steering
-from workers.runner.tools.tools import ToolDesk
+from workers.runner.tools.tools import PlatformToolHandler
 from workers.runner.transcript.reports import RunLog
 from workers.runner.workspace.workspace import Workspace
 
@@ -27,18 +27,18 @@ class ServedTools:
     """The platform's tools for the agent, while their socket is open."""
 
     server: ToolServer
-    desk: ToolDesk
+    tool_handler: PlatformToolHandler
 
     @property
     def is_question_open(self) -> bool:
-        return self.desk.is_question_open
+        return self.tool_handler.is_question_open
 
     @property
     def review_summary(self) -> str | None:
-        return self.desk.review_summary
+        return self.tool_handler.review_summary
 
     def show(self, call: ToolCall) -> None:
-        self.desk.show(call)
+        self.tool_handler.show(call)
 
 
 class DriverWork(Protocol):
@@ -70,8 +70,8 @@ class ProgramWork:
         workspace: Workspace,
         log: RunLog,
         steering: Steering,
-        tools: Tools | None,
-        patience: Patience,
+        tools: PlatformTools | None,
+        program_timeouts: ProgramTimeouts,
     ) -> None:
         self.name = program.driver.name
         self._program = program
@@ -80,7 +80,7 @@ class ProgramWork:
         self._log = log
         self._steering = steering
         self._tools = tools
-        self._patience = patience
+        self._program_timeouts = program_timeouts
         self._resume: str | None = None
         self._run: ProgramRun | None = None
 
@@ -109,7 +109,7 @@ class ProgramWork:
             log=self._log,
             steering=self._steering,
             tools=self._tools,
-            patience=self._patience,
+            program_timeouts=self._program_timeouts,
         )
         return self._run.execute(cancellation)
 

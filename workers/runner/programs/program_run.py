@@ -14,12 +14,12 @@ from pathlib import Path
 from workers.runner.drivers.offer import ReadyProgram
 from workers.runner.drivers.program import Classified, Command, Ending, ModelAccess, Work
 from workers.runner.drivers.protocol import DriverOutcome, OutcomeKind
-from workers.runner.drivers.refusals import is_lasting, is_too_long
+from workers.runner.drivers.refusals import is_permanent, is_too_long
 from workers.runner.platform_client.client import PersonMessage
 from workers.runner.processes.cancellation import Cancellation
 from workers.runner.processes.run_confinement import Place
 from workers.runner.programs.program_files import program_files
-from workers.runner.programs.program_turn import Patience, ProgramTurn, Tools, TurnEnd
+from workers.runner.programs.program_process import PlatformTools, ProcessEnd, ProgramProcess, ProgramTimeouts
 from workers.runner.programs.steering import Steering, as_prompt
 from workers.runner.transcript.changed_files import ChangedFiles
 from workers.runner.transcript.reports import RunLog, shortened
@@ -37,11 +37,11 @@ _NO_SESSION = re.compile(
     r"|error resuming",
     re.IGNORECASE,
 )
-_LASTING = re.compile(
+_PERMANENT = re.compile(
     r"\b40[0134]\b|api.?key|unauthori[sz]ed|authenticat|permission|forbidden|billing|credit|quota exceeded|invalid",
     re.IGNORECASE,
 )
-_PASSING = re.compile(
+_TEMPORARY = re.compile(
     r"\b(408|409|425|429|5\d\d)\b|overload|rate.?limit|too many requests|time[d]?.?out|unavailable|connect|network"
     r"|socket|stream|stalled|temporar|try again|internal server",
     re.IGNORECASE,
@@ -83,8 +83,8 @@ class ProgramRun:
         workspace: Workspace,
         log: RunLog,
         steering: Steering,
-        tools: Tools | None,
-        patience: Patience,
+        tools: PlatformTools | None,
+        program_timeouts: ProgramTimeouts,
     ) -> None:
         self._driver = program.driver
         self._executable = program.finding.executable
@@ -94,7 +94,7 @@ class ProgramRun:
         self._transcript = Transcript(log, program=program.driver.name, workspace=workspace.path, changed=changed)
         self._steering = steering
         self._tools = tools
-        self._patience = patience
+        self._program_timeouts = program_timeouts
         # Code of the commit that a reviewer ran may have changed its home and its clone: a new process would obey that.
         self._may_retry = not task.is_review
         self._may_start_anew = task.resume is not None
@@ -121,10 +121,10 @@ class ProgramRun:
                 return self._outcome(end, end.classified)
             prompt = following
 
-    def _turn(self, prompt: str, cancellation: Cancellation, messages: Sequence[PersonMessage]) -> TurnEnd:
+    def _turn(self, prompt: str, cancellation: Cancellation, messages: Sequence[PersonMessage]) -> ProcessEnd:
         command = self._command(prompt)
         self.session.kept = command.kept
-        return ProgramTurn(
+        return ProgramProcess(
             name=self._driver.name,
             command=command,
             place=self._place(command),
@@ -133,7 +133,7 @@ class ProgramRun:
             transcript=self._transcript,
             inbox=self._steering.inbox,
             tools=self._tools,
-            patience=self._patience,
+            program_timeouts=self._program_timeouts,
             on_session=self._began,
             told=messages,
             is_review=self._task.is_review,
@@ -167,7 +167,7 @@ class ProgramRun:
 
     # What comes next
 
-    def _following(self, prompt: str, end: TurnEnd, messages: Sequence[PersonMessage]) -> str | None:
+    def _following(self, prompt: str, end: ProcessEnd, messages: Sequence[PersonMessage]) -> str | None:
         """The prompt of the next process; None if there is none."""
         ended = end.classified
         if ended is not None and ended.ending is Ending.BROKEN:
@@ -187,7 +187,7 @@ class ProgramRun:
         return as_prompt(messages) if self.session.id else f"{self._task.fresh_prompt}\n\n{as_prompt(messages)}"
 
     def _after_break(
-        self, prompt: str, end: TurnEnd, ended: Classified, messages: Sequence[PersonMessage]
+        self, prompt: str, end: ProcessEnd, ended: Classified, messages: Sequence[PersonMessage]
     ) -> str | None:
         is_refused = _NO_SESSION.search(ended.reason) is not None
         if self._can_start_anew(end) and (is_refused or not self._may_retry):
@@ -200,11 +200,11 @@ class ProgramRun:
         again = f"You were interrupted: {reason} Go on with the task." if end.was_active else prompt
         return "\n\n".join(filter(None, (again, as_prompt([*end.delivered, *messages]))))
 
-    def _can_start_anew(self, end: TurnEnd) -> bool:
+    def _can_start_anew(self, end: ProcessEnd) -> bool:
         """Whether the session of an earlier run, which has done nothing in this one, may be given up."""
         return self._may_start_anew and not end.was_active
 
-    def _start_anew(self, end: TurnEnd, ended: Classified, messages: Sequence[PersonMessage]) -> str:
+    def _start_anew(self, end: ProcessEnd, ended: Classified, messages: Sequence[PersonMessage]) -> str:
         self._transcript.note(f"The session can't be resumed, so a new one begins: {ended.reason}", level="warn")
         self._may_start_anew = False
         self.session.id = None
@@ -216,7 +216,7 @@ class ProgramRun:
 
     # How it ends
 
-    def _outcome(self, end: TurnEnd, ended: Classified) -> DriverOutcome:
+    def _outcome(self, end: ProcessEnd, ended: Classified) -> DriverOutcome:
         summary = shortened(end.summary.strip(), LONGEST_SUMMARY)
         reason = ended.reason or f"{self._driver.name} ended with exit code {end.code}."
         match ended.ending:
@@ -229,7 +229,7 @@ class ProgramRun:
                 if ended.until is not None:
                     reason = _sentence(reason)
                     reason = f"{reason} It may work again at {ended.until.isoformat(timespec='minutes')}."
-                passes = ended.until is not None or is_passing(reason)
+                passes = ended.until is not None or is_temporary(reason)
                 return DriverOutcome(OutcomeKind.CUT_SHORT if passes else OutcomeKind.FAILED, summary, reason)
             case Ending.BROKEN:
                 if self._is_gone:
@@ -246,7 +246,7 @@ def _sentence(reason: str) -> str:
     return reason if reason.endswith((".", "!", "?", "…")) else f"{reason}."
 
 
-def is_passing(reason: str) -> bool:
+def is_temporary(reason: str) -> bool:
     """Whether a provider's refusal passes by itself, such as an overload, and not one such as a wrong key."""
-    is_refused_for_good = _LASTING.search(reason) is not None or is_lasting(reason)
-    return _PASSING.search(reason) is not None and not is_refused_for_good
+    is_refused_for_good = _PERMANENT.search(reason) is not None or is_permanent(reason)
+    return _TEMPORARY.search(reason) is not None and not is_refused_for_good

@@ -57,7 +57,7 @@ class Reply:
     text: str
 
 
-class Desk(Protocol):
+class ToolHandler(Protocol):
     """Answers the calls of one run."""
 
     def answer(self, request: Request) -> Reply:
@@ -71,8 +71,10 @@ class ToolSocket:
     tools of a review. A context manager.
     """
 
-    def __init__(self, directory: Path, desk: Desk, *, uid: int | None = None, is_review: bool = False) -> None:
-        self._desk = desk
+    def __init__(
+        self, directory: Path, tool_handler: ToolHandler, *, uid: int | None = None, is_review: bool = False
+    ) -> None:
+        self._desk = tool_handler
         self._is_review = is_review
         self._uid = os.geteuid() if uid is None else uid
         self._own_folder: Path | None = None

@@ -46,7 +46,7 @@ class _WrongArgument(Exception):
     """An argument has the wrong type, or is missing. The message is for the agent."""
 
 
-class ToolDesk:
+class PlatformToolHandler:
     """Answers the tools of one run. Its methods may be called from any thread.
 
     hold_seconds: how long a question waits for its answer within the call; below the tool timeout of every coding CLI.

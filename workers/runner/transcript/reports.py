@@ -217,7 +217,7 @@ class RunPlatform:
         self._limits = limits
         self._hold_seconds = hold_seconds
 
-    def say(self, text: str) -> None:
+    def add_text(self, text: str) -> None:
         self._add("text", text)
 
     def tool(self, text: str) -> None:

@@ -167,12 +167,12 @@ def left_out(lines: Sequence[str]) -> list[str]:
 class LeftOutLog:
     """Tells which paths are in no commit, once until others are."""
 
-    def __init__(self, say: Callable[[str], None]) -> None:
-        self._say = say
+    def __init__(self, add_text: Callable[[str], None]) -> None:
+        self._add_text = add_text
         self._last: list[str] = []
 
     def tell(self, paths: Sequence[str]) -> None:
         if paths and paths != self._last:
             more = f" and {len(paths) - MOST_NAMED} more" if len(paths) > MOST_NAMED else ""
-            self._say(f"Not in the commit, as git can't read it: {', '.join(paths[:MOST_NAMED])}{more}")
+            self._add_text(f"Not in the commit, as git can't read it: {', '.join(paths[:MOST_NAMED])}{more}")
         self._last = list(paths)

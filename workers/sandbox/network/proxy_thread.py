@@ -46,8 +46,8 @@ _CREDENTIALS = struct.Struct("3i")
 
 
 @dataclass
-class Guarded:
-    """What the doorkeeper does for one sandbox.
+class GuardedSandbox:
+    """What the proxy thread does for one sandbox.
 
     control: the socket to its first program. doors, proxy: in the order of the listening sockets, the proxy's last.
     outbound: makes its network; called in a thread with the number of a
@@ -75,7 +75,7 @@ class Guarded:
     @property
     def has_ended(self) -> bool:
         """Whether all of its processes have: its first process inside, which ends last, has let the socket go."""
-        return is_told(self.control, 0)  # the end of the other side is told in any case
+        return has_event(self.control, 0)  # the end of the other side is told in any case
 
 
 class ProxyThread:
@@ -91,7 +91,7 @@ class ProxyThread:
     def lookups(self) -> ThreadPoolExecutor:
         return self._lookups
 
-    def guard(self, guarded: Guarded) -> Future[None]:
+    def guard(self, guarded: GuardedSandbox) -> Future[None]:
         """Open the sandbox's doors and let its command start. The result is there when the sandbox is left alone:
         after `cancel`, or if its doors could not be opened.
         """
@@ -103,7 +103,7 @@ class ProxyThread:
         with self._lock:
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="doorkeeper", daemon=True)
+                self._thread = threading.Thread(target=self._loop.run_forever, name="sandbox-proxy", daemon=True)
                 self._thread.start()
             return asyncio.run_coroutine_threadsafe(work, self._loop)
 
@@ -125,7 +125,7 @@ def _log_bug(guarding: Future[None]) -> None:
         logger.error("a sandbox's doors closed by a bug", exc_info=error)
 
 
-async def _guard(guarded: Guarded) -> None:
+async def _guard(guarded: GuardedSandbox) -> None:
     listeners: list[socket.socket] = []
     # A thread of its own: a command that stops its sandbox's first program makes only those wait that dial it.
     dialling = ThreadPoolExecutor(1, "sandbox-dial")
@@ -155,7 +155,7 @@ async def _guard(guarded: Guarded) -> None:
         guarded.is_over.set()
 
 
-async def _let_go(guarded: Guarded) -> list[socket.socket]:
+async def _let_go(guarded: GuardedSandbox) -> list[socket.socket]:
     """Take the listening sockets, make the network, and tell the first program to go on. Raises OSError."""
     loop = asyncio.get_running_loop()
     guarded.control.setblocking(False)
@@ -179,7 +179,7 @@ async def _let_go(guarded: Guarded) -> list[socket.socket]:
                     guarded.made_outbound = await making
                 raise
         # From now on the kernel ends the sandbox with its first process outside; before, nothing would.
-        if is_told(guarded.pidfd, select.POLLIN):
+        if has_event(guarded.pidfd, select.POLLIN):
             raise OSError("it was ended before its command started")
         guarded.control.send(b"+")
         guarded.control.setblocking(True)
@@ -191,7 +191,7 @@ async def _let_go(guarded: Guarded) -> list[socket.socket]:
 
 
 def control_pair() -> tuple[socket.socket, socket.socket]:
-    """The doorkeeper's end and that of a sandbox. The first is told who sends: the kernel notes it at the sending, so
+    """The proxy thread's end and that of a sandbox. The first is told who sends: the kernel notes it at the sending, so
     it has to be asked to before there is a sender.
     """
     control, child = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -232,7 +232,7 @@ def _as_sockets(numbers: Sequence[int]) -> list[socket.socket]:
     return made
 
 
-def _services(guarded: Guarded, dialling: ThreadPoolExecutor) -> list[Callable[[Streams], Awaitable[None]]]:
+def _services(guarded: GuardedSandbox, dialling: ThreadPoolExecutor) -> list[Callable[[Streams], Awaitable[None]]]:
     ways = [_way(forwarded_port, dialling) for forwarded_port in guarded.forwarded_ports]
     services = [way.serve for way in ways]
     if guarded.proxy is not None:
@@ -291,7 +291,7 @@ def _close_dialled(dial: Future[socket.socket]) -> None:
         dial.result().close()
 
 
-async def _end(guarded: Guarded) -> None:
+async def _end(guarded: GuardedSandbox) -> None:
     """See to it that the sandbox ends with its first process outside, at whatever moment that is killed."""
     await readable(guarded.pidfd)
     await asyncio.sleep(_LAG_SECONDS)
@@ -314,14 +314,14 @@ def kill_holders(lifeline: str) -> None:
                 os.kill(int(process.name), signal.SIGKILL)
 
 
-def is_told(watched: socket.socket | int, events: int) -> bool:
+def has_event(watched: socket.socket | int, events: int) -> bool:
     """Whether poll(2) tells anything of a descriptor now."""
     asked = select.poll()
     asked.register(watched, events)
     return bool(asked.poll(0))
 
 
-async def _watch(guarded: Guarded) -> None:
+async def _watch(guarded: GuardedSandbox) -> None:
     """Kill the sandbox when it breaks a bound that no control group holds, or whose group killed only a part of it."""
     bounds, group = guarded.bounds, guarded.group
     counts_memory = bounds.memory_bytes is not None and not group.memory

@@ -83,7 +83,7 @@ class Excesses:
         used = await asyncio.to_thread(self._disk_bytes)
         self._measured_at = time.monotonic()
         self._took_seconds = self._measured_at - began
-        is_scarce = not now.has_room and self._first_free - now.free_bytes > SMALL_BYTES
+        is_scarce = not now.has_disk_space and self._first_free - now.free_bytes > SMALL_BYTES
         if used > bound.disk_bytes:
             words = f"filled {used // 2**20} MiB of disk, its limit is {bound.disk_bytes // 2**20} MiB"
             return Excess(CheckEnd.DISK, words)

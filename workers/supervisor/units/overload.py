@@ -15,7 +15,7 @@ LEAST_PROJECTS = 3
 """How many projects must have failing versions within WITHIN_SECONDS for the machine to be at fault."""
 WITHIN_SECONDS = 60.0
 STARTS_AT_ONCE = max(2, os.cpu_count() or 1)
-TURN_SECONDS = 5.0
+PERMIT_SECONDS = 5.0
 """The longest turn. A program that does not answer by then continues to start while the next one begins."""
 
 
@@ -24,7 +24,7 @@ class StartPermit:
 
     def __init__(self, free: asyncio.Semaphore) -> None:
         self._free: asyncio.Semaphore | None = free
-        self._timer = asyncio.get_running_loop().call_later(TURN_SECONDS, self.end)
+        self._timer = asyncio.get_running_loop().call_later(PERMIT_SECONDS, self.end)
 
     def end(self) -> None:
         """End the turn. Safe to repeat."""
@@ -56,7 +56,7 @@ class Overload:
     def words(self) -> str:
         return f"versions of {len(self._trouble)} projects fail together, so this machine is at fault"
 
-    async def turn(self) -> StartPermit:
+    async def start_permit(self) -> StartPermit:
         """Wait for a turn to start a program."""
         await self._free.acquire()
         return StartPermit(self._free)

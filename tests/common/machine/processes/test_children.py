@@ -13,7 +13,7 @@ import pytest
 
 from common.machine.processes.children import base_environment, has_ended, kill_group
 from tests.e2e.instance import wait_until
-from tests.processes import lives
+from tests.processes import is_running_process
 from tests.servers import ROOT
 
 PARENT = """
@@ -31,10 +31,10 @@ def test_a_tied_child_dies_with_a_parent_that_is_killed() -> None:
     with subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, cwd=ROOT) as parent:
         assert parent.stdout is not None
         child = int(parent.stdout.readline())
-        assert lives(child)
+        assert is_running_process(child)
         parent.kill()
 
-    wait_until("the child to die", lambda: not lives(child))
+    wait_until("the child to die", lambda: not is_running_process(child))
 
 
 def test_a_group_is_killed_whole_and_again() -> None:
@@ -50,7 +50,7 @@ def test_a_group_is_killed_whole_and_again() -> None:
 
         # It is still there to be waited for, and its number is nobody else's.
         assert psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
-        wait_until("the child in the background to die", lambda: not lives(inner))
+        wait_until("the child in the background to die", lambda: not is_running_process(inner))
         kill_group(process.pid, signal.SIGTERM)
     assert process.returncode == -signal.SIGKILL
     kill_group(process.pid)

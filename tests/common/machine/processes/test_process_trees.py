@@ -11,7 +11,7 @@ import psutil
 
 from common.machine.processes.process_trees import environment_of, find_processes, kill_tree, signal_processes
 from tests.e2e.instance import wait_until
-from tests.processes import lives
+from tests.processes import is_running_process
 
 
 def test_a_tree_is_killed_with_what_left_its_group() -> None:
@@ -23,7 +23,7 @@ def test_a_tree_is_killed_with_what_left_its_group() -> None:
 
         kill_tree(process.pid)
 
-    wait_until("what left the group to die", lambda: not lives(outside))
+    wait_until("what left the group to die", lambda: not is_running_process(outside))
     kill_tree(process.pid)
 
 

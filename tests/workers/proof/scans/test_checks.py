@@ -16,7 +16,7 @@ from common.services.tasks import tasks
 from common.settings import settings
 from common.transaction import snapshot
 from common.values.testing.scans import names_in
-from tests.made_secrets import LETTERS, aws_key_id, github_token, made, password, private_key
+from tests.made_secrets import LETTERS, aws_key_id, github_token, password, private_key, random_text
 from tests.providers.test_advisories import advisory, write
 from tests.workers.jobs.test_which_tests_ran import checks_of
 from tests.workers.platform import Platform
@@ -32,8 +32,8 @@ FILES = {
 def leaks() -> dict[str, str]:
     """By the kind of the secret."""
     return {
-        "AWS Access Key": "AK" + "IA" + made("ABCDEFGHIJKLMNOP234567", 16, seed=3),
-        "GitHub Token": "gh" + "p_" + made(LETTERS, 36, seed=3),
+        "AWS Access Key": "AK" + "IA" + random_text("ABCDEFGHIJKLMNOP234567", 16, seed=3),
+        "GitHub Token": "gh" + "p_" + random_text(LETTERS, 36, seed=3),
         "Private Key": private_key(),
         "Random Value of a Secret Name": password(),
     }

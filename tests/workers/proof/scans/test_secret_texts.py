@@ -10,11 +10,11 @@ import uuid
 
 import pytest
 
-from tests.made_secrets import LETTERS, aws_key_id, github_token, made, password, private_key
+from tests.made_secrets import LETTERS, aws_key_id, github_token, password, private_key, random_text
 from workers.proof.scans.secret_texts import RANDOM_VALUE, Found, find_secrets
 
-DIGEST = made("0123456789abcdef", 64)
-LONG = made(LETTERS + "+/", 400)
+DIGEST = random_text("0123456789abcdef", 64)
+LONG = random_text(LETTERS + "+/", 400)
 
 
 def found_in(text: str, path: str = "src/app.py") -> list[Found]:
@@ -29,21 +29,21 @@ def kinds_in(text: str, path: str = "src/app.py") -> set[str]:
 def web_token() -> str:
     parts = ({"alg": "HS256", "typ": "JWT"}, {"sub": "max", "role": "maintainer"})
     encoded = [base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in parts]
-    return ".".join([*encoded, made(LETTERS, 43)])
+    return ".".join([*encoded, random_text(LETTERS, 43)])
 
 
 SECRETS: list[tuple[str, str, str]] = [
     (f'KEY = "{aws_key_id()}"', "src/app.py", "AWS Access Key"),
-    (f"aws_secret_access_key = {made(LETTERS, 40)}", "credentials", "AWS Access Key"),
+    (f"aws_secret_access_key = {random_text(LETTERS, 40)}", "credentials", "AWS Access Key"),
     (f"fetch(url, {{headers: {{token: '{github_token()}'}}}})", "web/a.js", "GitHub Token"),
     (f"git clone https://max:{password()}@git.corp.io/a/b", "setup.sh", "Basic Auth Credentials"),
-    (f"curl -H 'Authorization: Bearer {made(LETTERS, 40)}' x", "README.md", "Authorization Header"),
+    (f"curl -H 'Authorization: Bearer {random_text(LETTERS, 40)}' x", "README.md", "Authorization Header"),
     (f"token = '{web_token()}'", "a.rb", "JSON Web Token"),
     (private_key(), "deploy/id_rsa", "Private Key"),
     (f'DB_PASSWORD = "{password()}"', "src/app.py", RANDOM_VALUE),
-    (f'{{"client_secret": "{made("0123456789abcdef", 40)}"}}', "a.json", RANDOM_VALUE),
+    (f'{{"client_secret": "{random_text("0123456789abcdef", 40)}"}}', "a.json", RANDOM_VALUE),
     (f"SECRET_TOKEN={password()}", ".env", RANDOM_VALUE),
-    ("TOKEN = 'glpat" + f"-{made(string.ascii_letters, 20)}'", "a.py", "GitLab Token"),
+    ("TOKEN = 'glpat" + f"-{random_text(string.ascii_letters, 20)}'", "a.py", "GitLab Token"),
     (f'KEY = "{aws_key_id()}"  # pragma: allowlist secret', "src/app.py", "AWS Access Key"),
 ]
 

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-from common.settings import settings
 from tests.providers.git_work_tree import git
-from tests.providers.test_advisories import advisory, write
 from tests.workers.jobs.test_which_tests_ran import BROKEN, FILES, HOLLOW_PAGE, PYTEST, RED, checks_of, lost_names
 from tests.workers.platform import Platform
-from tests.workers.proof.scans.test_checks import leaks, places_in, secrets_check
 
 pytestmark = pytest.mark.slow
 
@@ -45,27 +40,3 @@ def test_an_emptied_test_behind_a_link_is_refused(platform: Platform) -> None:
     platform.run_jobs()
 
     assert set(RED) <= set(lost_names(checks_of(platform, task)["lost_tests"]))
-
-
-def test_what_links_hold_and_lead_to_is_scanned(
-    platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(tmp_path / "osv", advisory())
-    monkeypatch.setenv("AIWORKER_ADVISORIES", str(tmp_path / "osv"))
-    settings.cache_clear()
-    task = platform.task(platform.project({"app.py": "PORT = 80\n"}, dependency_scan="refuse", secret_scan="warn"))
-    claimed = platform.claim()
-    tree, branch = platform.clone(claimed.project), claimed.task.branch_name
-    git("checkout", "--quiet", "-B", branch, f"origin/{branch}", at=tree.path)
-    (tree.path / "requirements.txt").symlink_to("deps/pinned")
-    (tree.path / "note").symlink_to(f"key={leaks()['AWS Access Key']}")
-    sha = tree.commit({"deps/pinned": "requests==2.19.0\n"}, on=branch)
-    tree.push(branch)
-
-    platform.finish(claimed, sha)
-    platform.run_jobs()
-
-    assert places_in(secrets_check(platform, task)) == {("AWS Access Key", "note, line 1")}
-    check = checks_of(platform, task)["dependencies"]
-    assert check.code == "known_faults"
-    assert check.log == "GHSA-1 of requests 2.19.0 (PyPI): requirements.txt: Leaks a header"

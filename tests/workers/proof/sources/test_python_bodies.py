@@ -38,7 +38,7 @@ def emptied(old: Mapping[str, str], new: Mapping[str, str], test: str = "tests.t
     before.add_all((path, text.encode()) for path, text in old.items())
     after.add_all((path, text.encode()) for path, text in new.items())
     report = TestReport((TestCase(test, TestResult.PASSED, 0.0),))
-    return bool(compare(report, report, before, after).losses)
+    return bool(compare(report, report, before, after).lost_cases)
 
 
 HIDDEN = {

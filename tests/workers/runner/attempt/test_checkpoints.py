@@ -8,7 +8,7 @@ import pytest
 
 from common.values.runs.claimed_run import Clone
 from tests.workers.broken_git import broken_git
-from tests.workers.runner.places import confinement
+from tests.workers.runner.run_sandboxes import confinement
 from tests.workers.runner.runner_platform import git, head, make_repository
 from workers.runner.processes.cancellation import Cancellation
 from workers.runner.workspace.workspace import UNFINISHED, Workspace

@@ -16,7 +16,7 @@ from pathlib import Path
 from common.values.egress import Egress, Network
 from tests.conftest import leave_out
 from tests.workers.runner.drivers import tools_stand_in
-from tests.workers.runner.places import sandboxes
+from tests.workers.runner.run_sandboxes import sandboxes
 from workers.runner.drivers.program import (
     Classified,
     Command,
@@ -32,7 +32,6 @@ from workers.runner.drivers.program import (
     ToolServer,
     Work,
 )
-from workers.runner.drivers.programs import PROGRAM_DRIVERS
 from workers.runner.processes.run_confinement import Confinement, Place
 from workers.runner.programs.program_files import program_files
 from workers.sandbox.limits import SandboxLimits
@@ -190,17 +189,6 @@ def _place(work: Work, command: Command) -> Place:
     )
     network = Network(Egress.NONE)
     return Confinement(confining, network, addresses=addresses).for_programs(sandbox_limits)
-
-
-def try_program(name: str, folder: Path, url: str, *, longest_seconds: float = LONGEST_RUN_SECONDS) -> Ran:
-    """Give the driver's program a small task; its provider is at the URL. Leaves the test out without the program."""
-    driver = PROGRAM_DRIVERS[name]()
-    executable = usable_program(driver)
-    workspace = repository(folder / "one")
-    models = access(url, MODELS[name], APIS[name])
-    prompt = f"TASK-1: make add() work.\nWorkspace: {workspace}\n"
-    work = Work(prompt, workspace, folder / "home", None, models, None, executable)
-    return run_program(driver, work, longest_seconds=longest_seconds)
 
 
 def _feed(process: subprocess.Popen[str], first_input: str | None, closes: bool) -> None:

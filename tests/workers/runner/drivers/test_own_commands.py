@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from tests.workers.runner.drivers import toy_acp_agent
-from tests.workers.runner.drivers.cli_runs import Ran, run_program, tool_server
-from tests.workers.runner.drivers.tools_stand_in import RunTools
+from tests.workers.runner.drivers.cli_runs import Ran, run_program
 from workers.runner.drivers.acp import AcpDriver
 from workers.runner.drivers.command import CommandDriver
 from workers.runner.drivers.program import (
@@ -31,15 +29,15 @@ from workers.runner.drivers.program import (
 TOY = (sys.executable, str(Path(toy_acp_agent.__file__).resolve()))
 
 
-def _work(folder: Path, prompt: str, template: tuple[str, ...], resume: str | None = None) -> Work:
+def _work(folder: Path, prompt: str, template: tuple[str, ...]) -> Work:
     workspace = folder / "workspace"
     workspace.mkdir(exist_ok=True)
     models = ModelAccess({"openai": "http://127.0.0.1:9"}, "awm_token", "m")
-    return Work(prompt, workspace, folder / "home", resume, models, None, template[0], template)
+    return Work(prompt, workspace, folder / "home", None, models, None, template[0], template)
 
 
-def _acp(folder: Path, prompt: str, resume: str | None = None) -> Ran:
-    return run_program(AcpDriver(), _work(folder, prompt, TOY, resume))
+def _acp(folder: Path, prompt: str) -> Ran:
+    return run_program(AcpDriver(), _work(folder, prompt, TOY))
 
 
 def test_a_turn_over_the_protocol_is_told_in_order(tmp_path: Path) -> None:
@@ -56,21 +54,6 @@ def test_a_turn_over_the_protocol_is_told_in_order(tmp_path: Path) -> None:
     assert (ran.code, ran.stderr) == (0, "")
     assert ran.classified is not None
     assert ran.classified.ending is Ending.DONE
-
-
-@pytest.mark.slow
-def test_people_choose_where_several_options_of_a_permission_allow_it(tmp_path: Path) -> None:
-    with RunTools(tmp_path / "t.sock", "Blue") as tools:
-        work = replace(_work(tmp_path, "choose", TOY), tools=tool_server(tools.path))
-        ran = run_program(AcpDriver(), work)
-
-    question = {"question": "Which colour?", "options": ["Red", "Blue"], "blocking": True}
-    assert tools.calls == [{"tool": "ask_user_question", "arguments": question}]
-    assert ran.texts == ["Chosen: blue. I read: choose in workspace"]
-
-
-def test_a_loaded_session_is_not_told_again(tmp_path: Path) -> None:
-    assert _acp(tmp_path, "hello", resume="s-1").texts == ["I read: hello in workspace"]
 
 
 @pytest.mark.slow

@@ -9,7 +9,7 @@ import pytest
 
 from workers.runner.drivers.program import End, Ending, Exit
 from workers.runner.drivers.refusals import classify_exit, retry_at
-from workers.runner.programs.program_run import is_passing
+from workers.runner.programs.program_run import is_temporary
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
@@ -54,7 +54,7 @@ def test_what_would_be_refused_again_is_a_refusal_that_does_not_pass(said: str) 
 
     assert (found.ending, found.until) == (Ending.REFUSED, None)
     assert found.reason == f"The provider refused the call: {said}"
-    assert not is_passing(found.reason)
+    assert not is_temporary(found.reason)
 
 
 @pytest.mark.parametrize(

@@ -34,30 +34,6 @@ def ask() -> None:
     update("tool_call_update", toolCallId="c-1", status="completed", content=content, rawOutput={"exitCode": 0})
 
 
-COLOURS = [
-    {"optionId": "red", "name": "Red", "kind": "allow_once"},
-    {"optionId": "blue", "name": "Blue", "kind": "allow_once"},
-    {"optionId": "skip", "name": "Skip", "kind": "reject_once"},
-]
-
-
-def choose() -> str:
-    """Ask which one, as a question tool does; returns the chosen option."""
-    content = [{"type": "content", "content": {"type": "text", "text": "Which colour?"}}]
-    call = {
-        "toolCallId": "c-2",
-        "title": "AskUserQuestion",
-        "rawInput": {"question": "Which colour?"},
-        "content": content,
-    }
-    params = {"sessionId": "s-1", "toolCall": call, "options": COLOURS}
-    send({"id": 98, "method": "session/request_permission", "params": params})
-    chosen: str = next(
-        answer["result"]["outcome"]["optionId"] for answer in map(json.loads, sys.stdin) if answer.get("id") == 98
-    )
-    return chosen
-
-
 def work(prompt: str) -> dict[str, Any]:
     """One turn; returns the fields of its reply."""
     if "crash" in prompt:
@@ -72,8 +48,6 @@ def work(prompt: str) -> dict[str, Any]:
         update("plan", entries=entries)
     if "permission" in prompt:
         ask()
-    if "choose" in prompt:
-        say(f"Chosen: {choose()}. ")
     if "wait" in prompt:
         json.loads(sys.stdin.readline())
         return {"result": {"stopReason": "cancelled"}}
@@ -87,13 +61,10 @@ def main() -> None:
         request = json.loads(line)
         match request.get("method"):
             case "initialize":
-                abilities = {"loadSession": True}
+                abilities = {"loadSession": False}
                 send({"id": request["id"], "result": {"protocolVersion": 1, "agentCapabilities": abilities}})
             case "session/new":
                 send({"id": request["id"], "result": {"sessionId": "s-1"}})
-            case "session/load":
-                say("what was said before")
-                send({"id": request["id"], "result": {}})
             case "session/prompt":
                 send({"id": request["id"], **work(request["params"]["prompt"][0]["text"])})
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.workers.runner.runner_platform import eventually
 from workers.runner.processes.processes import KEPT_ERROR_BYTES, Line, Process, start
 
@@ -51,7 +51,7 @@ def test_it_is_stopped_by_int_then_term_then_kill(tmp_path: Path, trap: str, gra
     with begin(f"{trap}; {child}; echo ready; while :; do sleep 0.05; done", tmp_path) as process:
         said: list[str] = []
         while "ready" not in said:
-            said += [line.text for line in process.read(PATIENCE_SECONDS)]
+            said += [line.text for line in process.read(LONG_WAIT_SECONDS)]
         process.stop(grace_seconds=grace_seconds)
         while not process.is_over:
             process.read(1)
@@ -83,4 +83,4 @@ def test_its_end_is_noticed_though_others_hold_its_output(tmp_path: Path) -> Non
 def test_its_environment_is_what_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET", "s3cret")
     with start(["env"], cwd=tmp_path, environ={"A": "b"}, place=None) as process:
-        assert [line.text for line in process.read(PATIENCE_SECONDS)] == ["A=b"]
+        assert [line.text for line in process.read(LONG_WAIT_SECONDS)] == ["A=b"]

@@ -145,27 +145,6 @@ def test_an_open_question_ends_the_run_as_waiting_and_its_answer_resumes_the_ses
     assert git("log", "-1", "--format=%s", "task-1", cwd=fake.repository) == "Do it"
 
 
-def test_attachments_are_files_beside_the_clone(fake: Fake, platform: Platform) -> None:
-    platform.attachments = {"a-1": b"\x89PNG", "a-2": b"evil"}
-    run = fake.add(
-        'cp "$(dirname "${PROMPT##*- }")"/* .; session s; end true done',
-        freshPrompt="- {attachments}/shot.png",
-        attachments=[
-            {"id": "a-1", "name": "shot.png", "mediaType": "image/png", "sizeBytes": 4},
-            {"id": "a-2", "name": "../../evil", "mediaType": "text/plain", "sizeBytes": 4},
-            {"id": "gone", "name": "gone.txt", "mediaType": "text/plain", "sizeBytes": 4},
-        ],
-    )
-
-    assert fake.execute(run)["outcome"] == "completed"
-
-    assert fake.prompts == [(f"- {fake.folder}/work-1/attachments/shot.png", None)]
-    assert git("ls-tree", "--name-only", "task-1", cwd=fake.repository).split() == [
-        "README.md", "app.txt", "evil", "shot.png",
-    ]  # fmt: skip
-    assert "The attachment gone.txt is missing" in run.log
-
-
 def test_lines_whose_answer_was_lost_are_stored_once(fake: Fake, platform: Platform) -> None:
     platform.loses_answers = 2
     run = fake.add("session s; for i in 1 2 3 4 5; do text line-$i; sleep 0.2; done; end true done")

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-import anyio
 import pytest
-from mcp import ClientSession, StdioServerParameters
-from mcp.client.stdio import stdio_client
+from mcp import ClientSession
 
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from tests.workers.runner.mcp_client import call, with_client
-from workers.runner.tools.mcp_server import INSTRUCTIONS, SIGN_SECONDS, TOOLS
+from workers.runner.tools.mcp_server import INSTRUCTIONS, TOOLS
 from workers.runner.tools.tool_socket import Reply, Request, ToolSocket
 
 
-class DeskOfTest:
+class RecordingHandler:
     """Says what it was asked. `wait` is held until `gate` is set."""
 
     def __init__(self) -> None:
@@ -30,20 +27,20 @@ class DeskOfTest:
         if request.tool == "bug":
             raise RuntimeError("a bug")
         if request.tool == "wait":
-            self.gate.wait(PATIENCE_SECONDS)
+            self.gate.wait(LONG_WAIT_SECONDS)
         return Reply(True, f"{request.tool}: {dict(request.arguments)}")
 
 
 @pytest.fixture
-def desk() -> DeskOfTest:
-    return DeskOfTest()
+def tool_handler() -> RecordingHandler:
+    return RecordingHandler()
 
 
 @pytest.fixture
-def tools(tmp_path: Path, desk: DeskOfTest) -> Iterator[ToolSocket]:
-    with ToolSocket(tmp_path, desk) as served:
+def tools(tmp_path: Path, tool_handler: RecordingHandler) -> Iterator[ToolSocket]:
+    with ToolSocket(tmp_path, tool_handler) as served:
         yield served
-        desk.gate.set()
+        tool_handler.gate.set()
 
 
 @pytest.fixture
@@ -88,32 +85,3 @@ def test_failures_are_results_in_words(tools: ToolSocket) -> None:
     assert bug == (False, "The platform failed at this call. Go on without it.")
     assert long == (False, f"The arguments are longer than {2**20} bytes. Shorten them.")
     assert fine[0]
-
-
-@pytest.mark.slow
-def test_a_client_that_asked_for_progress_gets_signs_of_life(
-    tools: ToolSocket, desk: DeskOfTest, tmp_path: Path
-) -> None:
-    """With a shorter pause than the real one, in a copy of the program."""
-    source = Path(tools.server.arguments[1]).read_text()
-    pause = f"SIGN_SECONDS = {SIGN_SECONDS}"
-    assert pause in source
-    program = tmp_path / "mcp_shim.py"
-    program.write_text(source.replace(pause, "SIGN_SECONDS = 0.05"))
-    parameters = StdioServerParameters(command=sys.executable, args=["-I", str(program), str(tools.path)])
-    seen: list[float] = []
-
-    async def show(progress: float, _total: float | None, _message: str | None) -> None:
-        seen.append(progress)
-        if len(seen) == 3:
-            desk.gate.set()
-
-    async def work() -> bool | None:
-        with anyio.fail_after(PATIENCE_SECONDS):
-            async with stdio_client(parameters) as streams, ClientSession(*streams) as session:
-                await session.initialize()
-                result = await session.call_tool("wait", {}, progress_callback=show)
-                return result.is_error
-
-    assert anyio.run(work) is False
-    assert seen == sorted(set(seen))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 from workers.runner.tools import tool_socket
 from workers.runner.tools.tool_socket import Reply, Request, ToolSocket
 
@@ -39,7 +39,7 @@ class Holding:
 def send(path: Path, line: bytes) -> bytes:
     """The whole answer to these bytes; empty if the connection was closed without one."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
-        client.settimeout(PATIENCE_SECONDS)
+        client.settimeout(LONG_WAIT_SECONDS)
         client.connect(str(path))
         received = b""
         try:
@@ -87,15 +87,15 @@ def test_other_users_processes_are_not_answered(tmp_path: Path) -> None:
 
 def test_closing_abandons_the_calls_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # However long this machine lets none of them run: it waits for them.
-    monkeypatch.setattr(tool_socket, "_CLOSE_SECONDS", PATIENCE_SECONDS)
-    desk = Holding()
-    with ToolSocket(tmp_path, desk) as tools:
+    monkeypatch.setattr(tool_socket, "_CLOSE_SECONDS", LONG_WAIT_SECONDS)
+    tool_handler = Holding()
+    with ToolSocket(tmp_path, tool_handler) as tools:
         caller = threading.Thread(target=send, args=(tools.path, line_of("wait")))
         caller.start()
-        assert desk.held.wait(PATIENCE_SECONDS)
+        assert tool_handler.held.wait(LONG_WAIT_SECONDS)
         threads = {thread.name for thread in threading.enumerate()}
         assert {"run's tools", "tool call"} <= threads
-    assert desk.ended.is_set()
-    caller.join(PATIENCE_SECONDS)
+    assert tool_handler.ended.is_set()
+    caller.join(LONG_WAIT_SECONDS)
     assert not caller.is_alive()
     assert "run's tools" not in {thread.name for thread in threading.enumerate()}

@@ -92,21 +92,6 @@ def test_secrets_are_masked_wherever_they_stand(tmp_path: Path) -> None:
     assert lines[1]["details"]["deep" if False else "command"] == "curl -H ***"
 
 
-def test_a_tools_input_is_bounded(tmp_path: Path) -> None:
-    deep: Any = "x"
-    for _ in range(100):
-        deep = {"a": [deep]}
-    (deepest, wide, long) = written(
-        tmp_path,
-        ToolCall("c", "t", {"deep": deep}),
-        ToolCall("c", "t", {f"k{n}": "x" * 5000 for n in range(1000)}),
-        ToolCall("c", "Write", {"file_path": "a", "content": "line\n" * 100_000}),
-    )
-    assert all(len(json.dumps(it["details"])) < 64 * 1024 for it in (deepest, wide, long))
-    assert "The input has" in wide["details"]["input"]["leftOut"]
-    assert "characters left out" in long["details"]["input"]["content"]
-
-
 def test_only_the_entries_that_the_platform_refuses_are_left_out(tmp_path: Path) -> None:
     receiver = Receiver(refused={"3", "77"})
     with RunLog(receiver, on_over=lambda _: None, secrets=()) as log:  # type: ignore[arg-type]

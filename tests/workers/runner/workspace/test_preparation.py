@@ -16,7 +16,7 @@ from common.values.egress import Egress, Network
 from common.values.needs import Needs, ServiceKind
 from common.values.runs.claimed_run import Clone
 from tests.workers.needs.clients import MARIADB, POSTGRESQL, REDIS, attacks, mariadb, needs_installed, redis, sql
-from tests.workers.runner.places import sandboxes
+from tests.workers.runner.run_sandboxes import sandboxes
 from tests.workers.runner.runner_platform import Platform, Start, ended, steps
 from workers.needs.databases import CONFINED_TEMPLATES, TEMPLATES, root_of
 from workers.runner.processes.cancellation import Cancellation

@@ -10,7 +10,7 @@ import pytest
 from common.errors import CutShort
 from common.values.runs.claimed_run import Clone
 from tests.workers.broken_git import BrokenGit, broken_git
-from tests.workers.runner.places import confinement
+from tests.workers.runner.run_sandboxes import confinement
 from tests.workers.runner.runner_platform import git, make_repository
 from workers.runner.processes.cancellation import Cancellation
 from workers.runner.workspace.staging import LeftOutLog
@@ -27,15 +27,15 @@ def repository(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def said() -> list[str]:
+def added_texts() -> list[str]:
     """What the run's log would say of paths that are left out."""
     return []
 
 
 @pytest.fixture
-def workspace(tmp_path: Path, repository: Path, said: list[str]) -> Workspace:
+def workspace(tmp_path: Path, repository: Path, added_texts: list[str]) -> Workspace:
     run = tmp_path / "run"
-    tell = LeftOutLog(said.append).tell
+    tell = LeftOutLog(added_texts.append).tell
     clone = Clone(str(repository), "task-1", "main")
     workspace = Workspace(run, clone, Cancellation(), confinement(run), on_left_out=tell)
     workspace.clone()
@@ -63,7 +63,7 @@ def start_repository(path: Path) -> None:
 
 
 def test_files_in_repositories_within_the_working_tree_are_committed_as_its_own(
-    workspace: Workspace, repository: Path, said: list[str]
+    workspace: Workspace, repository: Path, added_texts: list[str]
 ) -> None:
     app = workspace.path / "an app's"
     start_repository(app)
@@ -88,7 +88,7 @@ def test_files_in_repositories_within_the_working_tree_are_committed_as_its_own(
 
     assert files(repository) == expected
     assert git("show", "task-1:an app's/inside.py", cwd=repository) == "y = 2"
-    assert said == []
+    assert added_texts == []
 
 
 def test_no_file_is_left_out_because_the_disk_is_full(workspace: Workspace, broken_git: BrokenGit) -> None:
@@ -107,7 +107,7 @@ def seal(workspace: Workspace, *names: str) -> None:
 
 
 def test_what_git_may_not_read_is_left_out_and_named_once(
-    workspace: Workspace, repository: Path, said: list[str]
+    workspace: Workspace, repository: Path, added_texts: list[str]
 ) -> None:
     (workspace.path / "locked").write_text("x")
     (workspace.path / "sealed").mkdir()
@@ -122,7 +122,7 @@ def test_what_git_may_not_read_is_left_out_and_named_once(
     commit(workspace)
 
     assert files(repository) == ["more.py", "work.py"]
-    assert said == ["Not in the commit, as git can't read it: locked, sealed/"]
+    assert added_texts == ["Not in the commit, as git can't read it: locked, sealed/"]
 
 
 def test_a_committed_text_is_told_exactly(workspace: Workspace) -> None:

@@ -16,7 +16,7 @@ from common.errors import ProviderRefused, ProviderUnavailable
 from common.values.runs.claimed_run import Clone
 from tests.attacks.bombs import tree_bomb
 from tests.workers.broken_git import broken_git
-from tests.workers.runner.places import confinement
+from tests.workers.runner.run_sandboxes import confinement
 from tests.workers.runner.runner_platform import git, make_repository
 from workers.runner.processes.cancellation import Cancellation
 from workers.runner.processes.commands import run_command
@@ -164,22 +164,6 @@ def test_commits_of_somebody_else_are_merged_in_once(tmp_path: Path, repository:
 
     assert pushed == head(repository)
     assert git("log", "-1", "--format=%P", "task-1", cwd=repository).split() == [ours, theirs]
-
-
-def test_a_conflict_with_somebody_elses_commits_is_refused_in_plain_words(tmp_path: Path, repository: Path) -> None:
-    workspace = a_workspace(tmp_path / "run", repository)
-    workspace.clone()
-    other = a_workspace(tmp_path / "other", repository)
-    other.clone()
-    for each, text in ((other, "theirs"), (workspace, "ours")):
-        (each.path / "app.txt").write_text(text)
-        each.commit_all(text)
-    theirs = other.push()
-
-    with pytest.raises(ProviderRefused, match="somebody else pushed to task-1"):
-        workspace.push()
-
-    assert head(repository) == theirs
 
 
 def test_a_wrong_password_or_branch_is_refused_and_an_absent_forge_is_unavailable(

@@ -13,7 +13,7 @@ import pytest
 from common.machine.programs.bubblewrap import SandboxFinding
 from tests.conftest import leave_out
 from tests.workers.sandbox.conftest import SECONDS, Starter
-from tests.workers.sandbox.places import web_server
+from tests.workers.sandbox.local_server import web_server
 from workers.sandbox.limits import Reach
 from workers.sandbox.network.egress_rules import own_addresses
 from workers.sandbox.network.outbound import unreachable

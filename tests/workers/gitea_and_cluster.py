@@ -25,7 +25,7 @@ from tests.providers.git_work_tree import WorkTree
 from tests.workers.platform import Platform
 
 
-class Elsewhere(Platform):
+class GiteaAndCluster(Platform):
     """The platform, which clones as the server's administrator."""
 
     def __init__(self, platform: Platform, server: GiteaDouble, cluster: ClusterDouble) -> None:
@@ -64,7 +64,7 @@ def _wait_longer(tx: Transaction, hours: float) -> None:
 
 
 @contextlib.contextmanager
-def elsewhere(
+def on_gitea_and_cluster(
     platform: Platform,
     monkeypatch: pytest.MonkeyPatch,
     *,
@@ -72,7 +72,7 @@ def elsewhere(
     speed: float = 200.0,
     node: Node | None = None,
     **environ: str,
-) -> Iterator[Elsewhere]:
+) -> Iterator[GiteaAndCluster]:
     """speed: of the cluster's clock. node: what really runs pods.
     environ: more settings."""
     folder.mkdir()
@@ -81,7 +81,7 @@ def elsewhere(
         for name, value in (settings_of(server, cluster, folder) | environ).items():
             monkeypatch.setenv(name, value)
         _forget()
-        made = Elsewhere(platform, server, cluster)
+        made = GiteaAndCluster(platform, server, cluster)
         yield made
         platform.agent_id, platform._clones = made.agent_id, made._clones
         gitea_forge().close()

@@ -5,6 +5,6 @@ It is far more than a busy machine needs: nothing that waits so measures speed.
 
 from __future__ import annotations
 
-PATIENCE_SECONDS = 240.0
-PATIENCE_MS = PATIENCE_SECONDS * 1000
+LONG_WAIT_SECONDS = 240.0
+LONG_WAIT_MS = LONG_WAIT_SECONDS * 1000
 """The same for a browser."""

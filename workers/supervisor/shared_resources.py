@@ -18,9 +18,9 @@ SETUPS_AT_ONCE = max(2, os.cpu_count() or 1)
 
 
 @dataclass(frozen=True)
-class Tools:
+class SharedResources:
     """directory: the supervisor's. watch_seconds: how often a live version's health is checked. disk_bytes: the most
-    that the files of one workplace may have. sandbox: how programs of repositories are confined. setup_turn: limits how
+    that the files of one checkout may have. sandbox: how programs of repositories are confined. setup_slots: limits how
     many versions are set up at once; checks have a limit of their own."""
 
     directory: Path
@@ -32,4 +32,4 @@ class Tools:
     watch_seconds: float
     disk_bytes: int
     sandbox: SandboxSettings
-    setup_turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SETUPS_AT_ONCE))
+    setup_slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(SETUPS_AT_ONCE))

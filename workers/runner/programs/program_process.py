@@ -45,7 +45,7 @@ _MOST_UNREAD_LINES = 50
 """Most lines of one process that are shown though they say nothing to the driver."""
 
 
-class Tools(Protocol):
+class PlatformTools(Protocol):
     """The platform's tools for the agent, while they are served."""
 
     @property
@@ -64,7 +64,7 @@ class Tools(Protocol):
 
 
 @dataclass(frozen=True)
-class Patience:
+class ProgramTimeouts:
     """How long a program may take, in seconds.
 
     silence: without any output. linger: to exit after the end of its turn. interrupt: to end an interrupted turn.
@@ -76,7 +76,7 @@ class Patience:
 
 
 @dataclass
-class TurnEnd:
+class ProcessEnd:
     """How a process ended. classified: None if a person interrupted it.
 
     session: the program's session, if it said one. was_active: whether it did anything. code: None if it could not be
@@ -94,7 +94,7 @@ class TurnEnd:
     delivered: list[PersonMessage] = field(default_factory=list)
 
 
-class ProgramTurn:
+class ProgramProcess:
     """One process. `run` is called once. told: the messages that its prompt contains."""
 
     def __init__(
@@ -107,8 +107,8 @@ class ProgramTurn:
         workspace: Workspace,
         transcript: Transcript,
         inbox: Inbox,
-        tools: Tools | None,
-        patience: Patience,
+        tools: PlatformTools | None,
+        program_timeouts: ProgramTimeouts,
         on_session: Callable[[str], None],
         told: Sequence[PersonMessage] = (),
         is_review: bool = False,
@@ -121,11 +121,11 @@ class ProgramTurn:
         self._transcript = transcript
         self._inbox = inbox
         self._tools = tools
-        self._patience = patience
+        self._program_timeouts = program_timeouts
         self._on_session = on_session
         self._told = told
         self._is_review = is_review
-        self._result = TurnEnd(None)
+        self._result = ProcessEnd(None)
         self._end: End | None = None
         self._ended_at: float | None = None
         self._interrupted_at: float | None = None
@@ -135,7 +135,7 @@ class ProgramTurn:
         self._old_error_bytes = 0
         """Of its standard error: it worked on after them."""
 
-    def run(self, cancellation: Cancellation) -> TurnEnd:
+    def run(self, cancellation: Cancellation) -> ProcessEnd:
         """Start the process and read it to its end. On return nothing of it is left.
 
         Raises Cancelled, after the process was stopped, and OSError if its files can't be written.
@@ -279,17 +279,17 @@ class ProgramTurn:
         if process.is_over or process.is_stopping:
             return
         now, quiet_since = time.monotonic(), process.last_output_at
-        if self._interrupted_at is not None and now - self._interrupted_at > self._patience.interrupt:
+        if self._interrupted_at is not None and now - self._interrupted_at > self._program_timeouts.interrupt:
             self._is_interrupted = True
             process.stop()
-        elif self._ended_at is not None and now - max(self._ended_at, quiet_since) > self._patience.linger:
+        elif self._ended_at is not None and now - max(self._ended_at, quiet_since) > self._program_timeouts.linger:
             self._has_lingered = True
             process.stop()
-        elif now - quiet_since > self._patience.silence:
+        elif now - quiet_since > self._program_timeouts.silence:
             self._result.was_stopped = True
             process.stop()
 
-    def _ended(self, process: Process) -> TurnEnd:
+    def _ended(self, process: Process) -> ProcessEnd:
         result = self._result
         result.code = process.code
         said = (self._tools and self._tools.review_summary) or (self._end and self._end.text)
@@ -305,7 +305,7 @@ class ProgramTurn:
             late_stderr=process.error_text(after=self._old_error_bytes),
         )  # fmt: skip
         if result.was_stopped:
-            seconds = self._patience.silence
+            seconds = self._program_timeouts.silence
             spoken = f"{seconds / 60:.0f} minutes" if seconds >= 120 else f"{seconds:g} seconds"
             result.classified = Classified(Ending.BROKEN, f"{self._name} said nothing for {spoken} and was stopped.")
         else:

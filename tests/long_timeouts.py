@@ -21,13 +21,13 @@ _WAITS = [
 ]
 
 
-def bear_standstills(monkeypatch: pytest.MonkeyPatch) -> None:
+def use_long_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     """From now on this process waits for Redis, databases, git and providers for as long as they may stand still."""
     for module, name, _seconds in _WAITS:
         monkeypatch.setattr(module, name, LONG_SECONDS)
 
 
-def wait_as_in_the_product(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For tests of servers that do not answer: the opposite of `bear_standstills`."""
+def use_product_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For tests of servers that do not answer: the opposite of `use_long_timeouts`."""
     for module, name, seconds in _WAITS:
         monkeypatch.setattr(module, name, seconds)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.servers import ROOT
-from tests.spreading import APART, LONGEST, TOGETHER, rank, unit_of
+from tests.unit_scheduling import LONGEST_FIRST, SHARING_AN_INSTANCE, SPLIT_BY_TEST, rank, unit_of_test
 
 
 @pytest.mark.parametrize(
@@ -20,16 +20,18 @@ from tests.spreading import APART, LONGEST, TOGETHER, rank, unit_of
     ],
 )
 def test_what_shares_something_long_stays_together(test_id: str, unit: str) -> None:
-    assert unit_of(test_id) == unit
+    assert unit_of_test(test_id) == unit
 
 
 def test_the_longest_go_first_and_the_unnamed_last() -> None:
-    ids = ["tests/common/test_x.py::test_x", "tests/web/test_x.py::test_x", f"{LONGEST[0]}::test_x"]
+    ids = ["tests/common/test_x.py::test_x", "tests/web/test_x.py::test_x", f"{LONGEST_FIRST[0]}::test_x"]
 
     assert sorted(ids, key=rank) == ids[::-1]
 
 
 def test_every_file_that_is_named_is_there() -> None:
-    named = {name.partition("[")[0].partition("::")[0] for name in (*LONGEST, *APART, *TOGETHER)}
+    named = {
+        name.partition("[")[0].partition("::")[0] for name in (*LONGEST_FIRST, *SPLIT_BY_TEST, *SHARING_AN_INSTANCE)
+    }
 
     assert [name for name in named if not list(ROOT.glob(f"{name}*"))] == []

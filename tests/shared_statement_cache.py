@@ -17,12 +17,12 @@ _make = engines._make
 _first: dict[tuple[str, bool], Engine] = {}
 
 
-def share() -> None:
+def share_compiled_statements() -> None:
     """From now on, all engines of this process for the same kind of database share what they compile."""
-    engines._make = _sharing
+    engines._make = _make_sharing
 
 
-def _sharing(url: str, *, reads: bool) -> Engine:
+def _make_sharing(url: str, *, reads: bool) -> Engine:
     made = _make(url, reads=reads)
     # A dialect object knows the name of its MariaDB database, and what the server is told at the connection.
     kind = ("sqlite" if made.dialect.name == "sqlite" else url, reads)

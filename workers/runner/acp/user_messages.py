@@ -8,7 +8,7 @@ import sys
 import threading
 
 
-class Orders:
+class UserMessages:
     """What people say while the agent works. messages: the prompts of further turns; None: no more will come.
 
     interrupted: set to end the present turn. is_in_turn: set while the agent works.
@@ -19,7 +19,7 @@ class Orders:
         self.interrupted = asyncio.Event()
         self.is_in_turn = False
 
-    def listen(self) -> None:
+    def start_reading(self) -> None:
         loop = asyncio.get_running_loop()
 
         def read() -> None:
@@ -29,7 +29,7 @@ class Orders:
 
         threading.Thread(target=read, daemon=True).start()
 
-    def hear(self, words: str) -> None:
+    def interrupt_with(self, words: str) -> None:
         """End the present turn, and begin the next one with these words."""
         self.messages.put_nowait(words)
         self.interrupted.set()

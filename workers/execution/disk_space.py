@@ -16,13 +16,13 @@ class _Logged:
     state = DiskState.OK
 
 
-def has_room() -> bool:
+def has_disk_space() -> bool:
     """Whether the data directory's disk has AIWORKER_DISK_RESERVE_BYTES free."""
     store = settings().store
     found = measure_disk(store.data_dir, store.disk_reserve_bytes)
     if found.state is not _Logged.state:
         write = log.info if found.state is DiskState.OK else log.warning
-        consequence = "new work begins" if found.has_room else "no new work begins until there is room"
+        consequence = "new work begins" if found.has_disk_space else "no new work begins until there is room"
         write("disk", state=found.state, free_bytes=found.free_bytes, needed_bytes=found.reserve_bytes, so=consequence)
         _Logged.state = found.state
-    return found.has_room
+    return found.has_disk_space

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 @dataclass
-class Place:
+class LocalServer:
     """port: of loopback. seen: method and path of each request. go_on: `/stream` sends its second half after it."""
 
     port: int = 0
@@ -21,7 +21,7 @@ class Place:
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
-    def __init__(self, place: Place, address: str) -> None:
+    def __init__(self, place: LocalServer, address: str) -> None:
         super().__init__((address, 0), _Handler)
         self.place = place
 
@@ -72,8 +72,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextlib.contextmanager
-def web_server(address: str = "127.0.0.1") -> Iterator[Place]:
-    place = Place()
+def web_server(address: str = "127.0.0.1") -> Iterator[LocalServer]:
+    place = LocalServer()
     with _Server(place, address) as server:
         place.port = server.server_address[1]
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})

@@ -28,8 +28,8 @@ from workers.needs.host_confinement import ONLY_TEMPLATES, host_environment, hos
 from workers.sandbox.limits import Bounds, ForwardedPort, Reach, SandboxLimits
 from workers.sandbox.sandboxes import Refusal
 from workers.sandbox.system_folders import CODE
+from workers.supervisor.shared_resources import SharedResources
 from workers.supervisor.start_commands import Command, shell_command
-from workers.supervisor.toolbox import Tools
 from workers.supervisor.units.limit_watch import Bound, bytes_of
 from workers.supervisor.units.logs import Masked, Sink, Tail, masked
 from workers.supervisor.units.program_end import watched
@@ -44,7 +44,7 @@ REACHES = {Egress.REGISTRIES: Reach.PROXY, Egress.NONE: Reach.NOTHING, Egress.OP
 MEMORY_MARGIN_BYTES = 256 * 2**20
 """Allowed above a project's memory limit before the kernel kills a process: the supervisor, which looks at intervals,
 comes first then and says that it was the limit."""
-LOWEST_DOOR = 1024
+LOWEST_FORWARDED_PORT = 1024
 """The lowest port that a program without rights may listen on, and so a door."""
 MOST_REFUSALS = 50
 """How many hosts that a program may not reach are named in its log."""
@@ -65,7 +65,7 @@ class NotReady(Exception):
 
 
 @dataclass(frozen=True)
-class Room:
+class CheckoutSettings:
     """Where a command will run: directory/code, the checkout, directory/home, and directory/tmp, its /tmp if confined.
     What the platform writes for a command, after other code of the repository ran, lies in directory/reports and
     directory/measured, which that code has not seen.
@@ -83,24 +83,24 @@ class Room:
     network: Network
 
 
-class Workplace:
+class PreparedCheckout:
     """A checkout with what it needs. Call `make_ready`, and always `close`."""
 
-    def __init__(self, tools: Tools, room: Room) -> None:
-        self.code = room.directory / "code"
-        self.home = room.directory / "home"
-        self.scratch = room.directory / "tmp"
-        self.reports = room.directory / "reports"
-        self.measured = room.directory / "measured"
-        self.variables = room.variables
+    def __init__(self, shared: SharedResources, checkout_settings: CheckoutSettings) -> None:
+        self.code = checkout_settings.directory / "code"
+        self.home = checkout_settings.directory / "home"
+        self.scratch = checkout_settings.directory / "tmp"
+        self.reports = checkout_settings.directory / "reports"
+        self.measured = checkout_settings.directory / "measured"
+        self.variables = checkout_settings.variables
         """Those of the room; once it is ready also those of its databases."""
-        self._tools = tools
-        self._room = room
+        self._shared = shared
+        self._settings = checkout_settings
         self._databases: Databases | None = None
         self._host: Unit | None = None
         self._host_end: asyncio.Task[int] | None = None
         self._has_served = False
-        self._doors: tuple[ForwardedPort, ...] = ()
+        self._forwarded_ports: tuple[ForwardedPort, ...] = ()
 
     @property
     def environ(self) -> dict[str, str]:
@@ -109,7 +109,7 @@ class Workplace:
     @property
     def bound(self) -> Bound:
         """What each of its commands may use."""
-        return Bound(self._room.memory_limit, self._room.directory, self._tools.disk_bytes)
+        return Bound(self._settings.memory_limit, self._settings.directory, self._shared.disk_bytes)
 
     @property
     def has_lost_databases(self) -> bool:
@@ -124,13 +124,13 @@ class Workplace:
         ended.
         """
         await self._start_databases()
-        needs = self._room.needs
+        needs = self._settings.needs
         if needs.setup_command is None:
             return
         if not needs.cache_paths:
             await self._set_up(needs.setup_command, sink)
             return
-        caches, project_id, paths = self._tools.caches, self._room.project_id, needs.cache_paths
+        caches, project_id, paths = self._shared.caches, self._settings.project_id, needs.cache_paths
         key = await asyncio.to_thread(cache_key, self.code, needs.setup_command, paths)
         _note(sink, await asyncio.to_thread(caches.restore, project_id, key, paths, self.code))
         await self._set_up(needs.setup_command, sink)
@@ -156,30 +156,34 @@ class Workplace:
         sink: receives its output without its secrets. environ: further variables. needs_dial: its ports will be used.
         writable: folders that it may write in, beside the workplace's own.
         """
-        output = await masked(sink, self.variables, self._room.source.password)
-        return await self._tools.processes.start(
+        output = await masked(sink, self.variables, self._settings.source.password)
+        return await self._shared.processes.start(
             command.argv,
             cwd=self.code,
             env={**self.environ, **(environ or {})},
             sink=output,
-            sandbox_limits=self._walls(command, writable),
+            sandbox_limits=self._limits(command, writable),
             on_refusal=_refusals_noted(output),
             needs_dial=needs_dial,
         )
 
     def has_own_ports(self, command: Command) -> bool:
         """Whether the command may listen on any port, because it has a network of its own."""
-        return self._tools.processes.has_own_network(self._reach(command))
+        return self._shared.processes.has_own_network(self._reach(command))
 
     def _reach(self, command: Command) -> Reach:
-        return Reach.NOTHING if command.is_offline else REACHES[self._room.network.egress]
+        return Reach.NOTHING if command.is_offline else REACHES[self._settings.network.egress]
 
-    def _walls(self, command: Command, writable: Sequence[Path]) -> SandboxLimits:
-        room, sandbox = self._room, self._tools.sandbox
-        limit, reach = bytes_of(room.memory_limit), self._reach(command)
-        forge = forge_place(room.source.clone_url) if reach is not Reach.OUTBOUND and not command.is_offline else None
-        forwarded_ports, trusted_hosts = self._doors, tuple[str, ...]()
-        if forge is not None and _is_loopback(forge[0]) and forge[1] >= LOWEST_DOOR:
+    def _limits(self, command: Command, writable: Sequence[Path]) -> SandboxLimits:
+        checkout_settings, sandbox = self._settings, self._shared.sandbox
+        limit, reach = bytes_of(checkout_settings.memory_limit), self._reach(command)
+        forge = (
+            forge_place(checkout_settings.source.clone_url)
+            if reach is not Reach.OUTBOUND and not command.is_offline
+            else None
+        )
+        forwarded_ports, trusted_hosts = self._forwarded_ports, tuple[str, ...]()
+        if forge is not None and _is_loopback(forge[0]) and forge[1] >= LOWEST_FORWARDED_PORT:
             # The proxy's variables name no loopback address: programs connect to the forge's port themselves.
             forwarded_ports += (ForwardedPort(*forge),)
         elif forge is not None:
@@ -188,15 +192,15 @@ class Workplace:
             home=self.home,
             scratch=self.scratch,
             writable=(self.code, *writable),
-            readable=(self._tools.checkouts.objects(room.project_id), *command.readable),
+            readable=(self._shared.checkouts.objects(checkout_settings.project_id), *command.readable),
             reach=reach,
-            hosts=room.network.hosts,
+            hosts=checkout_settings.network.hosts,
             forwarded_ports=forwarded_ports,
             trusted_hosts=trusted_hosts,
             blocked=sandbox.blocked,
             bounds=Bounds(
                 memory_bytes=sandbox.most_memory_bytes() if limit is None else limit + MEMORY_MARGIN_BYTES,
-                file_bytes=self._tools.disk_bytes,
+                file_bytes=self._shared.disk_bytes,
             ),
         )
 
@@ -227,17 +231,17 @@ class Workplace:
 
     async def _start_databases(self) -> None:
         """Start the databases, if any are needed, and add their variables. Raises NotReady and OSError."""
-        if not self._room.needs.services:
+        if not self._settings.needs.services:
             return
         output = Tail()
         try:
-            folder = self._room.directory / "services"
+            folder = self._settings.directory / "services"
             folder.mkdir(mode=0o700, exist_ok=True)
             self._databases = new_databases(
-                self._room.needs.services,
-                self._tools.directory,
+                self._settings.needs.services,
+                self._shared.directory,
                 folder / "report.json",
-                is_confined=self._tools.processes.sandboxes.is_confining,
+                is_confined=self._shared.processes.sandboxes.is_confining,
                 is_kept=True,
             )
             await self._make_templates(self._databases, output)
@@ -267,8 +271,10 @@ class Workplace:
         found = await self._reported(databases, self._host_end)
         if found is None:
             raise NotReady(FAILED, f"the services did not start: {output.text().strip()[-500:]}".rstrip(": "))
-        self.variables = with_service_variables(self._room.variables, found)
-        self._doors = tuple(ForwardedPort(at.host, at.port, through=host.dialer) for at in databases.addresses())
+        self.variables = with_service_variables(self._settings.variables, found)
+        self._forwarded_ports = tuple(
+            ForwardedPort(at.host, at.port, through=host.dialer) for at in databases.addresses()
+        )
         self._has_served = True
 
     async def _make_templates(self, databases: Databases, output: Tail) -> None:
@@ -288,9 +294,9 @@ class Workplace:
             raise ServicesUnavailable(FAILED, f"they could not be prepared: {output.text().strip()[-500:]}")
 
     async def _start_host(self, databases: Databases, output: Tail, *options: str) -> Unit:
-        processes, sandbox = self._tools.processes, self._tools.sandbox
+        processes, sandbox = self._shared.processes, self._shared.sandbox
         bounds = Bounds(memory_bytes=sandbox.most_memory_bytes())
-        reach = host_reach(processes.sandboxes, REACHES[self._room.network.egress])
+        reach = host_reach(processes.sandboxes, REACHES[self._settings.network.egress])
         return await processes.start(
             [*databases.command, *options],
             cwd=CODE,

@@ -7,19 +7,19 @@ from collections.abc import Iterator
 import pytest
 
 from tests.workers.sandbox.conftest import SECONDS, Starter
-from tests.workers.sandbox.places import Place, web_server
+from tests.workers.sandbox.local_server import LocalServer, web_server
 from workers.sandbox.limits import ForwardedPort, Reach
 
 GET = "curl --silent --show-error --max-time 30 --path-as-is --noproxy '*' --write-out '%{http_code} ' \"$@\""
 
 
 @pytest.fixture
-def place() -> Iterator[Place]:
+def place() -> Iterator[LocalServer]:
     with web_server() as place:
         yield place
 
 
-def test_a_door_leads_out_at_the_same_port(starter: Starter, place: Place) -> None:
+def test_a_door_leads_out_at_the_same_port(starter: Starter, place: LocalServer) -> None:
     sandbox_limits = starter.sandbox_limits(forwarded_ports=(ForwardedPort("127.0.0.1", place.port),))
 
     ended = starter.run("sh", "-c", GET, "sh", f"http://127.0.0.1:{place.port}/x", sandbox_limits=sandbox_limits)
@@ -27,7 +27,7 @@ def test_a_door_leads_out_at_the_same_port(starter: Starter, place: Place) -> No
     assert ended.output == f"/x for 127.0.0.1:{place.port}200 "
 
 
-def test_a_door_with_paths_passes_on_those_alone(starter: Starter, place: Place) -> None:
+def test_a_door_with_paths_passes_on_those_alone(starter: Starter, place: LocalServer) -> None:
     sandbox_limits = starter.sandbox_limits(
         forwarded_ports=(ForwardedPort("127.0.0.1", place.port, paths=("/gateway/", "/git/")),)
     )
@@ -56,7 +56,7 @@ def test_a_door_with_paths_passes_on_those_alone(starter: Starter, place: Place)
     assert place.seen == ["GET /gateway/a?b=/../c", "GET /git/x"]
 
 
-def test_a_door_with_paths_streams(starter: Starter, place: Place) -> None:
+def test_a_door_with_paths_streams(starter: Starter, place: LocalServer) -> None:
     sandbox_limits = starter.sandbox_limits(
         forwarded_ports=(ForwardedPort("127.0.0.1", place.port, paths=("/gateway/",)),)
     )
@@ -77,7 +77,7 @@ def test_a_door_with_paths_streams(starter: Starter, place: Place) -> None:
 
 
 @pytest.mark.parametrize("more", [["Expect: 100-continue"], ["Transfer-Encoding: chunked"]])
-def test_a_door_with_paths_passes_bodies_on(starter: Starter, place: Place, more: list[str]) -> None:
+def test_a_door_with_paths_passes_bodies_on(starter: Starter, place: LocalServer, more: list[str]) -> None:
     sandbox_limits = starter.sandbox_limits(forwarded_ports=(ForwardedPort("127.0.0.1", place.port, paths=("/git/",)),))
     url = f"http://127.0.0.1:{place.port}/git/push"
     headers = [word for one in more for word in ("--header", one)]
@@ -88,7 +88,7 @@ def test_a_door_with_paths_passes_bodies_on(starter: Starter, place: Place, more
     assert ended.output == "3000000 bytes200 3000000 bytes200 "
 
 
-def test_two_readings_of_one_request_are_refused(starter: Starter, place: Place) -> None:
+def test_two_readings_of_one_request_are_refused(starter: Starter, place: LocalServer) -> None:
     sandbox_limits = starter.sandbox_limits(forwarded_ports=(ForwardedPort("127.0.0.1", place.port, paths=("/git/",)),))
     code = (
         "import socket, sys; s = socket.create_connection(('127.0.0.1', int(sys.argv[1])));"
