@@ -187,9 +187,6 @@ class Undoing:
         self.tree.push(self.branch)
         self.platform.finish(claimed, git("rev-parse", "HEAD", at=self.tree.path))
 
-    def merge_check(self) -> TaskCheck:
-        return self.platform.all(TaskCheck, TaskCheck.task_id == self.two.id, TaskCheck.name == "merge")[-1]
-
 
 def _revert_it(tree: WorkTree) -> None:
     git("merge", "--quiet", "--no-edit", "one", at=tree.path)

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
-from tests.doubles.model_wire import WIRES, Fault, Json, Payload, Said, Step, Usage, Wire
+from tests.doubles.model_wire import WIRES, ConversationPart, Fault, Json, Payload, Step, Usage, Wire
 
 OK = Step(say="ok")
 _WORKSPACE = re.compile(r'(?:Workspace|[Ww]orking directory): *`?([^\s"`<\\]+)|<cwd>([^<]+)</cwd>')
@@ -42,7 +42,7 @@ class SeenRequest:
 
 @dataclass(frozen=True)
 class Answered:
-    """One answer, in the order of the answers. usage: what the answer says; None if it was an error or broke off."""
+    """One answer, in the order of the answers. usage: what the answer says; None if it was an error."""
 
     api: str
     model: str
@@ -51,18 +51,12 @@ class Answered:
 
 
 class ModelServer:
-    """Serves on a port of loopback from `__enter__` to `__exit__`. Scenes may be changed at any time.
+    """Serves on a port of loopback from `__enter__` to `__exit__`. Scenes may be changed at any time."""
 
-    every: a fault of every call, also of those that offer no tools; None: the scenes decide.
-    """
-
-    def __init__(self, scenes: Iterable[Scene] = (), *, every: Fault | None = None, needs_tools: bool = True) -> None:
+    def __init__(self, scenes: Iterable[Scene] = ()) -> None:
         self.scenes = tuple(scenes)
-        self.every = every
-        self.needs_tools = needs_tools
         self.requests: list[SeenRequest] = []
         self.answered: list[Answered] = []
-        self.stopping = threading.Event()
         self._lock = threading.Lock()
         self._failures: dict[tuple[str, int], int] = {}
         self._server = _Server(("127.0.0.1", 0), type("Bound", (_Handler,), {"model": self}))
@@ -77,7 +71,6 @@ class ModelServer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.stopping.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -101,22 +94,20 @@ class ModelServer:
         with self._lock:
             self.requests.append(request)
 
-    def next_usage(self, api: str, model: str, *, is_whole: bool) -> Usage:
+    def next_usage(self, api: str, model: str) -> Usage:
         """Another usage for each call, so that a call that is counted twice or not at all changes the sum."""
         with self._lock:
             number = len(self.answered) + 1
             usage = Usage(1000 + 7 * number, 300 + 3 * number, 40 + number)
-            self.answered.append(Answered(api, model, 200, usage if is_whole else None))
+            self.answered.append(Answered(api, model, 200, usage))
             return usage
 
     def failed(self, api: str, model: str, status: int) -> None:
         with self._lock:
             self.answered.append(Answered(api, model, status, None))
 
-    def step_for(self, said: Iterable[Said], body: Json) -> Step:
+    def step_for(self, said: Iterable[ConversationPart], body: Json) -> Step:
         """The step of this conversation, with the workspace filled in."""
-        if self.every:
-            return replace(OK, fault=self.every)
         scene, turn = None, 0
         prompt = ""
         for kind, value in said:
@@ -125,7 +116,7 @@ class ModelServer:
                 scene, turn, prompt = found, 0, value
             elif kind == "call":
                 turn += 1
-        if scene is None or (self.needs_tools and not _offers_tools(body)):
+        if scene is None or not _offers_tools(body):
             return OK
         step = scene.steps[turn] if turn < len(scene.steps) else Step(say="Nothing is left to do.")
         if step.fault and not self._is_due(step.fault, (scene.when, turn)):
@@ -194,33 +185,22 @@ class _Handler(BaseHTTPRequestHandler):
         in_path = re.search(r"/models/([^/:]+):", path)
         name = in_path[1] if in_path else str(body.get("model", ""))
         fault = step.fault
-        self.model.stopping.wait(step.delay_seconds)
-        if fault and fault.kind == "status":
+        if fault:
             self.model.failed(wire.api, name, fault.status)
             self._json(fault.status, _error(_error_type(fault.status), fault.message), fault.headers)
             return
-        if fault and fault.kind == "silence":
-            self.model.stopping.wait()
-            self.close_connection = True
-            return
-        is_half = fault is not None and fault.kind == "half"
-        usage = self.model.next_usage(wire.api, name, is_whole=not is_half)
+        usage = self.model.next_usage(wire.api, name)
         events = list(wire.write(body, step, usage))
         if body.get("stream") or "stream" in path:
-            stream = events[:-1]
-            pause = fault.delay_seconds if fault and fault.kind == "slow" else 0.0
-            self._stream(stream[: (len(stream) + 1) // 2] if is_half else stream, pause)
-            if not is_half:
-                self.wfile.write(wire.ending)
+            self._stream(events[:-1])
+            self.wfile.write(wire.ending)
         else:
-            self._json(200, events[-1][1], breaks_off=is_half)
+            self._json(200, events[-1][1])
 
     def _headers(self) -> dict[str, str]:
         return {name.lower(): value for name, value in self.headers.items()}
 
-    def _json(
-        self, status: int, value: Json, headers: Mapping[str, str] | None = None, *, breaks_off: bool = False
-    ) -> None:
+    def _json(self, status: int, value: Json, headers: Mapping[str, str] | None = None) -> None:
         content = json.dumps(value).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
@@ -229,10 +209,9 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, text)
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(content[: len(content) // 2] if breaks_off else content)
-        self.close_connection = self.close_connection or breaks_off
+            self.wfile.write(content)
 
-    def _stream(self, events: Iterable[Payload], pause_seconds: float) -> None:
+    def _stream(self, events: Iterable[Payload]) -> None:
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
         self.send_header("Connection", "close")
@@ -242,8 +221,6 @@ class _Handler(BaseHTTPRequestHandler):
             head = f"event: {name}\n" if name else ""
             self.wfile.write(f"{head}data: {json.dumps(value)}\n\n".encode())
             self.wfile.flush()
-            if pause_seconds and self.model.stopping.wait(pause_seconds):
-                return
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the name in the base class)
         """Say nothing: the requests are kept."""

@@ -13,7 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 Json = dict[str, Any]
-Said = tuple[str, str]
+ConversationPart = tuple[str, str]
 """(`user`, text) or (`call`, name of a tool), in the order of the conversation."""
 Payload = tuple[str | None, Json]
 """One event of a stream: its name, None without one, and its data."""
@@ -33,18 +33,12 @@ class Usage:
 
 @dataclass(frozen=True)
 class Fault:
-    """What goes wrong instead of, or while, answering; `times` times for each conversation, then no more.
+    """An error of this status instead of an answer; `times` times for each conversation, then no more."""
 
-    kind: `status` (an error of this status), `half` (the stream breaks off), `silence` (nothing until the server
-    stops), `slow` (each event of the stream comes `delay_seconds` after the one before).
-    """
-
-    kind: str = "status"
     status: int = 500
     times: int = 1_000_000
     headers: Mapping[str, str] = field(default_factory=dict)
     message: str = "scripted fault"
-    delay_seconds: float = 0.2
 
 
 @dataclass(frozen=True)
@@ -56,7 +50,6 @@ class Step:
     input: Mapping[str, object] = field(default_factory=dict)
     raw: str | None = None
     namespace: str | None = None
-    delay_seconds: float = 0.0
     fault: Fault | None = None
 
 
@@ -66,7 +59,7 @@ class Wire:
 
     api: str
     path: re.Pattern[str]
-    read: Callable[[Json], Iterator[Said]]
+    read: Callable[[Json], Iterator[ConversationPart]]
     write: Callable[[Json, Step, Usage], Iterator[Payload]]
     ending: bytes = b""
 
@@ -77,7 +70,7 @@ def _text(content: Any) -> str:
     return "\n".join(block.get("text") or "" for block in content or [] if isinstance(block, dict))
 
 
-def _read_anthropic(body: Json) -> Iterator[Said]:
+def _read_anthropic(body: Json) -> Iterator[ConversationPart]:
     for message in body.get("messages", []):
         content = message["content"]
         blocks = content if isinstance(content, list) else [{"type": "text", "text": content}]
@@ -86,7 +79,7 @@ def _read_anthropic(body: Json) -> Iterator[Said]:
         yield from (("call", block["name"]) for block in blocks if block.get("type") == "tool_use")
 
 
-def _read_responses(body: Json) -> Iterator[Said]:
+def _read_responses(body: Json) -> Iterator[ConversationPart]:
     items = body.get("input", [])
     for item in [{"role": "user", "content": items}] if isinstance(items, str) else items:
         if item.get("role") == "user":
@@ -95,14 +88,14 @@ def _read_responses(body: Json) -> Iterator[Said]:
             yield "call", item["name"]
 
 
-def _read_chat(body: Json) -> Iterator[Said]:
+def _read_chat(body: Json) -> Iterator[ConversationPart]:
     for message in body.get("messages", []):
         if message["role"] == "user":
             yield "user", _text(message["content"])
         yield from (("call", call["function"]["name"]) for call in message.get("tool_calls") or [])
 
 
-def _read_gemini(body: Json) -> Iterator[Said]:
+def _read_gemini(body: Json) -> Iterator[ConversationPart]:
     for message in body.get("contents", []):
         if message.get("role", "user") == "user":
             yield "user", _text(message["parts"])
