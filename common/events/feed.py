@@ -226,10 +226,10 @@ class CircuitBreaker:
 
 def publish(entries: Iterable[Entry]) -> None:
     """Append to the stream, in order, in one round trip. Raises redis.RedisError; readers recover lost entries."""
-    exchange(appending(entries))
+    exchange(append_commands(entries))
 
 
-def appending(entries: Iterable[Entry]) -> list[Command]:
+def append_commands(entries: Iterable[Entry]) -> list[Command]:
     """The commands that append to the stream, in order. Each also deletes the oldest entries: more, if it is large."""
     name = stream_name()
     return [("XADD", name, "MAXLEN", "~", _kept_with(entry), "*", *_fields(entry)) for entry in entries]

@@ -186,7 +186,7 @@ class Announcer:
             commands = [
                 *broker.push_commands(announcement.early_job_messages, before_commit=True),
                 *broker.push_commands(due),
-                *feed.appending(announcement.entries),
+                *feed.append_commands(announcement.entries),
             ]
             if commands:
                 feed.exchange(commands)

@@ -28,7 +28,7 @@ def _on_both_databases(database_url: str, use_database: Callable[[str], None]) -
 
 
 @transactional
-def happen(tx: Transaction, amount: int, *, feed: str = FEED, days_ago: float = 0) -> None:
+def record_event(tx: Transaction, amount: int, *, feed: str = FEED, days_ago: float = 0) -> None:
     """Events of this feed, as transactions leave them."""
     row = next(iter(tx.lock_all(Feed, [feed])), None) or tx.add(Feed(id=feed, seq=0))
     for _ in range(amount):
@@ -60,10 +60,10 @@ def amounts(finding: FeedFinding) -> tuple[int, int, int, str | None]:
 
 
 def test_events_are_as_they_were_sealed() -> None:
-    happen(3)
-    happen(2, feed=PLATFORM)
+    record_event(3)
+    record_event(2, feed=PLATFORM)
     assert audit.seal_events() == 5
-    happen(1)
+    record_event(1)
 
     assert amounts(found()) == (3, 0, 1, None)
     assert amounts(found(PLATFORM)) == (2, 0, 0, None)
@@ -73,9 +73,9 @@ def test_events_are_as_they_were_sealed() -> None:
 
 
 def test_several_sweeps_at_once_seal_each_event_once() -> None:
-    happen(audit.RANGE_EVENTS + 100)
+    record_event(audit.RANGE_EVENTS + 100)
 
-    sealed = at_once(audit.seal_events, lambda: happen(1), audit.seal_events, audit.seal_events)
+    sealed = at_once(audit.seal_events, lambda: record_event(1), audit.seal_events, audit.seal_events)
     audit.seal_events()
 
     assert audit.RANGE_EVENTS <= sum(number or 0 for number in sealed) <= audit.RANGE_EVENTS + 101
@@ -89,7 +89,7 @@ def test_several_sweeps_at_once_seal_each_event_once() -> None:
 )
 def test_a_changed_event_is_noticed(values: dict[str, Any]) -> None:
     for _ in range(3):
-        happen(2)
+        record_event(2)
         audit.seal_events()
     change(EventRow, EventRow.feed_id == FEED, EventRow.seq == 4, **values)
 
@@ -102,7 +102,7 @@ def test_a_changed_event_is_noticed(values: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("values", [{"last_seq": 1}, {"feed_id": "project-2"}, {"envelope": "{}"}], ids=str)
 def test_a_changed_seal_is_noticed(values: dict[str, Any]) -> None:
-    happen(2)
+    record_event(2)
     audit.seal_events()
     change(AuditSeal, AuditSeal.number == 1, **values)
 
@@ -110,14 +110,14 @@ def test_a_changed_seal_is_noticed(values: dict[str, Any]) -> None:
 
 
 def test_what_was_purged_is_no_forgery() -> None:
-    happen(3, days_ago=40)
+    record_event(3, days_ago=40)
     audit.seal_events()
-    happen(2, days_ago=35)
-    happen(2)
+    record_event(2, days_ago=35)
+    record_event(2)
     audit.seal_events()
 
     assert purge_events(older_than_days=30) == 3
-    happen(1)
+    record_event(1)
 
     # The second range has younger events, too, and stays until all of it is old.
     assert amounts(found()) == (4, 3, 1, None)
@@ -126,9 +126,9 @@ def test_what_was_purged_is_no_forgery() -> None:
 
 
 def test_events_that_are_removed_without_a_purge_are_missed() -> None:
-    happen(3, days_ago=40)
+    record_event(3, days_ago=40)
     audit.seal_events()
-    happen(3, days_ago=35)
+    record_event(3, days_ago=35)
     audit.seal_events()
     purge_events(older_than_days=38)
 
@@ -139,7 +139,7 @@ def test_events_that_are_removed_without_a_purge_are_missed() -> None:
 
 
 def test_only_this_platforms_key_counts() -> None:
-    happen(1)
+    record_event(1)
     audit.seal_events()
 
     (finding,) = check_audit(read_keys(public_key(b"x" * 32)))
@@ -155,7 +155,7 @@ def forget_newest(amount: int) -> None:
 
 def test_newest_events_that_are_removed_with_their_seals_are_missed() -> None:
     for _ in range(3):
-        happen(2)
+        record_event(2)
         audit.seal_events()
     forget_newest(2)
     assert found().problem == "events 3 to 6 are missing"
@@ -163,7 +163,7 @@ def test_newest_events_that_are_removed_with_their_seals_are_missed() -> None:
 
 def test_a_noted_seal_tells_of_what_was_removed_with_the_count() -> None:
     for _ in range(2):
-        happen(2)
+        record_event(2)
         audit.seal_events()
     noted = found().newest
     assert noted is not None
@@ -172,7 +172,7 @@ def test_a_noted_seal_tells_of_what_was_removed_with_the_count() -> None:
 
     forget_newest(2)
     change(Feed, Feed.id == FEED, seq=2)
-    happen(3)
+    record_event(3)
     audit.seal_events()
 
     assert found().problem is None

@@ -11,7 +11,7 @@ from common.settings import from_env, settings
 
 
 @pytest.fixture(autouse=True)
-def _afresh() -> Iterator[None]:
+def _reread_settings() -> Iterator[None]:
     settings.cache_clear()
     yield
     settings.cache_clear()

@@ -91,9 +91,9 @@ class CommitsContract:
         work.push("main", "task-1", "task-2")
         base = forge.read_head(repository, "main") or ""
 
-        assert twice(lambda: forge.read_taken_back(repository, base=base, head=hidden)) == ("more", "theirs")
+        assert twice(lambda: forge.read_dropped_changes(repository, base=base, head=hidden)) == ("more", "theirs")
         for other in (mine, mended, honest, base):
-            assert forge.read_taken_back(repository, base=base, head=other) == ()
+            assert forge.read_dropped_changes(repository, base=base, head=other) == ()
 
     def test_what_two_branches_undo_of_each_other_is_told(
         self, forge: Forge, repository: Repository, work: WorkTree
@@ -105,10 +105,12 @@ class CommitsContract:
         alone = work.commit({"alone": "1\n"}, on="task-3", start=base)
         work.push("main", "task-1", "honest", "task-2", "task-3")
 
-        assert twice(lambda: forge.read_undone(repository, base=base, onto=one, head=back)) == ("price",)
-        assert forge.read_undone(repository, base=base, onto=back, head=one) == ("price",)
+        assert twice(lambda: forge.read_changes_undone_by_merge(repository, base=base, onto=one, head=back)) == (
+            "price",
+        )
+        assert forge.read_changes_undone_by_merge(repository, base=base, onto=back, head=one) == ("price",)
         for onto, head in ((one, more), (more, one), (one, alone), (base, back), (back, base)):
-            assert forge.read_undone(repository, base=base, onto=onto, head=head) == ()
+            assert forge.read_changes_undone_by_merge(repository, base=base, onto=onto, head=head) == ()
 
     def test_changes_are_read_with_what_is_in_them(self, forge: Forge, repository: Repository, work: WorkTree) -> None:
         base = work.commit({"kept": "1\n2\n3\n4\n5\n", "gone": "x\n", "ours\nodd": "old"}, on="main")
@@ -264,7 +266,7 @@ class CommitsInDetailContract:
             forge.read_merge_base(repository, base=base, head=head)
         diff = twice(lambda: forge.diff(repository, base=base, head=head))
         assert {(file.path, file.status) for file in diff.files} == {("guard", "modified"), ("two", "added")}
-        assert forge.read_taken_back(repository, base=base, head=head) == ()
+        assert forge.read_dropped_changes(repository, base=base, head=head) == ()
         assert forge.try_merge(repository, base=base, commit=head) is None
 
     def test_merging_what_is_not_there_is_refused(self, forge: Forge, repository: Repository) -> None:

@@ -17,7 +17,7 @@ from tests.providers.git_work_tree import WorkTree
 SHOP = Repository("aiworker", "shop", "project-1")
 
 
-def client_of(server: GiteaDouble, folder: Path, seconds: float = 10) -> GiteaForge:
+def forge_on(server: GiteaDouble, folder: Path, seconds: float = 10) -> GiteaForge:
     return GiteaForge(
         server.url, server.token, mirrors=folder / "mirrors", webhook_url="http://x.example.org/hook",
         webhook_secret="secret", import_allow=("127.0.0.1",), timeout=(3, seconds),
@@ -52,7 +52,7 @@ def server(tmp_path: Path) -> Iterator[GiteaDouble]:
 
 @pytest.fixture
 def forge(server: GiteaDouble, tmp_path: Path) -> Iterator[GiteaForge]:
-    forge = client_of(server, tmp_path)
+    forge = forge_on(server, tmp_path)
     yield forge
     forge.close()
 

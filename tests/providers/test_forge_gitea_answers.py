@@ -14,7 +14,7 @@ from tests.doubles.gitea import GiteaDouble, basic
 from tests.doubles.gitea.pulls import add_review, change_pull
 from tests.providers.forge_contract import refused
 from tests.providers.git_work_tree import WorkTree
-from tests.providers.gitea_fixtures import SHOP, client_of, forge, head, make, pushed, server, work
+from tests.providers.gitea_fixtures import SHOP, forge, forge_on, head, make, pushed, server, work
 
 __all__ = ["forge", "head", "server", "work"]
 
@@ -57,7 +57,7 @@ def test_what_people_say_is_read_and_what_programs_say_is_not(
 @pytest.mark.parametrize("version", ["1.15.0", "1.26.2"])
 def test_who_closed_a_pull_request_is_read_where_the_server_says_so(tmp_path: Path, version: str) -> None:
     server = GiteaDouble(tmp_path, version=version)
-    forge = client_of(server, tmp_path)
+    forge = forge_on(server, tmp_path)
     make(forge)
     ada = server.person("ada", writes=("aiworker", "shop"))
     pushed(WorkTree(tmp_path / "work", basic(forge.read_clone_url(SHOP), ada.login, ada.password)))

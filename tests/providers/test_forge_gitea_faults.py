@@ -12,7 +12,7 @@ from common.errors import AccessDenied, ProviderUnavailable
 from common.providers.forge.gitea import GiteaForge
 from tests.doubles.gitea import Fault, GiteaDouble
 from tests.providers.git_work_tree import WorkTree, git
-from tests.providers.gitea_fixtures import SHOP, again, client_of, forge, head, make, pushed, server, work
+from tests.providers.gitea_fixtures import SHOP, again, forge, forge_on, head, make, pushed, server, work
 
 __all__ = ["forge", "head", "server", "work"]
 
@@ -78,12 +78,12 @@ def test_a_server_in_trouble_is_unavailable(server: GiteaDouble, tmp_path: Path,
     fault = Fault("POST .*/repos$", do)
     server.faults.append(fault)
     # Only what hangs is waited out: on a busy machine, other requests may take as long, and are then repeated as well.
-    hasty = client_of(server, tmp_path, seconds=2 if "hang" in do else 30)
+    hasty = forge_on(server, tmp_path, seconds=2 if "hang" in do else 30)
     with contextlib.closing(hasty):
         while not fault.has_struck:
             with pytest.raises(ProviderUnavailable):
                 make(hasty)
-    with contextlib.closing(client_of(server, tmp_path, seconds=30)) as patient:
+    with contextlib.closing(forge_on(server, tmp_path, seconds=30)) as patient:
         make(patient)
     assert server.effects["POST /orgs/aiworker/repos"] == 1
 

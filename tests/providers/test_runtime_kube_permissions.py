@@ -21,7 +21,7 @@ AGENTS = {"AIWORKER_AGENTS_MAX": "3", "AIWORKER_INTERNAL_URL": "http://web.aiwor
 AGENT = AgentPod("agent-0123456789ab", "awa_secret-of-the-agent")
 
 
-class Noted:
+class RecordingCluster:
     """A provider, and which of its verbs were called."""
 
     def __init__(self, provider: Any) -> None:
@@ -67,10 +67,10 @@ def _use_fleet(fleet: Any) -> None:
 @pytest.mark.slow
 def test_what_is_asked_of_a_cluster_is_what_is_needed(cluster: ClusterDouble, tmp_path: Path) -> None:
     with runtime_on(cluster, tmp_path) as running:
-        runtime = Noted(running)
+        runtime = RecordingCluster(running)
         _use_runtime(runtime)
     chosen = settings_for(cluster, tmp_path, **AGENTS)
-    fleet = Noted(KubernetesFleet(chosen, instance="test", cluster=connect(chosen.kubeconfig)))
+    fleet = RecordingCluster(KubernetesFleet(chosen, instance="test", cluster=connect(chosen.kubeconfig)))
     _use_fleet(fleet)
 
     asked, needed = rights_asked(cluster.requests), rights_of(NEEDED)

@@ -62,7 +62,7 @@ def test_a_clone_over_http_sends_the_credential_and_keeps_it_out_of_the_checkout
 ) -> None:
     commit = repository.commit(index__html="over http")
     repository.serve_plainly()
-    with LiveVersionFacts(repository.path / ".git", "agent", "s3cret-pass") as url:
+    with ServedRepository(repository.path / ".git", "agent", "s3cret-pass") as url:
         check = check_of(repository.version("v1", commit), APP.space, "check", "git log -1 --format=%H; env")
         good = replace(check, source=Source(url, "agent", "s3cret-pass"))
         runtime.ensure_check(good)
@@ -81,7 +81,7 @@ def test_a_clone_over_http_sends_the_credential_and_keeps_it_out_of_the_checkout
     assert not any(b"s3cret-pass" in file.read_bytes() for file in kept)
 
 
-class LiveVersionFacts:
+class ServedRepository:
     """Git's dumb protocol behind Basic credentials."""
 
     def __init__(self, directory: Path, username: str, password: str) -> None:

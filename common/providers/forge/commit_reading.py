@@ -51,14 +51,16 @@ class CommitReading(ABC):
         bare = self._bare(repository)
         return history.merge_base(bare.path, bare.commit(base), bare.commit(head))
 
-    def read_taken_back(self, repository: Repository, *, base: str, head: str) -> tuple[str, ...]:
+    def read_dropped_changes(self, repository: Repository, *, base: str, head: str) -> tuple[str, ...]:
         bare = self._bare(repository)
-        return merges.read_taken_back(bare.path, base=bare.commit(base), head=bare.commit(head))
+        return merges.read_dropped_changes(bare.path, base=bare.commit(base), head=bare.commit(head))
 
-    def read_undone(self, repository: Repository, *, base: str, onto: str, head: str) -> tuple[str, ...]:
+    def read_changes_undone_by_merge(
+        self, repository: Repository, *, base: str, onto: str, head: str
+    ) -> tuple[str, ...]:
         bare = self._bare(repository)
         base, onto, head = (bare.commit(sha) for sha in (base, onto, head))
-        return merges.read_undone(bare.path, base=base, onto=onto, head=head)
+        return merges.read_changes_undone_by_merge(bare.path, base=base, onto=onto, head=head)
 
     def read_blobs(self, repository: Repository, ids: Sequence[str]) -> Iterator[Blob]:
         return changes.read_blobs(self._bare(repository).path, ids)

@@ -231,14 +231,16 @@ class Forge(Protocol):
         Refused: `unrelated` and `several_bases`, as above.
         """
 
-    def read_taken_back(self, repository: Repository, *, base: str, head: str) -> tuple[str, ...]:
+    def read_dropped_changes(self, repository: Repository, *, base: str, head: str) -> tuple[str, ...]:
         """Return the paths, sorted, in which a merge between `base` and `head` dropped what `base` had changed, though
         the other side had not touched them, and which `head` still has as before. Both are SHAs.
 
         Refused: `diff_too_large` if there are too many merges or changes.
         """
 
-    def read_undone(self, repository: Repository, *, base: str, onto: str, head: str) -> tuple[str, ...]:
+    def read_changes_undone_by_merge(
+        self, repository: Repository, *, base: str, onto: str, head: str
+    ) -> tuple[str, ...]:
         """Return the paths, sorted, in which merging `head` into `onto` takes back work, though neither of them has
         these changed since `base`: a comparison with `base` does not show it.
 

@@ -18,7 +18,7 @@ Leaf = tuple[str, str] | None
 """Mode and object id of a path; None: there is none."""
 
 
-def read_taken_back(path: Path, *, base: str, head: str) -> tuple[str, ...]:
+def read_dropped_changes(path: Path, *, base: str, head: str) -> tuple[str, ...]:
     """The paths, sorted, that a merge between base and head has as they were before base's own history changed them,
     although nothing on the other side had touched them, and that head still has so.
 
@@ -38,7 +38,7 @@ def read_taken_back(path: Path, *, base: str, head: str) -> tuple[str, ...]:
     return tuple(sorted(dropped & _changed(path, base, head)))
 
 
-def read_undone(path: Path, *, base: str, onto: str, head: str) -> tuple[str, ...]:
+def read_changes_undone_by_merge(path: Path, *, base: str, onto: str, head: str) -> tuple[str, ...]:
     """The paths, sorted, in which merging head into onto takes back work, though neither has them changed since base.
 
     Either head has commits of onto and took back what these changed, or onto has head and took back what head changed.

@@ -34,13 +34,13 @@ Parked = Callable[[str, str], None]
 """Called with (subject id, reason) when a job is parked, in the same transaction, to update the job's subject."""
 
 NEWEST_FIRST = Order(Job.created_at, Job.id, Job.project_id)
-ACCESS = "access"
+WAITS_FOR_ACCESS = "access"
 """Value of `waits_for` of a job that waits because a provider denies our account access."""
-KEY = "key"
+WAITS_FOR_KEY = "key"
 """The same, of one that waits because what it needs was sealed with another secret key."""
 ACCESS_SECONDS = 120
 """A denial that lasts longer does not come from an API server that is starting."""
-OFF = timedelta(minutes=1)
+DOWNTIME = timedelta(minutes=1)
 """The platform was off if there was no sweep for longer."""
 
 
@@ -165,7 +165,7 @@ def _waited(tx: Transaction, lease: Lease, for_: str | None) -> tuple[datetime, 
     last = tx.session.get(Mark, "sweep")
     tx.queue.hold(lease)
     since = tx.queue.waiting_since(lease, for_)
-    is_off = last is not None and tx.now() - last.at > OFF
+    is_off = last is not None and tx.now() - last.at > DOWNTIME
     return since, 0.0 if is_off else (tx.now() - since).total_seconds()
 
 
@@ -176,14 +176,14 @@ def wait_for_access(tx: Transaction, lease: Lease, reason: str, parked: Parked |
     The job is not parked, however long this lasts, so that it continues by itself once access is granted. is_granted:
     the account has the right and is refused all the same; then the job is parked after ACCESS_SECONDS.
     """
-    since, seconds = _waited(tx, lease, ACCESS)
+    since, seconds = _waited(tx, lease, WAITS_FOR_ACCESS)
     is_lasting = seconds >= ACCESS_SECONDS
     if is_lasting and is_granted:
         give_up(lease, reason, parked)
         return
     masked = mask_of_project(tx, lease.project_id)(reason)
     soon = None if is_lasting else random.uniform(1, 5)  # noqa: S311 (jitter, not a secret)
-    tx.queue.wait(lease, masked, since=since, for_=ACCESS, after_seconds=soon)
+    tx.queue.wait(lease, masked, since=since, for_=WAITS_FOR_ACCESS, after_seconds=soon)
 
 
 @transactional
@@ -192,7 +192,9 @@ def wait_for_key(tx: Transaction, lease: Lease, reason: str) -> None:
 
     The job is not parked, however long this lasts. reason: the message of AnotherKey, which needs no mask.
     """
-    tx.queue.wait(lease, reason, since=tx.queue.waiting_since(lease, KEY), for_=KEY, after_seconds=None)
+    tx.queue.wait(
+        lease, reason, since=tx.queue.waiting_since(lease, WAITS_FOR_KEY), for_=WAITS_FOR_KEY, after_seconds=None
+    )
 
 
 def sweep_jobs() -> int:
@@ -211,7 +213,7 @@ def sweep_jobs() -> int:
 def _sweep_jobs(tx: Transaction, full: Collection[Queue]) -> int:
     last = tx.session.get(Mark, "sweep", with_for_update=True)
     follow_clock(tx, last)
-    if last is not None and (gap := tx.now() - last.at) > OFF:
+    if last is not None and (gap := tx.now() - last.at) > DOWNTIME:
         tx.queue.leave_out(gap)
     woken = tx.queue.wake_workers_for_due_jobs(except_for=full)
     set_mark(tx, "sweep", {"rung": woken})

@@ -33,7 +33,7 @@ from common.services.lifecycle import run_states
 from common.services.lifecycle.task_states import (
     begin_proof,
     fail,
-    held_among,
+    held_task_ids,
     leave_agent,
     queue_again,
     record_update,
@@ -124,7 +124,7 @@ def register_agent(
 
 
 @transactional
-def beat(
+def record_heartbeat(
     tx: Transaction, agent_id: str, run_ids: Sequence[str], news: AgentNews | None = None,
     setup: AgentSetup | None = None, is_draining: bool | None = None,
 ) -> tuple[datetime, list[Directive]]:  # fmt: skip
@@ -169,7 +169,7 @@ def beat(
     if setup is not None:
         show_setup(agent, setup)
     _show_state(tx, agent, is_same=bool(run_ids) if is_draining is None else is_draining)
-    held = held_among(tx, [run.task_id for run in named])
+    held = held_task_ids(tx, [run.task_id for run in named])
     unwanted = [run for run in named if run.state is RunState.ENDED or run.stop_reason or run.task_id in held]
     directives = [Directive("cancel", run.id) for run in unwanted]
     directives += [Directive("cancel", run_id) for run_id in run_ids if run_id not in {run.id for run in named}]

@@ -29,23 +29,23 @@ _NEWEST_FIRST = HealthSpan.until.desc(), HealthSpan.since.desc(), HealthSpan.id.
 """Not by the id alone: after the clock was set back, a process that has just started gives lower ones."""
 
 
-def record_health(tx: Transaction, looks: Sequence[HealthObservation]) -> None:
+def record_health(tx: Transaction, observations: Sequence[HealthObservation]) -> None:
     """Keep what was seen just now. Previews are left out."""
     now = tx.now()
-    for look in looks:
-        deployment = tx.session.get(Deployment, look.deployment_id)
+    for seen in observations:
+        deployment = tx.session.get(Deployment, seen.deployment_id)
         if deployment is None or deployment.environment is Environment.PREVIEW or deployment.live_key is None:
             continue
         last = _newest(tx, deployment)
         if last is not None and now - last.until <= timedelta(seconds=GAP_SECONDS):
-            goes_on = (last.deployment_id, last.state, last.restarts) == (deployment.id, look.state, look.restarts)
+            goes_on = (last.deployment_id, last.state, last.restarts) == (deployment.id, seen.state, seen.restarts)
             if not goes_on or now - last.until >= timedelta(seconds=EXTEND_SECONDS):
                 last.until = now
             if goes_on:
-                if last.reason != (reason := _reason(tx, deployment, look)):
+                if last.reason != (reason := _reason(tx, deployment, seen)):
                     last.reason = reason
                 continue
-        _begin(tx, deployment, look)
+        _begin(tx, deployment, seen)
 
 
 def _newest(tx: Transaction, deployment: Deployment) -> HealthSpan | None:
@@ -57,12 +57,12 @@ def _newest(tx: Transaction, deployment: Deployment) -> HealthSpan | None:
     )
 
 
-def _begin(tx: Transaction, deployment: Deployment, look: HealthObservation) -> None:
-    now, reason = tx.now(), _reason(tx, deployment, look)
+def _begin(tx: Transaction, deployment: Deployment, seen: HealthObservation) -> None:
+    now, reason = tx.now(), _reason(tx, deployment, seen)
     tx.add(
         HealthSpan(
             project_id=deployment.project_id, app_name=deployment.app_name, deployment_id=deployment.id,
-            state=look.state.value, reason=reason, restarts=look.restarts, since=now, until=now,
+            state=seen.state.value, reason=reason, restarts=seen.restarts, since=now, until=now,
         )
     )  # fmt: skip
     tx.session.flush()
@@ -76,10 +76,10 @@ def _begin(tx: Transaction, deployment: Deployment, look: HealthObservation) -> 
         )
 
 
-def _reason(tx: Transaction, deployment: Deployment, look: HealthObservation) -> str | None:
-    if look.reason is None:
+def _reason(tx: Transaction, deployment: Deployment, seen: HealthObservation) -> str | None:
+    if seen.reason is None:
         return None
-    return mask_or_sentence(mask_of_deployment, tx, deployment)(look.reason)[:LONGEST_REASON]
+    return mask_or_sentence(mask_of_deployment, tx, deployment)(seen.reason)[:LONGEST_REASON]
 
 
 def spans_of(read: Snapshot, project_id: str, app_name: str) -> list[HealthSpan]:

@@ -145,9 +145,9 @@ def _is_deleted(read: Snapshot, project_id: str) -> bool:
 
 @transactional
 def record_restored(
-    tx: Transaction, lease: Lease, dying: Sequence[FailingVersion], looks: Sequence[HealthObservation] = ()
+    tx: Transaction, lease: Lease, failing: Sequence[FailingVersion], observations: Sequence[HealthObservation] = ()
 ) -> None:
-    """Roll back each version that does not stay up, previews excepted. looks: what was seen, kept as its health.
+    """Roll back each version that does not stay up, previews excepted. observations: what was seen, kept as its health.
 
     Versions of many projects that fail together are not rolled back, as the machine is at fault. Their error says so
     until they are well again or fail alone. Nor is a version that fails before its own program starts (NEVER_STARTED).
@@ -155,12 +155,12 @@ def record_restored(
     An event says when a version's error is set first, and one when the version is well again, which ends the error.
     Addresses that changed are stored, also of previews.
     """
-    _store_urls(tx, looks)
-    health_history.record_health(tx, looks)
-    found = {each.deployment_id: tx.session.get(Deployment, each.deployment_id) for each in dying}
-    held = _failed_together(dying, found)
-    _clear_recovered(tx, {look.deployment_id for look in looks if look.state is HealthState.HEALTHY})
-    for each in dying:
+    _store_urls(tx, observations)
+    health_history.record_health(tx, observations)
+    found = {each.deployment_id: tx.session.get(Deployment, each.deployment_id) for each in failing}
+    held = _failed_together(failing, found)
+    _clear_recovered(tx, {seen.deployment_id for seen in observations if seen.state is HealthState.HEALTHY})
+    for each in failing:
         row = found[each.deployment_id]
         if row is None or row.environment is Environment.PREVIEW:
             continue
@@ -188,9 +188,9 @@ def _roll_back(tx: Transaction, live: Deployment, target: Deployment, reason: st
         live.error = f"{live.error}; the rollback to {target.commit_sha[:12]} can't begin: {error}"[:4000]
 
 
-def _store_urls(tx: Transaction, looks: Sequence[HealthObservation]) -> None:
+def _store_urls(tx: Transaction, observations: Sequence[HealthObservation]) -> None:
     """Store the addresses that differ from those known: another host is set, or another program took an app's port."""
-    urls = {look.deployment_id: look.url for look in looks if look.url is not None}
+    urls = {seen.deployment_id: seen.url for seen in observations if seen.url is not None}
     rows = tx.all(select(Deployment).where(Deployment.id.in_(sorted(urls)), Deployment.live_key.is_not(None)))
     changed = [row for row in rows if row.url != urls[row.id]]
     if not changed:
@@ -253,12 +253,12 @@ def _has_to_wait(tx: Transaction, live: Deployment, target: Deployment) -> bool:
     return True
 
 
-def _failed_together(dying: Sequence[FailingVersion], found: Mapping[str, Deployment | None]) -> set[str]:
+def _failed_together(failing: Sequence[FailingVersion], found: Mapping[str, Deployment | None]) -> set[str]:
     """Ids of the deployments that failed together: by the runtime's code, or versions of MANY_PROJECTS at once.
 
     A version that failed alone before is not counted among these.
     """
-    held = {each.deployment_id for each in dying if each.code == MACHINE}
+    held = {each.deployment_id for each in failing if each.code == MACHINE}
     fresh = {
         row.id: row.project_id
         for row in found.values()

@@ -271,7 +271,7 @@ def hand_back(tx: Transaction, task: Task) -> None:
     record_update(tx, task, "phase", "held_by", "round", "comments")
 
 
-def held_among(tx: Transaction, task_ids: Sequence[str]) -> set[str]:
+def held_task_ids(tx: Transaction, task_ids: Sequence[str]) -> set[str]:
     """Those of the tasks that a person holds."""
     held = select(Task.id).where(Task.id.in_(task_ids), Task.phase_ == Phase.HELD)
     return set(tx.session.scalars(held)) if task_ids else set()

@@ -20,8 +20,17 @@ from common.transaction import Snapshot, Transaction
 from common.values.states import Role
 
 __all__ = [
-    "Caller", "Grants", "RoleInProject", "acting", "hidden_projects", "holds_role", "noting_grants", "projects_seen",
-    "roles_in", "sees_project", "visible_projects",
+    "Caller",
+    "Grants",
+    "RoleInProject",
+    "acting",
+    "hidden_projects",
+    "holds_role",
+    "projects_seen",
+    "recording_grants",
+    "roles_in",
+    "sees_project",
+    "visible_projects",
 ]  # fmt: skip
 
 Grants = dict[str, int]
@@ -33,7 +42,7 @@ _noted: contextvars.ContextVar[Grants | None] = contextvars.ContextVar("grants",
 
 
 @contextlib.contextmanager
-def noting_grants() -> Iterator[Grants]:
+def recording_grants() -> Iterator[Grants]:
     """Collect every check that a caller passes inside, so that the same checks can be made again later."""
     grants: Grants = {}
     token = _noted.set(grants)

@@ -20,7 +20,7 @@ from common.database import engines
 from common.errors import Conflict, KeyReused
 from common.models.journal import IdempotencyKey
 from common.secrets.sealing import seal, unseal
-from common.services.requests.access import Caller, Grants, noting_grants
+from common.services.requests.access import Caller, Grants, recording_grants
 from common.services.upkeep.purging import purge
 from common.transaction import Snapshot, Transaction, snapshot, transactional
 
@@ -70,7 +70,7 @@ def once(
             raise Conflict("the first request with this key has just failed; send it again", field="Idempotency-Key")
         if not _is_over(earlier, tx.now()):
             return _stored(tx, earlier, asked)
-    with noting_grants() as grants:
+    with recording_grants() as grants:
         status, body = render(act())
     row = tx.session.get_one(IdempotencyKey, (asked.owner, asked.key))
     if status < 400:

@@ -91,7 +91,7 @@ def whole_prompt(brief: Brief, feedback: AllFeedback) -> str:
         parts += ["# Where the work stands", EARLIER_RUNS.format(base=project.default_branch)]
         parts += [LIMITED_RUN] if brief.was_limited else []
     if feedback.earlier:
-        parts += ["# What was said in earlier rounds", *map(shortly, feedback.earlier[-MOST_EARLIER:])]
+        parts += ["# What was said in earlier rounds", *map(shortened_feedback, feedback.earlier[-MOST_EARLIER:])]
     return joined([*parts, *_feedback_parts(feedback.current)])
 
 
@@ -145,14 +145,14 @@ def _code_location(path: str, line: int, comment: FeedbackComment) -> str:
     return f"{path}:{lines} (as it was before your change)" if comment.side == OLD_SIDE else f"{path}:{lines}"
 
 
-def shortly(item: Feedback) -> str:
+def shortened_feedback(item: Feedback) -> str:
     """A piece of feedback in a line, and one for each of its comments."""
-    lines = [f"- {HEADINGS.get(item.kind, item.kind)}: {_short(item.body)}"]
-    lines += [f"  - {comment.path}:{comment.line or ''} {_short(comment.body)}" for comment in item.comments]
+    lines = [f"- {HEADINGS.get(item.kind, item.kind)}: {_shortened(item.body)}"]
+    lines += [f"  - {comment.path}:{comment.line or ''} {_shortened(comment.body)}" for comment in item.comments]
     return "\n".join(lines)
 
 
-def _short(text: str) -> str:
+def _shortened(text: str) -> str:
     one_line = " ".join(text.split())
     return one_line if len(one_line) <= LONGEST_EARLIER else f"{one_line[:LONGEST_EARLIER]} …"
 

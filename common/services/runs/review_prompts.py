@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from common.services.runs.prompts import MOST_EARLIER, Brief, attachment_lines, joined, shortly
+from common.services.runs.prompts import MOST_EARLIER, Brief, attachment_lines, joined, shortened_feedback
 from common.values.runs.claimed_run import Feedback
 from common.values.testing.agent_review import MOST_COMMENTS
 
@@ -40,5 +40,5 @@ def review_prompt(brief: Brief, feedback: Sequence[Feedback], warnings: Sequence
     if warnings:
         parts += ["# What the platform's checks of this commit warn of", "\n".join(f"- {one}" for one in warnings)]
     if feedback:
-        parts += ["# What was said of the work so far", *map(shortly, feedback[-MOST_EARLIER:])]
+        parts += ["# What was said of the work so far", *map(shortened_feedback, feedback[-MOST_EARLIER:])]
     return joined(parts)

@@ -16,7 +16,7 @@ from tests.doubles.kubernetes.faults import APPLIED_FIRST
 from tests.doubles.kubernetes.node import relay
 from tests.doubles.kubernetes.paths import Refusal, parse
 from tests.doubles.kubernetes.store import Object, is_chosen
-from tests.doubles.kubernetes.verbs import Asked, Verbs
+from tests.doubles.kubernetes.verbs import ApiRequest, Verbs
 
 if TYPE_CHECKING:
     from tests.doubles.kubernetes.cluster import ClusterDouble
@@ -40,7 +40,7 @@ class Connection(http.server.BaseHTTPRequestHandler):
         what = f"{self.command} {self.path}"
         fault = self.double.faults.next(what)
         self.double.requests.append(what)
-        if fault is not None and not self._suffer(fault, body):
+        if fault is not None and not self._apply_fault(fault, body):
             return
         try:
             self._answer(200, self._serve(body))
@@ -49,7 +49,7 @@ class Connection(http.server.BaseHTTPRequestHandler):
 
     do_POST = do_PATCH = do_DELETE = do_PUT = do_GET
 
-    def _suffer(self, fault: str, body: bytes) -> bool:
+    def _apply_fault(self, fault: str, body: bytes) -> bool:
         """Do the fault; whether the request is to be served all the same."""
         if fault in APPLIED_FIRST:
             try:
@@ -131,7 +131,9 @@ class Connection(http.server.BaseHTTPRequestHandler):
         if self.command == "GET" and not name and query.get("watch") in {"1", "true", "True"}:
             self._watch(plural, namespace, query)
             return None
-        asked = Asked(self.command, plural, namespace, name, part, query, self.headers.get("Content-Type", ""), body)
+        asked = ApiRequest(
+            self.command, plural, namespace, name, part, query, self.headers.get("Content-Type", ""), body
+        )
         return Verbs(self.double.store, self.double.controllers, self.double.sent).serve(asked)
 
     def _watch(self, plural: str, namespace: str, query: dict[str, str]) -> None:

@@ -191,7 +191,7 @@ class Controllers:
         refusal = None
         for number in range(len(pods), wanted):
             pod = _pod(current, f"{name}-{os.urandom(3).hex()}", number)
-            if refusal := self.why_not_let_in(namespace, pod):
+            if refusal := self.admission_refusal(namespace, pod):
                 break
             self._store.put("pods", pod)
         pods = self._pods_of(current)
@@ -209,7 +209,7 @@ class Controllers:
         self._store.report("replicasets", current, status)
         return len(available)
 
-    def why_not_let_in(self, namespace: str, pod: Object) -> str | None:
+    def admission_refusal(self, namespace: str, pod: Object) -> str | None:
         """What quotas have against the pod, in the API's words; None if they let it in."""
         words = f'pods "{pod["metadata"]["name"]}" is forbidden'
         if self._outcome(pod).kind == "quota":
@@ -284,7 +284,7 @@ class Controllers:
         if not pods:
             name = f"{job['metadata']['name']}-{os.urandom(3).hex()}"
             made = _pod({**job, "kind": "Job"}, name, 0)
-            if self.why_not_let_in(job["metadata"]["namespace"], made):
+            if self.admission_refusal(job["metadata"]["namespace"], made):
                 self._store.report("jobs", job, {"active": 0})
                 return
             pods = [self._store.put("pods", made)]

@@ -15,7 +15,7 @@ from tests.doubles.kubernetes.store import Object, Store, is_chosen, now_text
 
 
 @dataclass(frozen=True)
-class Asked:
+class ApiRequest:
     """One request. name: empty for all of a kind; part: of the object, such as `log`."""
 
     method: str
@@ -36,7 +36,7 @@ class Verbs:
         self._controllers = controllers
         self._sent = sent
 
-    def serve(self, asked: Asked) -> Object | str:
+    def serve(self, asked: ApiRequest) -> Object | str:
         """Raises Refusal."""
         with self._store.lock:
             match asked.method, asked.part:
@@ -52,7 +52,7 @@ class Verbs:
                     return self._delete(asked)
         raise Refusal(405, "MethodNotAllowed", f"{asked.method} is not served by the double")
 
-    def _found(self, asked: Asked) -> Object:
+    def _found(self, asked: ApiRequest) -> Object:
         return self._read(asked.plural, asked.namespace, asked.name)
 
     def _read(self, plural: str, namespace: str, name: str) -> Object:
@@ -61,7 +61,7 @@ class Verbs:
             raise Refusal(404, "NotFound", f'{plural} "{name}" not found')
         return copy.deepcopy(found)
 
-    def _list(self, asked: Asked) -> Object:
+    def _list(self, asked: ApiRequest) -> Object:
         items = [one for one in self._store.all(asked.plural, asked.namespace or None) if is_chosen(one, asked.query)]
         start, limit = int(asked.query.get("continue", "0")), int(asked.query.get("limit", "0")) or len(items)
         about = {"resourceVersion": str(self._store.version)}
@@ -79,7 +79,7 @@ class Verbs:
             message = f"unable to create new content in namespace {namespace} because it is being terminated"
             raise Refusal(403, "Forbidden", message)
 
-    def _apply(self, asked: Asked) -> Object:
+    def _apply(self, asked: ApiRequest) -> Object:
         if asked.content_type != "application/apply-patch+yaml":
             raise Refusal(415, "UnsupportedMediaType", f"the double knows no {asked.content_type}")
         manifest = json.loads(asked.body)
@@ -111,11 +111,11 @@ class Verbs:
         if current is not None and plural == "jobs" and current["spec"] != changed["spec"]:
             raise Refusal(422, "Invalid", "spec.template: field is immutable")
 
-    def _create(self, asked: Asked, *, is_trial: bool) -> Object:
+    def _create(self, asked: ApiRequest, *, is_trial: bool) -> Object:
         manifest = self._manifest(asked)
         plural, namespace, name = asked.plural, asked.namespace, manifest["metadata"]["name"]
         self._require_namespace(plural, namespace)
-        if plural == "pods" and (denial := self._controllers.why_not_let_in(namespace, manifest)):
+        if plural == "pods" and (denial := self._controllers.admission_refusal(namespace, manifest)):
             raise Refusal(403, "Forbidden", denial)
         if self._store.get(plural, namespace, name) is not None:
             raise Refusal(409, "AlreadyExists", f'{plural} "{name}" already exists')
@@ -125,7 +125,7 @@ class Verbs:
         self._sent.append(copy.deepcopy(manifest))
         return copy.deepcopy(self._store.put(plural, manifest))
 
-    def _manifest(self, asked: Asked) -> Object:
+    def _manifest(self, asked: ApiRequest) -> Object:
         manifest: Object = json.loads(asked.body)
         if asked.plural not in CLUSTER_WIDE:
             manifest["metadata"].setdefault("namespace", asked.namespace)
@@ -135,7 +135,7 @@ class Verbs:
         if reason := why_invalid(manifest):
             raise Refusal(422, "Invalid", reason)
 
-    def _delete(self, asked: Asked) -> Object:
+    def _delete(self, asked: ApiRequest) -> Object:
         found = self._found(asked)
         if asked.plural == "namespaces":
 

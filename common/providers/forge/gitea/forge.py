@@ -38,7 +38,7 @@ from common.values.delivery.pull_request import PullComment, PullPicture, PullRe
 from common.values.names import is_platform_branch
 from common.values.repository import Credential, Repository, Source
 
-_KEPT_SECONDS = 600.0
+_CACHE_SECONDS = 600.0
 _log = structlog.get_logger()
 
 
@@ -312,7 +312,7 @@ class GiteaForge(CommitReading):
 
     def _server(self) -> _Server:
         kept = self._kept
-        if kept is None or time.monotonic() - kept.read_at > _KEPT_SECONDS:
+        if kept is None or time.monotonic() - kept.read_at > _CACHE_SECONDS:
             features = read_features(self._client, read_version(self._client))
             kept = self._kept = _Server(features, repository_setup.read_account(self._client), time.monotonic())
         return kept

@@ -84,7 +84,7 @@ class BareForge(CommitReading):
         path = self._path_of(repository)
         # The repository usually exists already; then the lock is not needed.
         if not path.is_dir() or history.read_ref(path, repositories.head_ref(path)) is None:
-            with repositories.building(path):
+            with repositories.repository_lock(path):
                 if not path.is_dir():
                     repositories.create(
                         path,
@@ -113,7 +113,7 @@ class BareForge(CommitReading):
         path = self._path_of(repository)
         if not path.parent.is_dir():
             return
-        with repositories.building(path):
+        with repositories.repository_lock(path):
             if path.is_dir():
                 repositories.remove(self._open(repository))
             else:

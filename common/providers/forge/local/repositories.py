@@ -80,7 +80,7 @@ _CONFIG = f"""\
 
 
 @contextlib.contextmanager
-def building(path: Path) -> Iterator[None]:
+def repository_lock(path: Path) -> Iterator[None]:
     """Hold the lock for creating or removing the repository at `path`. First removes leftovers of killed processes."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with exclusive(_lock(path)):
@@ -90,7 +90,7 @@ def building(path: Path) -> Iterator[None]:
 
 
 def forget_lock(path: Path) -> None:
-    """Remove the lock file of a removed repository. The caller holds `building`; see locks.locked."""
+    """Remove the lock file of a removed repository. The caller holds `repository_lock`; see locks.locked."""
     _lock(path).unlink(missing_ok=True)
 
 
@@ -101,7 +101,7 @@ def _lock(path: Path) -> Path:
 def _clear(leftover: Path) -> None:
     """Remove a directory that a killed process left. Retries for a while: children of its git may still write there.
 
-    Gives up silently after CLEAR_SECONDS; the next `building` tries again. The directory itself is never reused.
+    Gives up silently after CLEAR_SECONDS; the next `repository_lock` tries again. The directory itself is never reused.
     """
     deadline = Deadline(CLEAR_SECONDS)
     while leftover.exists():
@@ -114,7 +114,7 @@ def _clear(leftover: Path) -> None:
 def create(path: Path, repository: Repository, *, default_branch: str, description: str, import_url: str | None,
            allow: tuple[str, ...], files: Mapping[str, str] | None = None,
            login: Sequence[tuple[str, str]] = ()) -> None:  # fmt: skip
-    """Build the repository and move it to its path. The caller holds `building`.
+    """Build the repository and move it to its path. The caller holds `repository_lock`.
 
     login: git's configuration for reading import_url; with one, its address is trusted as the operator chose it.
     """
@@ -193,7 +193,7 @@ def head_ref(path: Path) -> str:
 def remove(path: Path) -> None:
     """Remove the repository and its lock file. It is renamed first, so that nobody sees it half removed.
 
-    The caller holds `building`.
+    The caller holds `repository_lock`.
     """
     removed = path.parent / f".{secrets.token_hex(4)}.{path.name}"
     os.rename(path, removed)

@@ -16,7 +16,7 @@ from common.providers.runtime.cluster.missing_objects import MissingObjects
 from common.providers.runtime.cluster_objects import hardening, names, reasons
 from common.providers.runtime.cluster_objects.egress_policies import pod_proxy_variables
 from common.providers.runtime.cluster_objects.node_selection import placement
-from common.providers.runtime.cluster_objects.outside_hosts import OutsideHosts
+from common.providers.runtime.cluster_objects.outside_hosts import CachedOutsideRules
 from common.providers.runtime.cluster_objects.pod_statuses import pod_reason
 from common.providers.runtime.cluster_objects.types import KubeObject
 from common.settings import FleetSettings, KubernetesSettings
@@ -41,7 +41,7 @@ class KubernetesFleet:
         self._chosen = chosen
         self._instance = instance
         self._namespace = names.name("AIWORKER_AGENTS_NAMESPACE", self._fleet.namespace)
-        self._outside = OutsideHosts(None, chosen.egress_proxy)
+        self._outside = CachedOutsideRules(None, chosen.egress_proxy)
         self._cluster = cluster or connect(chosen.kubeconfig)
         self._missing = MissingObjects(self._cluster)
 
@@ -81,7 +81,7 @@ class KubernetesFleet:
         self._cluster.delete(self._path("secrets", name))
 
     def list_agents(self) -> list[str]:
-        labels = f"{names.ours(self._instance)},{AGENT}"
+        labels = f"{names.instance_selector(self._instance)},{AGENT}"
         found = self._cluster.items(names.path("pods", self._namespace), labels=labels)
         return [pod["metadata"]["name"] for pod in found if "deletionTimestamp" not in pod["metadata"]]
 

@@ -269,8 +269,8 @@ class _Examination:
             return Finding("fail", "agents", f"{error.message}; {other}")
         if labels is None:
             return Finding("ok", "agents", f"the namespace {name} does not exist yet; the first agent creates it")
-        ours = {names.MANAGED_BY: "aiworker", names.INSTANCE: self._instance}
-        if names.PROJECT in labels or any(labels.get(key) != value for key, value in ours.items()):
+        instance_selector = {names.MANAGED_BY: "aiworker", names.INSTANCE: self._instance}
+        if names.PROJECT in labels or any(labels.get(key) != value for key, value in instance_selector.items()):
             return Finding("fail", "agents", f"the namespace {name} exists and is not for these agents; {other}")
         lacking = [f"{key}={value}" for key, value in hardening.RESTRICTED.items() if labels.get(key) != value]
         if lacking:

@@ -111,15 +111,15 @@ class KubernetesRuntime:
         self._forget_old_secrets(app, keep=set())
 
     def list_apps(self) -> list[tuple[str, str, str | None]]:
-        ours = names.ours(self._instance)
+        instance_selector = names.instance_selector(self._instance)
         going = {
             found["metadata"]["name"]
-            for found in self._cluster.items(names.path("namespaces"), labels=ours)
+            for found in self._cluster.items(names.path("namespaces"), labels=instance_selector)
             if is_being_deleted(found)
         }
         return [
             (found["metadata"]["namespace"], found["metadata"]["name"], _wanted(found))
-            for found in self._cluster.items(names.path("deployments"), labels=f"{ours},{names.APP}")
+            for found in self._cluster.items(names.path("deployments"), labels=f"{instance_selector},{names.APP}")
             if found["metadata"]["namespace"] not in going and not is_being_deleted(found)
         ]
 

@@ -22,7 +22,7 @@ from common.providers.runtime.cluster_objects import (
 )
 from common.providers.runtime.cluster_objects.egress_policies import labels_of, policies, variables_of
 from common.providers.runtime.cluster_objects.node_selection import placement
-from common.providers.runtime.cluster_objects.outside_hosts import OutsideHosts
+from common.providers.runtime.cluster_objects.outside_hosts import CachedOutsideRules
 from common.providers.runtime.cluster_objects.types import KubeObject, literal
 from common.settings import MOST_PREVIEWS, KubernetesSettings
 from common.settings.kubernetes import TMP_SIZE, total
@@ -48,7 +48,7 @@ class Manifests:
     def __init__(self, chosen: KubernetesSettings, instance: str) -> None:
         self._chosen = chosen
         self._instance = instance
-        self._outside = OutsideHosts(chosen.forge_url, chosen.egress_proxy)
+        self._outside = CachedOutsideRules(chosen.forge_url, chosen.egress_proxy)
         self._hosts = names.Hosts(chosen.domain, chosen.is_tls)
 
     def namespace(self, space: ProjectNamespace, *, has_limits: bool = False) -> KubeObject:

@@ -103,7 +103,7 @@ def selector(**wanted: str) -> str:
     return ",".join(f"{name}={value}" for name, value in wanted.items())
 
 
-def ours(instance: str) -> str:
+def instance_selector(instance: str) -> str:
     """Return the label selector of all objects of this AiWorker instance."""
     return f"{MANAGED_BY}=aiworker,{INSTANCE}={instance}"
 

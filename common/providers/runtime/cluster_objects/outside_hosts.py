@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 from common.providers.runtime.cluster_objects.egress_policies import OutsideRules, resolve_outside_rules
 
-KEPT_SECONDS = 120.0
+CACHE_SECONDS = 120.0
 
 
-class OutsideHosts:
-    """Resolves the two hosts again after KEPT_SECONDS: their addresses may change.
+class CachedOutsideRules:
+    """Resolves the two hosts again after CACHE_SECONDS: their addresses may change.
 
     While a name server is away, the last addresses stay. Threads may share it.
     """
@@ -25,7 +25,7 @@ class OutsideHosts:
 
     def rules(self) -> OutsideRules:
         kept = self._kept
-        if kept is not None and self._clock() - kept[0] < KEPT_SECONDS:
+        if kept is not None and self._clock() - kept[0] < CACHE_SECONDS:
             return kept[1]
         found = resolve_outside_rules(*self._urls)
         if kept is not None:
