@@ -63,7 +63,7 @@ def test_a_cluster_that_denies_access_costs_no_run_however_long_it_does(plain: F
     plain.until(lambda: plain.pods() == [agent.id])
     plain.until(lambda: plain.platform.all(Job, Job.kind == RUN_AGENT.name, Job.waits_for.is_(None)))
     plain.platform.run_jobs(until=lambda: plain.agent(agent.id).pod_made_at is not None)
-    agent_api.beat(agent.id, [])
+    agent_api.record_heartbeat(agent.id, [])
 
     assert len(plain.runs(task)) == 1
     assert plain.claim(agent) == plain.runs(task)[0].id

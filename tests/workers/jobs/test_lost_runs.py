@@ -28,7 +28,7 @@ def _age_mark(tx: Transaction, seconds: float, since_seconds: float | None = Non
 def _restart_agent(platform: Platform, claimed: ClaimedRun) -> None:
     """Its process was killed, and the next one knows nothing of the run."""
     platform.silence(Run, claimed.run.id, 21)
-    agent_api.beat(platform.agent_id, [])
+    agent_api.record_heartbeat(platform.agent_id, [])
 
 
 @pytest.mark.slow
@@ -68,7 +68,7 @@ def test_after_a_restart_of_the_platform_agents_get_the_time_to_be_heard_of(plat
 
     assert platform.expire() == 0
     assert platform.get(Agent, platform.agent_id).state == "busy"
-    agent_api.beat(platform.agent_id, [claimed.run.id])
+    agent_api.record_heartbeat(platform.agent_id, [claimed.run.id])
     _age_mark(0, since_seconds=61)
     assert platform.expire() == 0
 
@@ -83,7 +83,7 @@ def test_a_dead_agent_loses_its_run_though_web_gives_no_sign_if_others_are_heard
     platform.silence_web(300)
     platform.silence(Run, claimed.run.id, 61)
     platform.silence(Agent, platform.agent_id, 61)
-    agent_api.beat(platform.agent(), [])
+    agent_api.record_heartbeat(platform.agent(), [])
 
     assert platform.expire() == 1
     assert platform.get(Task, task.id).attempts == 1
@@ -101,7 +101,7 @@ def test_a_run_that_its_machine_cut_short_goes_to_another_agent(platform: Platfo
     back = platform.get(Task, task.id)
     assert (back.state, back.attempts, back.losses, back.error) == ("backlog", 0, 1, reason)
 
-    agent_api.beat(platform.agent_id, [])
+    agent_api.record_heartbeat(platform.agent_id, [])
     sweeping.enqueue_periodic_jobs()
     platform.run_jobs()
     assert len(platform.runs(task)) == 1

@@ -30,7 +30,7 @@ def _place(platform: Platform, project: Project) -> Path:
 
 def _look(platform: Platform) -> None:
     """The agent is heard of, and the scheduler looks, as it does every few seconds."""
-    agent_api.beat(platform.agent_id, [])
+    agent_api.record_heartbeat(platform.agent_id, [])
     sweeping.enqueue_periodic_jobs()
     platform.run_jobs()
 
@@ -48,7 +48,7 @@ def test_a_broken_repository_keeps_no_agent_and_its_project_says_why(platform: P
         claimed = agent_api.claim_run(platform.agent_id)
         if claimed is not None:
             assert claimed.task.id == other.id
-            agent_api.beat(platform.agent_id, [claimed.run.id])
+            agent_api.record_heartbeat(platform.agent_id, [claimed.run.id])
             platform.finish(claimed, platform.push(claimed, {"index.html": "<h1>x</h1>\n"}))
             platform.run_jobs()
         _end_hold(broken.id)
