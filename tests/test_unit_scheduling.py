@@ -15,8 +15,7 @@ from tests.unit_scheduling import LONGEST_FIRST, SHARING_AN_INSTANCE, SPLIT_BY_T
         ("tests/e2e/test_load.py::test_a[sqlite]", "tests/e2e/test_load.py::test_a[sqlite]"),
         ("tests/e2e/test_browser.py::test_a", "tests/e2e/test_browser.py"),
         ("tests/e2e/test_browser_models.py::test_a", "tests/e2e/test_browser_"),
-        ("tests/e2e/contract/test_git.py::test_a[sqlite]", "tests/e2e/contract/[sqlite]"),
-        ("tests/e2e/contract/test_git.py::test_a[mariadb-x::y]", "tests/e2e/contract/[mariadb]"),
+        ("tests/e2e/contract/test_client.py::test_a[x::y]", "tests/e2e/contract/"),
     ],
 )
 def test_what_shares_something_long_stays_together(test_id: str, unit: str) -> None:

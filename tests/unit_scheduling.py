@@ -11,18 +11,15 @@ from typing import Any
 from xdist.scheduler import LoadScopeScheduling
 
 LONGEST_FIRST = (
-    "tests/e2e/contract/[sqlite]",
     "tests/e2e/test_cluster_story.py",
-    "tests/e2e/contract/[mariadb]",
+    "tests/e2e/contract/",
     "tests/e2e/test_real_agents.py",
     "tests/e2e/test_browser",
-    "tests/workers/runner/drivers/test_real_",
     "tests/workers/runner/drivers/test_turns.py",
     "tests/workers/runner/drivers/test_hostile_repository.py",
     "tests/e2e/test_story.py",
     "tests/providers/test_forge_gitea.py",
     "tests/e2e/",
-    "tests/deploy/test_page_on_cluster.py",
     "tests/web/api/test_rollbacks.py",
     "tests/providers/test_runtime_processes.py",
     "tests/providers/test_forge_gitea_faults.py",
@@ -30,7 +27,6 @@ LONGEST_FIRST = (
     "tests/workers/jobs/test_group_statuses.py",
     "tests/providers/test_forge_http.py",
     "tests/sequences/",
-    "tests/workers/runner/test_real_program_runs.py",
     "tests/workers/runner/test_program_",
     "tests/workers/runner/test_loop",
     "tests/workers/jobs/test_project_removal.py",
@@ -61,6 +57,7 @@ SPLIT_BY_TEST = (
 """Where tests are long and share nothing."""
 
 SHARING_AN_INSTANCE = (
+    "tests/e2e/contract/",
     "tests/e2e/test_browser_",
     "tests/e2e/test_browser.py",
     "tests/e2e/test_own_tools.py",
@@ -68,17 +65,13 @@ SHARING_AN_INSTANCE = (
 )
 """What shares an instance that takes long to start."""
 
-CONTRACT = "tests/e2e/contract/"
-
 
 def unit_of_test(test_id: str) -> str:
     """The unit that a test belongs to: a unit's tests run in one process, one after the other.
 
-    A unit is a file; or one test of what is in APART; or what begins as an entry of TOGETHER does, of one file or
-    several; or all of the contract on one database, for its instance.
+    A unit is a file; or one test of what is in SPLIT_BY_TEST; or what begins as an entry of SHARING_AN_INSTANCE does,
+    of one file or several.
     """
-    if test_id.startswith(CONTRACT):
-        return CONTRACT + ("[mariadb]" if "[mariadb" in test_id else "[sqlite]")
     together = next((begin for begin in SHARING_AN_INSTANCE if test_id.startswith(begin)), None)
     return together or (test_id if test_id.startswith(SPLIT_BY_TEST) else test_id.split("::", 1)[0])
 

@@ -4,16 +4,10 @@ from __future__ import annotations
 
 from common.models import Agent, Project
 from common.services.agent_api.agent_api import has_claimable_run
-from common.services.agent_api.stuck import record_and_watch
-from common.services.spend.model_calls import MadeCall
-from common.transaction import snapshot
-from common.values.names import new_id
-from common.values.runs.model_provider import TokenCount
 from tests import builders
 from tests.sequences import machinery
 from tests.sequences.stage import Act, ActingAgent, HeldRun, NothingToDo, Stage
 
-MOST_AGENTS = 4
 FILES = ("a.txt", "b.txt", "c.txt")
 """Few, so that tasks conflict now and then."""
 MISSING_SHA = "d" * 40
@@ -32,12 +26,6 @@ def _report(stage: Stage, agent: ActingAgent, run_id: str, what: str, body: obje
     if said is None and what != "questions":
         agent.runs.pop(run_id, None)
     return said
-
-
-def register(stage: Stage) -> None:
-    if len(stage.agents) >= MOST_AGENTS:
-        raise NothingToDo
-    stage.new_agent(stage.random.randint(1, 2))
 
 
 def beat(stage: Stage, agent: ActingAgent | None = None) -> None:
@@ -128,27 +116,6 @@ def ask(stage: Stage) -> None:
     _report(stage, agent, run_id, "questions", body)
 
 
-def ask_and_wait(stage: Stage) -> None:
-    """The agent asks, and its run ends until the answer."""
-    agent, run_id, _run = _at_work(stage)
-    if _report(stage, agent, run_id, "questions", {"question": f"Which one, in {run_id}?"}) is not None:
-        _report(stage, agent, run_id, "finish", {"outcome": "waiting", "summary": "asked"})
-    agent.runs.pop(run_id, None)
-
-
-def call_model(stage: Stage) -> None:
-    """The gateway tells of a call, perhaps twice."""
-    _hand, run_id, run = _at_work(stage)
-    with snapshot() as read:
-        call = MadeCall(
-            new_id(), run_id, run.task_id, run.project_id, "mia", "scripted", "local", "m", 200, 5, read.now(),
-            TokenCount(stage.random.randint(1, 500), 0, 0, 10), stage.random.randint(0, 100) / 100,
-        )  # fmt: skip
-    stage.tell(f"run {run_id} calls a model: {call.cost_usd} USD")
-    for _ in range(stage.random.randint(1, 2)):
-        record_and_watch([call])
-
-
 def vanish(stage: Stage) -> None:
     agent = stage.one(agent for agent in stage.agents if agent.is_there)
     agent.is_there = False
@@ -172,7 +139,7 @@ def all_beat(stage: Stage) -> None:
 
 
 ACTS: dict[Act, int] = {
-    register: 6, beat: 2, all_beat: 10, claim: 24, work_through: 16, push: 4, complete: 30, give_up: 3, ask: 3,
-    ask_and_wait: 2, call_model: 5, vanish: 2, come_back: 6,
+    beat: 2, all_beat: 10, claim: 24, work_through: 16, push: 4, complete: 30, give_up: 3, ask: 3, vanish: 2,
+    come_back: 6,
 }  # fmt: skip
 """Each with its weight."""

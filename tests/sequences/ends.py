@@ -12,10 +12,6 @@ from common.models.delivery import Receipt
 from common.models.task import TaskDependency
 from common.providers.forge import local_forge
 from common.providers.runtime import runtime
-from common.secrets.envelopes import read_keys
-from common.secrets.signing import public_key
-from common.services.activity.audit import seal_events
-from common.services.activity.audit_checks import check_audit
 from common.services.agent_api.agent_api import has_claimable_run
 from common.transaction import snapshot
 from common.values.delivery.pull_request import PullState
@@ -42,7 +38,6 @@ def end_well(stage: Stage) -> None:
     else:
         raise AssertionError(f"these come to no end: {[_words(task) for task in _open(stage)]}")
     _sweep(stage, agent)
-    seal_events()
     if wrong := list(_left_over(stage)):
         raise AssertionError("\n".join(wrong))
 
@@ -69,16 +64,10 @@ def _hopeless(stage: Stage) -> set[str]:
 
 def _make_room(stage: Stage) -> None:
     """Nothing that people have said keeps work from going on."""
-    stage.ask("ada", "PATCH", "/api/caps", {"day": None, "total": None, "task": None})
     for project in stage.projects():
-        body = {
-            "maxParallelTasks": None, "separateApprover": False,
-            "caps": {"total": None, "task": None, "day": None},
-        }  # fmt: skip
+        body = {"maxParallelTasks": None, "separateApprover": False}
         if project.state_ == "active":
             assert stage.ask("ada", "PATCH", f"/api/projects/{project.id}", body) is not None
-    for task in _open(stage):
-        stage.ask("ada", "PATCH", f"/api/tasks/{task.id}", {"caps": {"runs": None}})
     for agent in stage.agents:
         agent.is_there = False
 
@@ -150,9 +139,6 @@ def _decide(stage: Stage, item: dict[str, Any]) -> None:
 
 
 def _left_over(stage: Stage) -> Any:
-    for finding in check_audit(read_keys(public_key())):
-        if finding.problem is not None:
-            yield f"the audit of {finding.feed_id}: {finding.problem}"
     delivered = stage.deployments(Deployment.environment_ == "production", Deployment.was_healthy.is_(True))
     with snapshot() as read:
         receipts = {row.deployment_id for row in read.all(select(Receipt))}

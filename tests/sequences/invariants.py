@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from datetime import datetime
 from pathlib import Path
 
 from sqlalchemy import select
 
 from common.models import Agent, Deployment, EventRow, GroupMember, Job, Project, Question, Run, Task, TaskGroup
 from common.models.journal import Feed
-from common.models.spend import ModelCall, SpendCounter
 from common.models.task import TaskDependency
-from common.services.caps.spend_counters import end_of_work
 from common.transaction import snapshot
 from common.values.states import GROUP_LIVE, RunState, TaskState
 from tests.providers.git_work_tree import git
@@ -34,8 +31,6 @@ class Rows:
             ):  # fmt: skip
                 setattr(self, name, list(read.all(select(model))))
             self.dependencies = [(row.task_id, row.depends_on_id) for row in read.all(select(TaskDependency))]
-            self.calls = list(read.all(select(ModelCall)))
-            self.counters = list(read.all(select(SpendCounter)))
             self.feeds = {row.id: row.seq for row in read.all(select(Feed))}
             self.events = sorted(read.all(select(EventRow)), key=lambda row: (row.feed_id, row.seq))
 
@@ -218,43 +213,6 @@ def events_tell_all(rows: Rows) -> Wrong:
             yield f"{one.id} is {one.state_}, and by the events {states.get(one.id)}"
 
 
-def _end_of(run: Run, finished_at: datetime) -> datetime:
-    return end_of_work(run.outcome, run.seen_at, finished_at, finished_at)
-
-
-def spending(rows: Rows) -> Wrong:
-    used = {(one.scope, one.subject_id, one.period): one for one in rows.counters}
-    for one in rows.counters:
-        if min(one.tokens, one.cost_usd, one.seconds, one.runs) < 0:
-            yield f"{one.scope} {one.subject_id} {one.period} has used less than nothing"
-    begun = [run for run in rows.runs if run.started_at is not None and not run.is_review]
-    for task in rows.tasks:
-        of_task = used.get(("task", task.id, "all"))
-        runs = len([run for run in begun if run.task_id == task.id])
-        seconds = sum(
-            max(0.0, (_end_of(run, run.finished_at) - run.started_at).total_seconds())
-            for run in rows.runs
-            if run.task_id == task.id and run.started_at is not None and run.finished_at is not None
-        )
-        if (of_task.runs if of_task else 0) != runs:
-            yield f"task {task.id} has had {runs} runs, {of_task.runs if of_task else 0} are counted"
-        if abs((of_task.seconds if of_task else 0) - seconds) > 0.01:
-            yield f"task {task.id} was at work for {seconds} s, {of_task.seconds if of_task else 0} are counted"
-        cost = sum(call.cost_usd or 0 for call in rows.calls if call.task_id == task.id)
-        if abs((of_task.cost_usd if of_task else 0) - cost) > 1e-6:
-            yield f"task {task.id} cost {cost}, {of_task.cost_usd if of_task else 0} is counted"
-    total = used.get(("platform", "", "all"))
-    if total is not None and (
-        total.runs < len(begun) or total.cost_usd < sum(one.cost_usd or 0 for one in rows.calls) - 1e-6
-    ):
-        yield f"the platform counts {total.runs} runs and {total.cost_usd} USD"
-    for project in rows.projects:
-        of_project = used.get(("project", project.id, "all"))
-        runs = len([run for run in begun if run.project_id == project.id])
-        if (of_project.runs if of_project else 0) != runs:
-            yield f"project {project.id} has had {runs} runs, {of_project.runs if of_project else 0} are counted"
-
-
 def jobs_are_alive(rows: Rows) -> Wrong:
     live = Counter((job.kind, job.subject_id) for job in rows.jobs if job.state_ in {"queued", "running"})
     for what, number in live.items():
@@ -312,7 +270,7 @@ def order_of_delivery(rows: Rows) -> Wrong:
 
 OF_ROWS = (
     tasks_and_their_runs, questions_and_their_tasks, approvals, runs_and_their_agents, groups_and_their_tasks, versions,
-    events_tell_all, spending, order_of_delivery, jobs_are_alive, no_job_fails,
+    events_tell_all, order_of_delivery, jobs_are_alive, no_job_fails,
 )  # fmt: skip
 
 

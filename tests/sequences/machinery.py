@@ -26,18 +26,6 @@ def do_a_job(stage: Stage) -> None:
     stage.run_job(stage.one(stage.platform.due()))
 
 
-def do_a_waiting_job(stage: Stage) -> None:
-    """One whose moment has come just now."""
-    job = stage.one(stage.all(Job, Job.state_ == "queued"))
-    make_due(job.id)
-    stage.run_job(job)
-
-
-def ring_an_old_job(stage: Stage) -> None:
-    """Its message comes late: it has been done."""
-    stage.run_job(stage.one(stage.all(Job)))
-
-
 def do_due_jobs(stage: Stage) -> None:
     take_over_leases(stage)
     due = stage.platform.due()
@@ -129,11 +117,6 @@ def push_to_default(stage: Stage) -> None:
 
 
 @transactional
-def make_due(tx: Transaction, job_id: str) -> None:
-    tx.session.execute(update(Job).where(Job.id == job_id, Job.next_at > tx.now()).values(next_at=tx.now()))
-
-
-@transactional
 def shift(tx: Transaction, seconds: float, spared: set[str]) -> None:
     """As if all that is stored had been so much earlier."""
     by = timedelta(seconds=seconds)
@@ -158,7 +141,7 @@ def shift(tx: Transaction, seconds: float, spared: set[str]) -> None:
 
 
 ACTS: dict[Act, int] = {
-    do_a_job: 14, do_a_waiting_job: 4, die_in_a_job: 3, lose_a_worker: 1, ring_an_old_job: 2,
+    do_a_job: 14, die_in_a_job: 3, lose_a_worker: 1,
     do_due_jobs: 16, work_quietly: 12, sweep: 8, pass_time: 3, restart_the_machine: 1,
     push_to_task: 2, push_to_default: 1,
 }  # fmt: skip

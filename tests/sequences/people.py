@@ -1,8 +1,8 @@
-"""What people may do, at random: to tasks, questions, groups, versions, projects and caps."""
+"""What people may do, at random: to tasks, questions, groups, versions and projects."""
 
 from __future__ import annotations
 
-from common.models import Deployment, Job, Task
+from common.models import Deployment, Task
 from common.values.states import Role
 from tests.sequences.stage import Act, NothingToDo, Stage
 
@@ -20,20 +20,7 @@ def create_task(stage: Stage) -> None:
         "priority": stage.one(["low", "medium", "high", "urgent"]),
         "dependsOn": stage.some(others, 2) if stage.perhaps(0.4) else [],
     }  # fmt: skip
-    if stage.perhaps(0.1):
-        body["awaitsFiles"] = True
-    if stage.perhaps(0.1):
-        body["caps"] = {"runs": stage.random.randint(1, 2)}
     stage.ask(stage.somebody("mia", "maud", "moe", "ada"), "POST", "/api/tasks", body)
-
-
-def set_state(stage: Stage) -> None:
-    """By PATCH, as a board does it."""
-    task = stage.one(stage.tasks())
-    wanted = stage.one(["approved", "in_progress", "backlog", "cancelled", "ready_to_test", "staging"])
-    if wanted == "cancelled" and stage.perhaps(0.7):
-        raise NothingToDo
-    stage.ask(stage.somebody("mia", "maud"), "PATCH", f"/api/tasks/{task.id}", {"state": wanted})
 
 
 def _on_task(
@@ -59,7 +46,6 @@ cancel = _on_task(
     "cancel", "backlog", "in_progress", "needs_input", "ready_to_test", "approved", "failed", who=("maud", "mia")
 )
 retry = _on_task("retry", "failed", who=("mia", "maud"))
-resume = _on_task("resume", "in_progress", "backlog", who=("mia", "maud"))
 take_over = _on_task("take-over", "in_progress", "needs_input", "ready_to_test", "failed", who=("mia", "maud", "moe"))
 
 
@@ -123,28 +109,15 @@ def change_project(stage: Stage) -> None:
     changes: list[dict[str, object]] = [
         {"maxParallelTasks": stage.one([None, 1, 2])}, {"separateApprover": stage.perhaps(0.3)},
         {"allowDirectPush": stage.perhaps(0.5)},
-        {"caps": {"total": {"runs": stage.random.randint(3, 30)}}}, {"caps": {"total": None, "task": None}},
-        {"caps": {"total": {"costUsd": stage.random.randint(1, 5)}}}, {"agentInstructions": "Be brief"},
-        {"caps": {"task": {"runs": stage.random.randint(1, 4)}}}, {"envVars": {"A": str(stage.random.randint(1, 9))}},
-        {"previewTtlHours": stage.random.randint(1, 3)}, {"description": "Changed"},
+        {"envVars": {"A": str(stage.random.randint(1, 9))}}, {"previewTtlHours": stage.random.randint(1, 3)},
         {"questionRules": {"remindMinutes": 5, "deadlineMinutes": 30, "onDeadline": "default"}}, {"questionRules": {}},
     ]  # fmt: skip
     stage.ask(stage.somebody("maud", "ada"), "PATCH", f"/api/projects/{project.id}", stage.one(changes))
 
 
-def cap_platform(stage: Stage) -> None:
-    caps = stage.one([{"day": {"runs": stage.random.randint(2, 30)}}, {"day": None}, {"total": None, "task": None}])
-    stage.ask("ada", "PATCH", "/api/caps", caps)
-
-
-def retry_job(stage: Stage) -> None:
-    job = stage.one(stage.all(Job, Job.state_ == "failed"))
-    stage.ask(stage.somebody("maud"), "POST", f"/api/jobs/{job.id}/retry", {})
-
-
 ACTS: dict[Act, int] = {
-    create_task: 14, set_state: 2, approve: 24, reject: 3, cancel: 2, retry: 6, resume: 2, take_over: 1, hand_back: 4,
+    create_task: 14, approve: 24, reject: 3, cancel: 2, retry: 6, take_over: 1, hand_back: 4,
     answer: 10, group_tasks: 16, cancel_group: 2, retry_group: 3, to_staging: 12, to_production: 20, take_out: 2,
-    roll_back: 4, change_project: 2, cap_platform: 1, retry_job: 2,
+    roll_back: 4, change_project: 2,
 }  # fmt: skip
 """Each with its weight."""

@@ -1,4 +1,4 @@
-"""One instance for each kind of database and test process."""
+"""One instance for each test process."""
 
 from __future__ import annotations
 
@@ -21,15 +21,11 @@ def import_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="package", params=["sqlite", "mariadb"])
-def platform(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, import_url: str
-) -> Iterator[Platform]:
+@pytest.fixture(scope="package")
+def platform(tmp_path_factory: pytest.TempPathFactory, import_url: str) -> Iterator[Platform]:
     """A running instance without an agent of its own. Tests share it, so each makes what it changes."""
     environ = {"AIWORKER_AGENTS": "0", "AIWORKER_IMPORT_ALLOW": urlsplit(import_url).netloc}
     environ["AIWORKER_WRITES_PER_MINUTE"] = "100000"  # one administrator makes everything that all tests change
-    if request.param == "mariadb":
-        environ["AIWORKER_DATABASE_URL"] = request.getfixturevalue("mariadb").new_database()
     folder = tmp_path_factory.mktemp("instance")
     with running(folder, **environ) as instance, requests.Session() as session:
         yield Platform(instance, session, tmp_path_factory.mktemp("agents"), import_url)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import pytest
 import requests
 
 from tests.e2e.contract.caller import Caller
@@ -19,8 +18,6 @@ from tests.long_waits import LONG_WAIT_SECONDS
 Json = Any
 PASSWORD = "correct horse battery"
 NO_WAITING = {"preview": 0, "staging": 0, "production": 0}
-ON_ONE_DATABASE = pytest.mark.parametrize("platform", ["sqlite"], indirect=True)
-"""For tests of what no database plays a part in."""
 _numbers = itertools.count(1)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.e2e.contract.fake_agent import FakeAgent
-from tests.e2e.contract.platform import NO_WAITING, ON_ONE_DATABASE, Platform
+from tests.e2e.contract.platform import NO_WAITING, Platform
 from web import VERSION
 from web.client.wheel import file_name
 
@@ -31,7 +31,6 @@ def package(platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         del sys.modules[name]
 
 
-@ON_ONE_DATABASE
 def test_a_task_goes_its_whole_way_by_the_client(platform: Platform, agent: FakeAgent, package: Any) -> None:
     with package.AiWorker.with_password(platform.url, "admin", platform.password) as client:
         project = client.create_project(
@@ -72,7 +71,6 @@ def test_a_task_goes_its_whole_way_by_the_client(platform: Platform, agent: Fake
         assert client.delete_attachment(task["id"], file["id"]) is None
 
 
-@ON_ONE_DATABASE
 def test_errors_are_exceptions_that_name_the_field(platform: Platform, package: Any) -> None:
     with pytest.raises(package.Unauthenticated, match="401 Invalid credentials"):
         package.AiWorker.with_password(platform.url, "admin", "wrong")

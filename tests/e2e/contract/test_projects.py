@@ -9,16 +9,6 @@ import pytest
 from tests.e2e.contract.caller import NOWHERE, Caller
 from tests.e2e.contract.platform import Platform, eventually
 
-SETTINGS = {
-    "dockerImage", "replicas", "cpuLimit", "memoryLimit", "defaultBranch", "startCommand", "testCommand", "healthPath",
-    "healthSeconds", "port", "secretEnvVars", "previewTtlHours", "maxParallelTasks", "restricted", "separateApprover",
-    "forbiddenPaths", "limits", "agentInstructions", "secretsInChecks", "secretsInPreviews", "healthContains",
-    "setupCommand", "cachePaths", "services", "egress", "egressHosts",
-    "keepTests", "testsLost", "testsFirst", "testReport", "testSetup", "mostQuarantined", "autoQuarantine",
-    "groupTestRuns", "coverage", "requiredStatuses", "agentReview", "review",
-    "secretScan", "dependencyScan",
-}  # fmt: skip
-
 
 def test_deleting_is_accepted_repeatable_and_final(platform: Platform, admin: Caller) -> None:
     project = platform.new_project()

@@ -6,7 +6,7 @@ import pytest
 
 from tests.e2e.contract.caller import Caller, faults
 from tests.e2e.contract.fake_agent import FakeAgent
-from tests.e2e.contract.platform import ON_ONE_DATABASE, Platform, eventually
+from tests.e2e.contract.platform import Platform, eventually
 from tests.providers.git_work_tree import git
 
 CLAIM = {
@@ -91,7 +91,6 @@ def test_a_run_goes_from_claim_to_proof(platform: Platform, admin: Caller, agent
     assert "+42" in diff["patch"]
 
 
-@ON_ONE_DATABASE
 def test_a_run_pushes_its_own_branch_only_and_only_while_it_lives(platform: Platform, agent: FakeAgent) -> None:
     platform.new_task(platform.new_project(), agent)
     run = agent.claim()
@@ -111,7 +110,6 @@ def test_a_run_pushes_its_own_branch_only_and_only_while_it_lives(platform: Plat
     )
 
 
-@ON_ONE_DATABASE
 @pytest.mark.parametrize(
     ("case", "check"), [("no change", "diff"), ("wrong commit", "head"), ("forbidden", "paths"), ("red tests", "tests")]
 )
