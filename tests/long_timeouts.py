@@ -7,7 +7,7 @@ import pytest
 from common.database import wait_budget
 from common.events import feed
 from common.providers.runtime import local
-from web.api import provider_read
+from web.api import timed_reads
 
 LONG_SECONDS = 60.0
 _WAITS = [
@@ -16,7 +16,7 @@ _WAITS = [
         (feed, "ANSWER_SECONDS"),
         (wait_budget, "API_SECONDS"),
         (local, "ANSWER_SECONDS"),
-        (provider_read, "LOOK_SECONDS"),
+        (timed_reads, "READ_SECONDS"),
     )
 ]
 

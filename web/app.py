@@ -30,15 +30,15 @@ from web.gateway import counters
 from web.gateway.provider_tests import provider_tests
 from web.gateway.routes import gateway
 from web.git.routes import git
-from web.http.arrival import init_arrival
 from web.http.auth import admit, check_rules, init_tokens, open_blueprints
 from web.http.blueprint import CONVERTERS, refuse_unread
 from web.http.description.document import Document
 from web.http.description.openapi import describe, init_openapi
 from web.http.errors import register_error_handlers
+from web.http.host_check import init_host_check
 from web.http.idempotency import answer
 from web.http.paths import require_plain
-from web.http.reply_cache import Headers, Repeats, raise_failed
+from web.http.reply_cache import Headers, ReplyCache, raise_failed
 from web.http.server.head_timeout import refuse
 from web.http.server.refusals import refusal
 from web.http.server.request_counts import RequestCounts
@@ -92,7 +92,7 @@ class Application(Flask):
 
     url_rule_class = MatchedRule
     counts: RequestCounts
-    repeats: Repeats
+    reply_cache: ReplyCache
     allows_host: Callable[[str], bool]
     open_socket: Callable[[WSGIEnvironment], bool] | None = None
 
@@ -104,12 +104,12 @@ class Application(Flask):
         if "HTTP_UPGRADE" in environ and self.open_socket is not None and self.open_socket(environ):
             # So gunicorn closes its own descriptor of the socket, and sends nothing: the socket has another.
             raise StopIteration
-        if (repeated := self.repeats.answer(environ, start_response)) is not None:
+        if (repeated := self.reply_cache.answer(environ, start_response)) is not None:
             return repeated
 
         def start(status: str, headers: Headers, exc_info: OptExcInfo | None = None) -> Callable[[bytes], object]:
             complete = headers + _missing(environ, headers)
-            self.repeats.keep(environ, status, complete)
+            self.reply_cache.keep(environ, status, complete)
             return start_response(status, complete, exc_info)
 
         return super().wsgi_app(environ, start)
@@ -214,12 +214,12 @@ def _bare_app() -> Application:
     # No redirects to corrected paths: a wrong path is a 404, and no address is built from the Host header.
     app.url_map.merge_slashes = False
     app.url_map.converters.update(CONVERTERS)
-    app.allows_host = init_arrival(app)
+    app.allows_host = init_host_check(app)
     init_tokens(app)
     register_error_handlers(app)
     refuse[:] = [refusal]
     app.counts = init_metrics(app, *counters.ALL)
-    app.repeats = Repeats(app.counts)
+    app.reply_cache = ReplyCache(app.counts)
     app.register_blueprint(gateway)
     return app
 

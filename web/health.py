@@ -87,7 +87,7 @@ class Examination:
 
     def _look(self) -> Health:
         questions: dict[str, Callable[[], object]] = {part.name: part.ask for part in self._parts}
-        questions |= {"sweep": sweep_age_seconds, "disk": look_at_disk}
+        questions |= {"sweep": sweep_age_seconds, "disk": read_disk}
         for name, ask in questions.items():
             # A check that still hangs is not started again: its threads would pile up.
             if name not in self._asked or self._asked[name].done():
@@ -140,7 +140,7 @@ class Examination:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def look_at_disk() -> Disk:
+def read_disk() -> Disk:
     """The disk of the data directory. Raises OSError."""
     store = settings().store
     return measure_disk(store.data_dir, store.disk_reserve_bytes)

@@ -24,7 +24,7 @@ from common.services.spend.cap_settings import read_platform_caps
 from common.services.spend.today import SpentToday, spent_today
 from common.settings import settings
 from common.values.states import Role
-from web.health import look_at_disk
+from web.health import read_disk
 from web.http.auth import allow, public
 from web.http.server.request_counts import RequestCounts
 
@@ -53,7 +53,7 @@ def init_metrics(app: Flask, *counters: Collector) -> RequestCounts:
     def read_without_database(_error: Busy) -> Response:
         """Also where it was needed to know the caller: what is told then is what /api/health tells everybody."""
         platform = CollectorRegistry()
-        platform.register(DatabaseAway())
+        platform.register(DatabaseDownCollector())
         return Response(generate_latest(platform), content_type=CONTENT_TYPE_LATEST)
 
     blueprint.register_error_handler(Busy, read_without_database)
@@ -64,7 +64,7 @@ def init_metrics(app: Flask, *counters: Collector) -> RequestCounts:
     return counts
 
 
-class DatabaseAway(Collector):
+class DatabaseDownCollector(Collector):
     """The number that is told when the database does not answer."""
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
@@ -91,7 +91,7 @@ class PlatformCollector(Collector):
             yield _database_up(False)
             return
         yield _database_up(True)
-        disk = look_at_disk()
+        disk = read_disk()
         free = "Free bytes on the disk of this process's data directory"
         yield GaugeMetricFamily("aiworker_disk_free_bytes", free, value=disk.free_bytes)
         reserve = "Bytes that must be free on that disk for new work to begin"

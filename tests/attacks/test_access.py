@@ -10,13 +10,13 @@ from flask import Flask
 
 from tests.attacks.access import PUBLIC, RUN, TABLE, Principal, Row, refusal
 from tests.attacks.house import House
-from tests.web import made
+from tests.web import factories
 
 MISSING = {
-    "project_id": made.MISSING_ID, "task_id": made.MISSING_ID, "group_id": made.MISSING_ID, "run_id": made.MISSING_ID,
-    "deployment_id": made.MISSING_ID, "job_id": made.MISSING_ID, "question_id": f"q-{made.MISSING_ID}",
-    "proposal_id": made.MISSING_ID, "test_id": made.MISSING_ID,
-    "attachment_id": made.MISSING_ID, "picture_id": made.MISSING_ID, "sha": "f" * 40,
+    "project_id": factories.MISSING_ID, "task_id": factories.MISSING_ID, "group_id": factories.MISSING_ID,
+    "run_id": factories.MISSING_ID, "deployment_id": factories.MISSING_ID, "job_id": factories.MISSING_ID,
+    "question_id": f"q-{factories.MISSING_ID}", "proposal_id": factories.MISSING_ID, "test_id": factories.MISSING_ID,
+    "attachment_id": factories.MISSING_ID, "picture_id": factories.MISSING_ID, "sha": "f" * 40,
 }  # fmt: skip
 
 

@@ -19,7 +19,7 @@ from tests.e2e.browser import Person, chromium
 from tests.e2e.client import Client
 from tests.e2e.contract.caller import Caller
 from tests.e2e.instance import Instance, running, wait_until
-from tests.e2e.talk import Talk
+from tests.e2e.scripted_run import ScriptedRun
 
 UNLIMITED = {"AIWORKER_WRITES_PER_MINUTE": "1000000"}
 TASKS = 500
@@ -198,7 +198,7 @@ def _diff(instance: Instance, browser: Browser, api: Client) -> Iterator[Found]:
 
 
 def _transcript(instance: Instance, browser: Browser, api: Client, folder: Path) -> Iterator[Found]:
-    talk = Talk(Caller(requests.Session(), instance.url, api.token), folder, "Measured transcript")
+    talk = ScriptedRun(Caller(requests.Session(), instance.url, api.token), folder, "Measured transcript")
     entry = "\n".join(f"line {number} of what a command printed, some words long" for number in range(150))
     size = 0
     while size < TRANSCRIPT_BYTES:

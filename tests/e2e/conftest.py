@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 from tests.e2e.browser import Person, chromium
 from tests.e2e.contract.caller import Caller
 from tests.e2e.instance import Instance, running
-from tests.e2e.talk import Talk
+from tests.e2e.scripted_run import ScriptedRun
 
 
 @pytest.hookimpl(wrapper=True)
@@ -68,5 +68,5 @@ def reader(chromium_browser: Browser, quiet_instance: Instance) -> Iterator[Pers
 
 
 @pytest.fixture
-def talk(quiet_api: Caller, tmp_path: Path, request: pytest.FixtureRequest) -> Talk:
-    return Talk(quiet_api, tmp_path, request.node.name.removeprefix("test_")[:60].replace("_", " ").strip())
+def talk(quiet_api: Caller, tmp_path: Path, request: pytest.FixtureRequest) -> ScriptedRun:
+    return ScriptedRun(quiet_api, tmp_path, request.node.name.removeprefix("test_")[:60].replace("_", " ").strip())

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from tests.doubles.model_server import ModelServer
 from tests.e2e.browser import Person
 from tests.e2e.contract.caller import Caller
-from tests.e2e.talk import Talk
+from tests.e2e.scripted_run import ScriptedRun
 
 pytestmark = pytest.mark.slow
 
@@ -36,7 +36,7 @@ def model_server(quiet_api: Caller) -> Iterator[ModelServer]:
         quiet_api.delete(f"/model-providers/{provider['id']}", 204)
 
 
-def call_model(talk: Talk) -> int:
+def call_model(talk: ScriptedRun) -> int:
     """One call of the run, as its CLI makes it. Returns the status."""
     models = talk.run.claim["models"]
     message = {"role": "user", "content": "hello"}
@@ -91,7 +91,7 @@ def test_a_provider_is_added_changed_and_removed_and_its_key_never_shown(reader:
 def test_a_task_at_its_cap_goes_on_when_the_cap_is_raised(
     reader: Person, quiet_api: Caller, model_server: ModelServer, tmp_path: Path
 ) -> None:
-    talk = Talk(quiet_api, tmp_path, "At its cap")
+    talk = ScriptedRun(quiet_api, tmp_path, "At its cap")
     task = f"/tasks/{talk.task['id']}"
     talk.look(reader)
     reader.click("task-edit")

@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, FrameLocator, Page, expect
 from tests.e2e.browser import Person
 from tests.e2e.contract.caller import Caller
 from tests.e2e.instance import Instance, wait_until
-from tests.e2e.scripted_run import Talk
+from tests.e2e.scripted_run import ScriptedRun
 from tests.long_waits import LONG_WAIT_MS
 
 pytestmark = pytest.mark.slow
@@ -106,13 +106,13 @@ def on_localhost(chromium_browser: Browser, quiet_instance: Instance) -> Iterato
 class Hostile:
     """A task whose preview attacks whoever looks at it. url: the preview's."""
 
-    talk: Talk
+    talk: ScriptedRun
     url: str
 
 
 @pytest.fixture(scope="module")
 def hostile(quiet_api: Caller, quiet_instance: Instance, tmp_path_factory: pytest.TempPathFactory) -> Hostile:
-    talk = Talk(quiet_api, tmp_path_factory.mktemp("agent"), "Hostile")
+    talk = ScriptedRun(quiet_api, tmp_path_factory.mktemp("agent"), "Hostile")
     project_id = talk.task["projectId"]
     quiet_api.patch(f"/projects/{project_id}", {"startCommand": "python3 server.py"})
     attack = ATTACK.replace("PAGE", f"http://localhost:{quiet_instance.port}")

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, expect
 from tests.e2e.browser import Person
 from tests.e2e.contract.caller import Caller
 from tests.e2e.instance import Instance
-from tests.e2e.talk import Talk
+from tests.e2e.scripted_run import ScriptedRun
 
 pytestmark = pytest.mark.slow
 
@@ -33,16 +33,18 @@ def other(chromium_browser: Browser, quiet_instance: Instance) -> Iterator[Perso
     someone.close()
 
 
-def ask(talk: Talk, text: str, **more: object) -> str:
+def ask(talk: ScriptedRun, text: str, **more: object) -> str:
     reply = talk.run.api.post(f"{talk.run.path}/questions", {"question": text, **more}, 201)
     return str(reply["question"]["id"])
 
 
-def answer_of(talk: Talk, question_id: str) -> str:
+def answer_of(talk: ScriptedRun, question_id: str) -> str:
     return str(talk.run.api.get(f"{talk.run.path}/questions/{question_id}")["question"]["response"])
 
 
-def test_what_an_agent_asks_shows_up_where_it_needs_somebody_and_goes_when_answered(reader: Person, talk: Talk) -> None:
+def test_what_an_agent_asks_shows_up_where_it_needs_somebody_and_goes_when_answered(
+    reader: Person, talk: ScriptedRun
+) -> None:
     talk.look(reader)
     reader.page.goto(f"{reader.url}/#/inbox")
     asked = ask(talk, "Which one?", options=["This", "That"])
@@ -61,7 +63,7 @@ def test_what_an_agent_asks_shows_up_where_it_needs_somebody_and_goes_when_answe
     assert reader.problems == []
 
 
-def test_a_message_reaches_the_agent_and_its_transcript(reader: Person, talk: Talk) -> None:
+def test_a_message_reaches_the_agent_and_its_transcript(reader: Person, talk: ScriptedRun) -> None:
     talk.look(reader)
     reader.fill("message-text", "Please say **hola**")
     reader.click("message-send")
@@ -80,7 +82,7 @@ def test_a_message_reaches_the_agent_and_its_transcript(reader: Person, talk: Ta
     assert reader.problems == []
 
 
-def test_a_task_is_taken_over_and_handed_back(reader: Person, other: Person, talk: Talk) -> None:
+def test_a_task_is_taken_over_and_handed_back(reader: Person, other: Person, talk: ScriptedRun) -> None:
     talk.look(reader)
     talk.look(other)
     reader.click("task-take-over")
@@ -101,7 +103,7 @@ def test_a_task_is_taken_over_and_handed_back(reader: Person, other: Person, tal
 
 
 def test_files_of_a_task_are_added_shown_and_removed(
-    reader: Person, talk: Talk, quiet_api: Caller, tmp_path: Path
+    reader: Person, talk: ScriptedRun, quiet_api: Caller, tmp_path: Path
 ) -> None:
     (tmp_path / "what I see.png").write_bytes(PICTURE)
     (tmp_path / "words.txt").write_text("hola")
@@ -126,7 +128,7 @@ def test_files_of_a_task_are_added_shown_and_removed(
     assert reader.problems == []
 
 
-def test_a_proposed_task_is_made_only_when_accepted(reader: Person, talk: Talk, quiet_api: Caller) -> None:
+def test_a_proposed_task_is_made_only_when_accepted(reader: Person, talk: ScriptedRun, quiet_api: Caller) -> None:
     proposals = [{"title": "Test it", "description": "With `unittest`"}, {"title": "Rewrite it", "description": ""}]
     talk.run.api.post(f"{talk.run.path}/proposals", {"proposals": proposals}, 201)
     talk.look(reader)

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Locator, expect
 
 from tests.e2e.browser import Person
-from tests.e2e.talk import Talk
+from tests.e2e.scripted_run import ScriptedRun
 
 pytestmark = pytest.mark.slow
 
@@ -25,7 +25,7 @@ def rows(reader: Person, **data: str) -> Locator:
     return reader.see("transcript-entry", **data)
 
 
-def test_each_kind_of_entry_is_shown_as_what_it_is(reader: Person, talk: Talk) -> None:
+def test_each_kind_of_entry_is_shown_as_what_it_is(reader: Person, talk: ScriptedRun) -> None:
     talk.say(
         {"kind": "text", "message": "I **begin** with `greeting.txt`"},
         {"kind": "thinking", "message": "It says hello\nand should say hola"},

@@ -14,9 +14,9 @@ from tests.doubles.gitea.model import Repo
 from tests.doubles.kubernetes import ClusterDouble
 from tests.doubles.kubernetes.node import ProcessNode
 from tests.doubles.settings import settings_of
-from tests.e2e.elsewhere import Places, StoryElsewhere, tell_shortly
 from tests.e2e.instance import running, wait_until
 from tests.e2e.origin import served_repository
+from tests.e2e.remote_story import Places, RemoteStory, tell_short_story
 from tests.ports import free_port
 
 pytestmark = pytest.mark.timeout(1200)
@@ -66,9 +66,9 @@ def test_the_story_holds_on_gitea_and_kubernetes(tmp_path: Path, server: GiteaDo
         ) as instance,
     ):
         places = Places((server.url, server.admin.login, server.token), cluster.url, health_seconds=HEALTH_SECONDS)
-        story = StoryElsewhere(instance, origin, places)
+        story = RemoteStory(instance, origin, places)
         try:
-            tell_shortly(story)
+            tell_short_story(story)
             repo = server.repo("aiworker", "greeter")
             _forge_is_in_order(server, repo)
             _cluster_is_in_order(cluster)
@@ -106,7 +106,7 @@ def _cluster_is_in_order(cluster: ClusterDouble) -> None:
     assert cluster.names("jobs") == []
 
 
-def _agents_were_pods(story: StoryElsewhere, cluster: ClusterDouble) -> None:
+def _agents_were_pods(story: RemoteStory, cluster: ClusterDouble) -> None:
     """One for each run, none of which is left."""
     wait_until("agents to be gone", lambda: cluster.names("pods", "aiw-agents") == [])
     wait_until("their secrets to be gone", lambda: cluster.names("secrets", "aiw-agents") == [])

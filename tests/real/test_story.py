@@ -16,9 +16,9 @@ import pytest
 
 from common.providers.forge.gitea.run_users import username_of
 from common.providers.runtime.cluster.client import Cluster
-from tests.e2e.elsewhere import StoryElsewhere, tell_shortly
 from tests.e2e.instance import running, wait_until
 from tests.e2e.origin import served_repository
+from tests.e2e.remote_story import RemoteStory, tell_short_story
 from tests.real.servers import Names, Server, environ_of, namespaces_of, places_of
 
 pytestmark = pytest.mark.timeout(1800)
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.timeout(1800)
 GONE_SECONDS = 300
 
 
-def _users_of_runs(forge: Server, story: StoryElsewhere) -> list[str]:
+def _users_of_runs(forge: Server, story: RemoteStory) -> list[str]:
     """The users on the server that were made for runs of this instance; others may use the server too."""
     known = story.run_ids()
     return [user["login"] for user in forge.client.pages("/admin/users") if user["login"] in map(username_of, known)]
@@ -38,9 +38,9 @@ def test_the_story_holds(tmp_path: Path, names: Names, forge: Server, cluster: C
         served_repository(tmp_path) as origin,
         running(tmp_path, AIWORKER_IMPORT_ALLOW=urlsplit(origin).netloc, **environ) as instance,
     ):
-        story = StoryElsewhere(instance, origin, places_of(forge, names, environ))
+        story = RemoteStory(instance, origin, places_of(forge, names, environ))
         try:
-            tell_shortly(story)
+            tell_short_story(story)
             wait_until("the users of runs to be gone", lambda: _users_of_runs(forge, story) == [])
         except AssertionError as error:
             raise AssertionError(f"{error}\n\n{instance.said()}") from error

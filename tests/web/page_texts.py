@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from enum import Enum
 
 from common.values import states
-from tests.web.checks_words import checks_words
+from tests.web.check_texts import words_of_checks
 from tests.web.page_states import words
 from web.page.bundles import bundle
 from web.page.routes import STATIC
@@ -123,7 +123,7 @@ def spoken_words() -> set[str]:
     found = modules()
     tones = re.findall(r"const TONES = \{(.*?)\n\};", found["words/words.mjs"], re.DOTALL)[0]
     events = re.findall(r'^  "([\w-]+:\w+)"', found["words/event-sentences.mjs"], re.MULTILINE)
-    return {said(word) for word in {*of_platform, *re.findall(r'"(\w+)"', tones), *events, *checks_words()}}
+    return {said(word) for word in {*of_platform, *re.findall(r'"(\w+)"', tones), *events, *words_of_checks()}}
 
 
 def wanted_keys() -> set[str]:

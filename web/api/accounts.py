@@ -14,11 +14,11 @@ from common.errors import Invalid, Unauthenticated
 from common.services.people import accounts as services
 from common.services.people.sessions import Device
 from common.values.states import Role
-from web.http.auth import IssuedTokens, allow, issue_tokens, public, who
-from web.http.blueprint import Blueprint, body, never_replayed, one, reply
+from web.http.auth import IssuedTokens, allow, current_caller, issue_tokens, public
+from web.http.blueprint import Blueprint, body, never_replayed, reply, single
 from web.http.errors import TooManyRequests
 from web.http.fields import Integer, Label, Schema, Text, Timestamp
-from web.http.rate_limits import LOGINS_BY_ADDRESS, LOGINS_BY_NAME, LOGINS_BY_NAME_ANYWHERE, Spent, spend
+from web.http.rate_limits import LOGINS_BY_ADDRESS, LOGINS_BY_NAME, LOGINS_BY_NAME_ANYWHERE, CountedRequest, spend
 from web.http.server.request_id import request_id
 
 log = structlog.get_logger()
@@ -98,7 +98,7 @@ def _counted_attempt(username: str) -> Iterator[None]:
         attempt.mark_feedback_undelivered()
 
 
-def _spend_attempt(username: str, address: str) -> list[Spent]:
+def _spend_attempt(username: str, address: str) -> list[CountedRequest]:
     # Counted before the attempt, so that many attempts at once are limited too.
     name = username.lower()
     return [
@@ -115,8 +115,8 @@ def _spend_attempt(username: str, address: str) -> list[Spent]:
 @reply(SessionSchema)
 def change_password(current: str, new: str) -> IssuedTokens:
     """Change the caller's own password. All their logins and tokens end; the reply is a new login."""
-    with _counted_attempt(who().username):
-        return issue_tokens(services.change_password(current=current, new=new, by=who(), device=_device()))
+    with _counted_attempt(current_caller().username):
+        return issue_tokens(services.change_password(current=current, new=new, by=current_caller(), device=_device()))
 
 
 @accounts.post("/auth/refresh")
@@ -135,14 +135,14 @@ def refresh(refresh_token: str) -> IssuedTokens:
 @reply(None, 204)
 def log_out() -> None:
     """End the login; its tokens and open sockets end with it."""
-    services.log_out(by=who())
+    services.log_out(by=current_caller())
 
 
 @accounts.get("/auth/me")
 @allow(Role.VIEWER)
-@reply(one("user", MeSchema))
+@reply(single("user", MeSchema))
 def read_me() -> object:
     """The calling user. role: at most the role of the token."""
-    caller = who()
+    caller = current_caller()
     user = services.read_own_user(by=caller)
     return {"id": user.id, "username": user.username, "role": caller.role, "created_at": user.created_at}

@@ -8,10 +8,10 @@ from common.services.agents import agents as services
 from common.services.agents import driver_reports
 from common.services.requests.paging import PageQuery
 from common.values.states import AgentState, Role
-from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, PagingSchema, QueryInteger, many, one, query, reply
+from web.http.auth import allow, current_caller
+from web.http.blueprint import Blueprint, PagingSchema, QueryInteger, page_of, query, reply, single
 from web.http.fields import Choice, Schema, Timestamp
-from web.http.sparse import SparseSchema
+from web.http.sparse_schema import SparseSchema
 
 agents = Blueprint("agents", __name__, url_prefix="/api")
 
@@ -119,23 +119,23 @@ class DriversSchema(Schema):
 @reply(DriversSchema)
 def list_drivers() -> object:
     """Every driver that a task or project may name, whether an agent offers it or not."""
-    return {"drivers": driver_reports.list_drivers(by=who())}
+    return {"drivers": driver_reports.list_drivers(by=current_caller())}
 
 
 @agents.get("/agents")
 @allow(Role.VIEWER)
 @query(ListAgentsSchema)
-@reply(many("agents", AgentSchema))
+@reply(page_of("agents", AgentSchema))
 def list_agents(page: PageQuery, status: str | None) -> object:
-    return services.list_agents(page, status=status, by=who())
+    return services.list_agents(page, status=status, by=current_caller())
 
 
 @agents.get("/agents/<agent_id:agent_id>")
 @allow(Role.VIEWER)
-@reply(one("agent", AgentDetailsSchema))
+@reply(single("agent", AgentDetailsSchema))
 def read_agent(agent_id: str) -> object:
     """The agent with the newest entries of its log."""
-    return services.read_agent(agent_id, by=who())
+    return services.read_agent(agent_id, by=current_caller())
 
 
 @agents.get("/agents/<agent_id:agent_id>/logs")
@@ -144,15 +144,15 @@ def read_agent(agent_id: str) -> object:
 @reply(AgentLogsSchema)
 def list_agent_logs(agent_id: str, limit: int, level: str | None) -> object:
     """The newest entries, oldest first. Entries of runs are shown for projects that the caller may see."""
-    return {"logs": services.list_agent_logs(agent_id, limit=limit, level=level, by=who())}
+    return {"logs": services.list_agent_logs(agent_id, limit=limit, level=level, by=current_caller())}
 
 
 @agents.post("/agents/<agent_id:agent_id>/drain")
 @allow(Role.MAINTAINER)
-@reply(one("agent", AgentSchema))
+@reply(single("agent", AgentSchema))
 def drain_agent(agent_id: str) -> object:
     """The agent finishes its run and is given no other."""
-    return services.drain_agent(agent_id, by=who())
+    return services.drain_agent(agent_id, by=current_caller())
 
 
 @agents.delete("/agents/<agent_id:agent_id>")
@@ -160,4 +160,4 @@ def drain_agent(agent_id: str) -> object:
 @reply(None, 204)
 def delete_agent(agent_id: str) -> None:
     """Remove the agent; its token stops working. 409 while it has a live run."""
-    services.delete_agent(agent_id, by=who())
+    services.delete_agent(agent_id, by=current_caller())

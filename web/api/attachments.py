@@ -15,8 +15,8 @@ from common.errors import Invalid
 from common.services.tasks import attachments as services
 from common.services.tasks.attachments import MOST_BYTES, PICTURES, NewFile, StoredFile
 from common.values.states import Role
-from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, one, query, raw_body, reply, stored_afterwards
+from web.http.auth import allow, current_caller
+from web.http.blueprint import Blueprint, query, raw_body, reply, single, stored_afterwards
 from web.http.fields import Schema, Text, Timestamp
 from web.http.replies import Verbatim
 
@@ -54,7 +54,7 @@ class AddAttachmentSchema(Schema):
 @allow(Role.VIEWER)
 @reply(AttachmentsSchema)
 def list_attachments(task_id: str) -> object:
-    return {"attachments": services.list_attachments(task_id, by=who())}
+    return {"attachments": services.list_attachments(task_id, by=current_caller())}
 
 
 @attachments.post("/tasks/<id:task_id>/attachments")
@@ -62,13 +62,13 @@ def list_attachments(task_id: str) -> object:
 @stored_afterwards
 @query(AddAttachmentSchema)
 @raw_body(MOST_BYTES + _FORM_BYTES)
-@reply(one("attachment", AttachmentSchema), 201)
+@reply(single("attachment", AttachmentSchema), 201)
 def add_attachment(task_id: str, body: bytes, name: str | None) -> object:
     """Add a file, as `file` in a form, or as the body itself with its `name` in the query; at most 8 MiB.
 
     The same file again is there once. Another one of the same name gets a number in its name.
     """
-    return services.add_attachment(task_id, _sent_file(body, name), by=who())
+    return services.add_attachment(task_id, _sent_file(body, name), by=current_caller())
 
 
 @attachments.get("/tasks/<id:task_id>/attachments/<id:attachment_id>")
@@ -76,25 +76,25 @@ def add_attachment(task_id: str, body: bytes, name: str | None) -> object:
 @reply(None, also=MEDIA_TYPES)
 def read_attachment(task_id: str, attachment_id: str) -> Verbatim:
     """The file's content."""
-    return sent(services.read_attachment(task_id, attachment_id, by=who()))
+    return attachment_reply(services.read_attachment(task_id, attachment_id, by=current_caller()))
 
 
 @attachments.delete("/tasks/<id:task_id>/attachments/<id:attachment_id>")
 @allow(Role.MEMBER)
 @reply(None, 204)
 def delete_attachment(task_id: str, attachment_id: str) -> None:
-    services.delete_attachment(task_id, attachment_id, by=who())
+    services.delete_attachment(task_id, attachment_id, by=current_caller())
 
 
-def sent(found: StoredFile) -> Verbatim:
+def attachment_reply(found: StoredFile) -> Verbatim:
     """The file as a reply. Only pictures have their own type and may be shown in place."""
     row = found.attachment
     is_picture = row.media_type in PICTURES
     media_type = row.media_type if is_picture else _OTHER
-    return sent_apart(found.content, media_type, row.name, is_shown=is_picture)
+    return untrusted_file_reply(found.content, media_type, row.name, is_shown=is_picture)
 
 
-def sent_apart(content: bytes, media_type: str, name: str, *, is_shown: bool) -> Verbatim:
+def untrusted_file_reply(content: bytes, media_type: str, name: str, *, is_shown: bool) -> Verbatim:
     """A file that nobody trusts as a reply, which no browser runs as a page. is_shown: it may be shown in place."""
     ascii_name = name.encode("ascii", "replace").decode().replace("?", "_").replace('"', "_").replace("\\", "_")
     names = f"filename=\"{ascii_name}\"; filename*=UTF-8''{quote(name, safe='')}"

@@ -9,7 +9,7 @@ from common.services.tasks import board as services
 from common.services.tasks.board import TaskFilter
 from common.values.states import Priority, Role, TaskState
 from web.api.tasks import TaskSchema
-from web.http.auth import allow, who
+from web.http.auth import allow, current_caller
 from web.http.blueprint import Blueprint, QueryInteger, query, reply
 from web.http.fields import AgentId, Choice, Id, Line, Schema, Text
 
@@ -85,7 +85,7 @@ def read_board(
     limit: int,
 ) -> object:
     """A project's tasks by state, the newest of each, and what their cards say."""
-    by = who()
+    by = current_caller()
     wanted = TaskFilter(
         project_id, assigned_agent_id=assigned_agent_id, priority=priority, q=q, label=label,
         created_by_id=by.user_id if mine == "true" else None,

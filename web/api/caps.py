@@ -8,9 +8,9 @@ from marshmallow.validate import Range
 from common.services.caps.caps import NAMES
 from common.services.spend import cap_settings as services
 from common.values.states import Role
-from web.api.kept import Kept
-from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, body, one, reply
+from web.api.verbatim_object import VerbatimObject
+from web.http.auth import allow, current_caller
+from web.http.blueprint import Blueprint, body, reply, single
 from web.http.fields import Choice, Integer, Number, Schema, Timestamp
 
 caps = Blueprint("caps", __name__, url_prefix="/api")
@@ -42,9 +42,9 @@ class CapGroupsSchema(Schema):
     null removes all caps of one.
     """
 
-    task = Kept(CapsSchema, allow_none=True)
-    day = Kept(CapsSchema, allow_none=True)
-    total = Kept(CapsSchema, allow_none=True)
+    task = VerbatimObject(CapsSchema, allow_none=True)
+    day = VerbatimObject(CapsSchema, allow_none=True)
+    total = VerbatimObject(CapsSchema, allow_none=True)
 
 
 class CapUseSchema(Schema):
@@ -71,16 +71,16 @@ class UpdatePlatformCapsSchema(CapGroupsSchema):
 
 @caps.get("/caps")
 @allow(Role.ADMIN)
-@reply(one("caps", PlatformCapsSchema))
+@reply(single("caps", PlatformCapsSchema))
 def read_caps() -> object:
     """The caps of the whole platform."""
-    return services.read_platform_caps(by=who())
+    return services.read_platform_caps(by=current_caller())
 
 
 @caps.patch("/caps")
 @allow(Role.ADMIN)
 @body(UpdatePlatformCapsSchema)
-@reply(one("caps", PlatformCapsSchema))
+@reply(single("caps", PlatformCapsSchema))
 def update_caps(**changes: services.CapChanges | None) -> object:
     """Change the caps that are sent. Tasks that waited for room under a cap go on, if there is some now."""
-    return services.update_platform_caps(changes, by=who())
+    return services.update_platform_caps(changes, by=current_caller())

@@ -14,7 +14,7 @@ from common.values.runs.claimed_run import ClaimedRun, Clone
 from common.values.states import Priority
 from common.values.testing.agent_review import Purpose
 from web.api.comments import PlaceSchema
-from web.http.fields import Choice, Itself, Schema
+from web.http.fields import Choice, Schema, WholeObject
 
 
 class RunnerRunSchema(Schema):
@@ -100,7 +100,7 @@ class ClaimSchema(Schema):
     prompt: with a session only what that does not know. freshPrompt: everything, for a session that can't be used.
     """
 
-    run = Itself(RunnerRunSchema)
+    run = WholeObject(RunnerRunSchema)
     task = fields.Nested(RunnerTaskSchema)
     project = fields.Nested(RunnerProjectSchema)
     clone = fields.Function(lambda claimed: RunnerCloneSchema().dump(_clone(claimed)))

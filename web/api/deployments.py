@@ -10,12 +10,12 @@ from common.services.deployment.deployments import AppDeployment
 from common.services.requests.paging import PageQuery
 from common.values.log_line import LogLine
 from common.values.states import DeploymentState, Environment, Role
-from web.api.provider_read import look
 from web.api.release_reads import count_commits
-from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, PagingSchema, body, many, never_replayed, one, query, reply
+from web.api.timed_reads import read_in_time
+from web.http.auth import allow, current_caller
+from web.http.blueprint import Blueprint, PagingSchema, body, never_replayed, page_of, query, reply, single
 from web.http.fields import Choice, Id, Schema, Timestamp
-from web.http.sparse import SparseSchema
+from web.http.sparse_schema import SparseSchema
 
 deployments = Blueprint("deployments", __name__, url_prefix="/api")
 
@@ -121,16 +121,18 @@ class RolledBackSchema(Schema):
 @deployments.get("/deployments")
 @allow(Role.VIEWER)
 @query(ListDeploymentsSchema)
-@reply(many("deployments", DeploymentSchema, is_capped=True))
+@reply(page_of("deployments", DeploymentSchema, is_capped=True))
 def list_deployments(page: PageQuery, project_id: str | None, environment: str | None, status: str | None) -> object:
-    return services.list_deployments(page, project_id=project_id, environment=environment, status=status, by=who())
+    return services.list_deployments(
+        page, project_id=project_id, environment=environment, status=status, by=current_caller()
+    )
 
 
 @deployments.get("/deployments/<id:deployment_id>")
 @allow(Role.VIEWER)
-@reply(one("deployment", DeploymentSchema))
+@reply(single("deployment", DeploymentSchema))
 def read_deployment(deployment_id: str) -> object:
-    return services.read_deployment(deployment_id, by=who()).deployment
+    return services.read_deployment(deployment_id, by=current_caller()).deployment
 
 
 @deployments.get("/deployments/<id:deployment_id>/logs")
@@ -138,8 +140,8 @@ def read_deployment(deployment_id: str) -> object:
 @reply(DeploymentLogsSchema)
 def read_deployment_logs(deployment_id: str) -> object:
     """The output of its processes; empty if none is kept."""
-    shown = services.read_deployment(deployment_id, by=who())
-    found = look(lambda: _lines_of(shown), f"the log of deployment {deployment_id}")
+    shown = services.read_deployment(deployment_id, by=current_caller())
+    found = read_in_time(lambda: _lines_of(shown), f"the log of deployment {deployment_id}")
     texts = shown.mask.lines([line.text for line in found])
     return {"lines": texts, "entries": [{"at": line.at, "text": text} for line, text in zip(found, texts, strict=True)]}
 
@@ -150,17 +152,17 @@ def read_deployment_logs(deployment_id: str) -> object:
 @reply(VisitSchema)
 def visit_deployment(deployment_id: str) -> object:
     """The address for this caller's browser: the deployment's url, or one that works once for a guarded preview."""
-    shown = services.read_live_deployment(deployment_id, by=who())
-    return {"url": look(lambda: _entry_to(shown), f"the entry address of deployment {deployment_id}")}
+    shown = services.read_live_deployment(deployment_id, by=current_caller())
+    return {"url": read_in_time(lambda: _entry_to(shown), f"the entry address of deployment {deployment_id}")}
 
 
 @deployments.get("/deployments/<id:deployment_id>/rollback")
 @allow(Role.MAINTAINER)
 @query(PlanRollbackSchema)
-@reply(one("rollback", RollbackPlanSchema))
+@reply(single("rollback", RollbackPlanSchema))
 def plan_rollback(deployment_id: str, to_deployment_id: str | None) -> object:
     """What a rollback of the deployment would do, to look at before it is started."""
-    plan = services.plan_rollback(deployment_id, to_deployment_id=to_deployment_id, by=who())
+    plan = services.plan_rollback(deployment_id, to_deployment_id=to_deployment_id, by=current_caller())
     target = plan.target.commit_sha if plan.target else None
     return {
         "target": plan.target, "reason": plan.reason, "commits": plan.commits, "tasks": plan.tasks,
@@ -175,7 +177,9 @@ def plan_rollback(deployment_id: str, to_deployment_id: str | None) -> object:
 def rollback_deployment(deployment_id: str, to_deployment_id: str | None) -> object:
     """Deploy an older healthy version again, with the settings that it had then. Only the live deployment can be
     rolled back."""
-    made, job, task_ids = services.rollback_deployment(deployment_id, to_deployment_id=to_deployment_id, by=who())
+    made, job, task_ids = services.rollback_deployment(
+        deployment_id, to_deployment_id=to_deployment_id, by=current_caller()
+    )
     return {"success": True, "rollback_deployment_id": made.id, "job": job, "takes_back": task_ids}
 
 

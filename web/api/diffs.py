@@ -13,7 +13,7 @@ from common.services.project_settings.project_resources import location_of
 from common.services.tasks.tasks import TaskView
 from common.values.delivery.project_location import ProjectLocation
 from common.values.repository import Repository
-from web.api.provider_read import look
+from web.api.timed_reads import read_in_time
 from web.http.fields import Schema
 
 
@@ -61,7 +61,7 @@ def read_diff(view: TaskView) -> object:
     location, proven = location_of(view.project), view.task.head_sha
     # After delivery the default branch contains the commit, and the diff to it is empty: use the run's base then.
     started_at = next((run.base_sha for run in view.runs if run.base_sha and not run.is_review), None)
-    found = look(
+    found = read_in_time(
         lambda: _diff(forge(), location, view.task.branch_name, proven, started_at), f"the diff of task {view.task.id}"
     )
     return _EMPTY if found is None else found
@@ -99,7 +99,7 @@ def read_lines(view: TaskView, path: str, commit_sha: str | None, first_line: in
     what is no text file there, or larger than MOST_FILE_BYTES. Lines end at line feeds alone, as in a diff.
     """
     location, task = location_of(view.project), view.task
-    commit_sha, content = look(
+    commit_sha, content = read_in_time(
         lambda: _file(forge(), location, (task.branch_name, task.head_sha), commit_sha, path),
         f"a file of task {task.id}",
     )

@@ -9,7 +9,7 @@ from marshmallow import fields
 from common.events.catalogue import DURABLE
 from common.services.activity import events as services
 from common.values.states import Role
-from web.http.auth import allow, who
+from web.http.auth import allow, current_caller
 from web.http.blueprint import Blueprint, QueryInteger, query, reply
 from web.http.fields import Choice, FeedId, Line, Schema, Timestamp
 from web.http.replies import Verbatim
@@ -64,8 +64,8 @@ def list_events(
     """Oldest first, if `order` is not `newest`. Without projectId: the events of the feed `platform`."""
     feed_id = project_id or services.PLATFORM
     found = services.list_events(
-        who(), feed_id=feed_id, after_seq=after_seq, type=name, limit=limit, before_seq=before_seq, actor=actor,
-        newest_first=order == "newest",
+        current_caller(), feed_id=feed_id, after_seq=after_seq, type=name, limit=limit, before_seq=before_seq,
+        actor=actor, newest_first=order == "newest",
     )  # fmt: skip
     return events_reply(found, after_seq)
 

@@ -12,12 +12,12 @@ from common.machine.text import path_text
 from common.providers.forge import Entry, Listing, forge
 from common.values.delivery.project_location import ProjectLocation
 from common.values.path_patterns import compiled
-from web.api.provider_read import look
+from web.api.timed_reads import read_in_time
 from web.http.fields import Schema
 
 MOST_FILES = 50
 """How many matching files of one pattern the reply lists."""
-MOST_LOOKS = 100_000
+MOST_COMPARISONS = 100_000
 """How many files times patterns are compared: about half a second, in a process that serves other requests too."""
 
 
@@ -57,8 +57,8 @@ class MatchedFiles:
 
 def match_files(location: ProjectLocation, patterns: Sequence[str]) -> MatchedFiles:
     """What each pattern matches at the default branch's head. ProviderUnavailable after 5 s."""
-    head, listing = look(lambda: _list(location), f"the files of project {location.project_id}")
-    looked_at = listing.entries[: MOST_LOOKS // max(len(patterns), 1)]
+    head, listing = read_in_time(lambda: _list(location), f"the files of project {location.project_id}")
+    looked_at = listing.entries[: MOST_COMPARISONS // max(len(patterns), 1)]
     found = [_matches(pattern, looked_at) for pattern in patterns]
     return MatchedFiles(head, found, listing.is_truncated or len(looked_at) < len(listing.entries))
 

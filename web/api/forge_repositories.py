@@ -6,7 +6,7 @@ from marshmallow import fields
 
 from common.providers.forge import forge
 from common.values.states import Role
-from web.api.provider_read import look
+from web.api.timed_reads import read_in_time
 from web.http.auth import allow
 from web.http.blueprint import Blueprint, QueryInteger, query, reply
 from web.http.fields import Schema, Text
@@ -48,7 +48,7 @@ class ListOffersSchema(Schema):
 @reply(OffersSchema)
 def list_forge_repositories(q: str, page: int) -> object:
     """The repositories at the platform's Gitea that its account can read and that are no project's, 30 a page."""
-    found = look(lambda: forge().read_importable(q.strip(), page=page), "the repositories of the forge")
+    found = read_in_time(lambda: forge().read_importable(q.strip(), page=page), "the repositories of the forge")
     if found is None:
         return {"offers": [], "next_page": None, "reason": _NONE}
     return {"offers": found.offers, "next_page": found.next_page, "reason": None}

@@ -6,7 +6,7 @@ from marshmallow import fields
 
 from common.services.tasks import inbox as services
 from common.values.states import Role
-from web.http.auth import allow, who
+from web.http.auth import allow, current_caller
 from web.http.blueprint import Blueprint, query, reply
 from web.http.fields import Choice, Id, Schema, Timestamp
 
@@ -56,4 +56,4 @@ def read_inbox(project_id: str | None) -> object:
     into quarantine, tasks at a cap of spending, and tasks that have waited for their files for five minutes; of each
     kind the oldest first.
     """
-    return services.read_inbox(by=who(), project_id=project_id)
+    return services.read_inbox(by=current_caller(), project_id=project_id)

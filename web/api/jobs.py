@@ -8,9 +8,9 @@ from common.jobs.catalogue import CATALOGUE
 from common.services.activity import jobs as services
 from common.services.requests.paging import PageQuery
 from common.values.states import JobState, Role
-from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, PagingSchema, many, one, query, reply
-from web.http.fields import Choice, Id, Itself, Schema, Timestamp
+from web.http.auth import allow, current_caller
+from web.http.blueprint import Blueprint, PagingSchema, page_of, query, reply, single
+from web.http.fields import Choice, Id, Schema, Timestamp, WholeObject
 
 jobs = Blueprint("jobs", __name__, url_prefix="/api")
 
@@ -28,7 +28,7 @@ class JobSchema(Schema):
     kind = fields.String()
     subject_id = fields.String()
     state = fields.String()
-    progress = Itself(ProgressSchema)
+    progress = WholeObject(ProgressSchema)
     attempts = fields.Integer()
     error = fields.String(allow_none=True)
     waits_for = fields.String(allow_none=True)
@@ -46,22 +46,22 @@ class ListJobsSchema(PagingSchema):
 @jobs.get("/jobs")
 @allow(Role.VIEWER)
 @query(ListJobsSchema)
-@reply(many("jobs", JobSchema, is_capped=True))
+@reply(page_of("jobs", JobSchema, is_capped=True))
 def list_jobs(page: PageQuery, state: str | None, kind: str | None, project_id: str | None) -> object:
     """Newest first. Jobs that belong to no project are shown to administrators only."""
-    return services.list_jobs(who(), page, state=state, kind=kind, project_id=project_id)
+    return services.list_jobs(current_caller(), page, state=state, kind=kind, project_id=project_id)
 
 
 @jobs.get("/jobs/<id:job_id>")
 @allow(Role.VIEWER)
-@reply(one("job", JobSchema))
+@reply(single("job", JobSchema))
 def read_job(job_id: str) -> object:
-    return services.read_job(who(), job_id)
+    return services.read_job(current_caller(), job_id)
 
 
 @jobs.post("/jobs/<id:job_id>/retry")
 @allow(Role.MAINTAINER)
-@reply(one("job", JobSchema))
+@reply(single("job", JobSchema))
 def retry_job(job_id: str) -> object:
     """Start a failed job again."""
-    return services.retry_job(job_id, by=who())
+    return services.retry_job(job_id, by=current_caller())

@@ -10,15 +10,15 @@ from common.services.spend.model_providers import NewProvider
 from common.values.runs.model_provider import LOGINS, MODEL_APIS
 from common.values.states import Role
 from web.api.project_schemas import IS_MODEL
-from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, body, one, reply
+from web.http.auth import allow, current_caller
+from web.http.blueprint import Blueprint, body, reply, single
 from web.http.fields import Boolean, Choice, Line, Number, Schema, Timestamp, refused_if
 
 model_providers = Blueprint("model_providers", __name__, url_prefix="/api")
 
 MOST_MODELS = 200
 LONGEST_KEY = 4000
-DEAREST = 1_000_000
+HIGHEST_PRICE = 1_000_000
 """US dollars per million tokens."""
 
 
@@ -47,10 +47,10 @@ class ByModel(fields.Dict):
 class PriceSchema(Schema):
     """US dollars per million tokens. cached, cacheWrite: as input, if they are left out."""
 
-    input = Number(0, DEAREST, required=True)
-    output = Number(0, DEAREST, required=True)
-    cached = Number(0, DEAREST)
-    cache_write = Number(0, DEAREST)
+    input = Number(0, HIGHEST_PRICE, required=True)
+    output = Number(0, HIGHEST_PRICE, required=True)
+    cached = Number(0, HIGHEST_PRICE)
+    cache_write = Number(0, HIGHEST_PRICE)
 
 
 class ModelProviderSchema(Schema):
@@ -110,7 +110,7 @@ class UpdateModelProviderSchema(_GivenSchema):
 @reply(ModelProvidersSchema)
 def list_model_providers() -> object:
     """All providers. Members see their names, APIs and models."""
-    caller = who()
+    caller = current_caller()
     found = services.list_providers(caller)
     if caller.is_admin:
         return {"model_providers": found}
@@ -120,31 +120,31 @@ def list_model_providers() -> object:
 
 @model_providers.get("/model-providers/<id:provider_id>")
 @allow(Role.ADMIN)
-@reply(one("modelProvider", ModelProviderSchema))
+@reply(single("modelProvider", ModelProviderSchema))
 def read_model_provider(provider_id: str) -> object:
-    return services.read_provider(provider_id, by=who())
+    return services.read_provider(provider_id, by=current_caller())
 
 
 @model_providers.post("/model-providers")
 @allow(Role.ADMIN)
 @body(CreateModelProviderSchema)
-@reply(one("modelProvider", ModelProviderSchema), 201)
+@reply(single("modelProvider", ModelProviderSchema), 201)
 def create_model_provider(body: NewProvider) -> object:
     """Add a provider. Its key is stored encrypted, and no reply ever contains it."""
-    return services.create_provider(body, by=who())
+    return services.create_provider(body, by=current_caller())
 
 
 @model_providers.patch("/model-providers/<id:provider_id>")
 @allow(Role.ADMIN)
 @body(UpdateModelProviderSchema)
-@reply(one("modelProvider", ModelProviderSchema))
+@reply(single("modelProvider", ModelProviderSchema))
 def update_model_provider(provider_id: str, **changes: object) -> object:
     """Change the fields that are sent. Without `key`, the stored one stays."""
-    return services.update_provider(provider_id, changes, by=who())
+    return services.update_provider(provider_id, changes, by=current_caller())
 
 
 @model_providers.delete("/model-providers/<id:provider_id>")
 @allow(Role.ADMIN)
 @reply(None, 204)
 def delete_model_provider(provider_id: str) -> None:
-    services.delete_provider(provider_id, by=who())
+    services.delete_provider(provider_id, by=current_caller())

@@ -6,8 +6,8 @@ from marshmallow import fields
 
 from common.services.changes import preview_pictures as services
 from common.values.states import Role
-from web.api.attachments import sent_apart
-from web.http.auth import allow, who
+from web.api.attachments import untrusted_file_reply
+from web.http.auth import allow, current_caller
 from web.http.blueprint import Blueprint, reply
 from web.http.fields import Schema, Timestamp
 from web.http.replies import Verbatim
@@ -37,5 +37,5 @@ class PreviewPictureSchema(Schema):
 @reply(None, also=("image/png",))
 def read_picture(task_id: str, picture_id: str) -> Verbatim:
     """The picture, a PNG."""
-    found = services.read_picture(task_id, picture_id, by=who())
-    return sent_apart(found.content, "image/png", f"{found.picture.kind}.png", is_shown=True)
+    found = services.read_picture(task_id, picture_id, by=current_caller())
+    return untrusted_file_reply(found.content, "image/png", f"{found.picture.kind}.png", is_shown=True)

@@ -28,7 +28,7 @@ from common.values.testing.coverage import ON_COVERAGE
 from common.values.testing.scans import ON_FINDINGS
 from common.values.testing.test_report import ON_LOST_TESTS, ON_NEW_TESTS, report_path_fault
 from web.api.caps import CapGroupsSchema
-from web.api.kept import Kept
+from web.api.verbatim_object import VerbatimObject
 from web.http.fields import (
     Boolean,
     Choice,
@@ -113,7 +113,7 @@ class AgentReviewSchema(Schema):
     driver = Choice(REVIEWERS, required=True)
     # Not a Line: it is kept as it was sent, and spaces around it would reach the driver.
     model = Text(100, allow_none=True, validate=IS_MODEL)
-    limits = Kept(LimitsSchema)
+    limits = VerbatimObject(LimitsSchema)
 
 
 class AutoQuarantineSchema(Schema):
@@ -211,7 +211,7 @@ class _GivenProjectSchema(Schema):
         validate=validate.Regexp(_HEALTH_PATH, error="Must be a path that starts with /, of at most 500 characters")
     )
     health_contains = Line(200, allow_none=True)
-    health_seconds = Kept(HealthSecondsSchema)
+    health_seconds = VerbatimObject(HealthSecondsSchema)
     port = Integer(1, 65535, allow_none=True)
     preview_ttl_hours = Integer(1, 8760)
     max_parallel_tasks = Integer(1, 1000, allow_none=True)
@@ -226,18 +226,18 @@ class _GivenProjectSchema(Schema):
     test_report = Line(200, allow_none=True, validate=refused_if(report_path_fault))
     test_setup = _path_patterns()
     most_quarantined = Integer(0, 100)
-    auto_quarantine = Kept(AutoQuarantineSchema, allow_none=True)
+    auto_quarantine = VerbatimObject(AutoQuarantineSchema, allow_none=True)
     group_test_runs = Integer(0, 10)
     coverage = Choice(ON_COVERAGE)
     required_statuses = fields.List(
         Line(LONGEST_CONTEXT, validate=refused_if(context_fault)), validate=[at_most(MOST_CONTEXTS), _once]
     )
-    agent_review = Kept(AgentReviewSchema, allow_none=True)
+    agent_review = VerbatimObject(AgentReviewSchema, allow_none=True)
     review = Choice(REVIEWS)
     forbidden_paths = _path_patterns()
-    limits = Kept(LimitsSchema)
+    limits = VerbatimObject(LimitsSchema)
     agent_instructions = Text(50_000)
-    question_rules = Kept(QuestionRulesSchema)
+    question_rules = VerbatimObject(QuestionRulesSchema)
     setup_command = _command()
     cache_paths = fields.List(
         Line(200, validate=refused_if(cache_path_fault)), validate=[at_most(MOST_CACHE_PATHS), _apart]
@@ -245,7 +245,7 @@ class _GivenProjectSchema(Schema):
     services = fields.List(fields.Nested(ServiceSchema), validate=_unlike_kinds)
     egress = Choice(Egress)
     egress_hosts = fields.List(HostPattern(), validate=at_most(MOST_HOSTS))
-    caps = Kept(CapGroupsSchema)
+    caps = VerbatimObject(CapGroupsSchema)
 
     @ma.validates_schema
     def _one_policy(self, data: Mapping[str, object], **_options: object) -> None:
@@ -325,7 +325,7 @@ class ProjectSchema(Schema):
     model = fields.String(allow_none=True)
     health_path = fields.String()
     health_contains = fields.String(allow_none=True)
-    health_seconds = Kept(HealthSecondsSchema)
+    health_seconds = VerbatimObject(HealthSecondsSchema)
     port = fields.Integer(allow_none=True)
     preview_ttl_hours = fields.Integer()
     max_parallel_tasks = fields.Integer(allow_none=True)
@@ -340,19 +340,19 @@ class ProjectSchema(Schema):
     test_report = fields.String(allow_none=True)
     test_setup = fields.List(fields.String())
     most_quarantined = fields.Integer()
-    auto_quarantine = Kept(AutoQuarantineSchema, allow_none=True)
+    auto_quarantine = VerbatimObject(AutoQuarantineSchema, allow_none=True)
     group_test_runs = fields.Integer()
     coverage = Choice(ON_COVERAGE)
     required_statuses = fields.List(fields.String())
-    agent_review = Kept(AgentReviewSchema, allow_none=True)
+    agent_review = VerbatimObject(AgentReviewSchema, allow_none=True)
     review = Choice(REVIEWS)
     forbidden_paths = fields.List(fields.String())
-    limits = Kept(LimitsSchema)
+    limits = VerbatimObject(LimitsSchema)
     agent_instructions = fields.String()
-    question_rules = Kept(QuestionRulesSchema)
+    question_rules = VerbatimObject(QuestionRulesSchema)
     setup_command = fields.String(allow_none=True)
     cache_paths = fields.List(fields.String())
     services = fields.List(fields.Nested(ServiceSchema))
     egress = Choice(Egress)
     egress_hosts = fields.List(fields.String())
-    caps = Kept(CapGroupsSchema)
+    caps = VerbatimObject(CapGroupsSchema)

@@ -10,8 +10,8 @@ from common.services.proof.project_tests import read_tests
 from common.values.states import Role
 from common.values.testing.auto_quarantine import Stopped
 from common.values.testing.test_report import LONGEST_NAME
-from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, body, one, reply
+from web.http.auth import allow, current_caller
+from web.http.blueprint import Blueprint, body, reply, single
 from web.http.fields import Choice, Integer, Line, Schema, Text, Timestamp
 
 project_tests = Blueprint("project_tests", __name__, url_prefix="/api")
@@ -92,7 +92,7 @@ class ReleaseTestSchema(Schema):
 @reply(ProjectTestsSchema)
 def read_project_tests(project_id: str) -> object:
     """Whether the default branch's own tests fail, and the tests that were red and green on one commit."""
-    return read_tests(project_id, by=who())
+    return read_tests(project_id, by=current_caller())
 
 
 @project_tests.post("/projects/<id:project_id>/tests/test-base-again")
@@ -101,24 +101,24 @@ def read_project_tests(project_id: str) -> object:
 def have_base_tested_again(project_id: str) -> object:
     """Have the next proof or group test the red default branch again, as when an outage made it red. It stays red until
     then. Does nothing if it is not red."""
-    red_base.have_base_tested_again(project_id, by=who())
-    return read_tests(project_id, by=who())
+    red_base.have_base_tested_again(project_id, by=current_caller())
+    return read_tests(project_id, by=current_caller())
 
 
 @project_tests.post("/projects/<id:project_id>/tests/quarantine")
 @allow(Role.MAINTAINER)
 @body(QuarantineTestSchema)
-@reply(one("test", FlakyTestSchema))
+@reply(single("test", FlakyTestSchema))
 def quarantine_test(project_id: str, name: str, days: int, reason: str) -> object:
     """Let failures of a flaky test count for nothing for some days. The caller answers for it; at most
     `mostQuarantined` tests of the project at once. Again: from now on."""
-    return services.quarantine(project_id, name, days=days, reason=reason, by=who())
+    return services.quarantine(project_id, name, days=days, reason=reason, by=current_caller())
 
 
 @project_tests.post("/projects/<id:project_id>/tests/release")
 @allow(Role.MAINTAINER)
 @body(ReleaseTestSchema)
-@reply(one("test", FlakyTestSchema))
+@reply(single("test", FlakyTestSchema))
 def release_test(project_id: str, name: str) -> object:
     """End a test's quarantine: its failures count again."""
-    return services.release(project_id, name, by=who())
+    return services.release(project_id, name, by=current_caller())

@@ -10,8 +10,8 @@ from common.services.review import skipped_agent_review
 from common.values.states import Role
 from common.values.testing.test_report import LONGEST_NAME, MOST_TESTS, TestResult
 from web.api.tasks import WrittenTaskSchema
-from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, QueryInteger, body, one, query, reply
+from web.http.auth import allow, current_caller
+from web.http.blueprint import Blueprint, QueryInteger, body, query, reply, single
 from web.http.fields import Choice, Line, Schema, Text
 
 proofs = Blueprint("proofs", __name__, url_prefix="/api")
@@ -63,7 +63,7 @@ class AcceptLostTestsSchema(Schema):
 @reply(TestsSchema)
 def read_task_tests(task_id: str, result: str | None, limit: int) -> object:
     """The tests that ran in the task's newest proof."""
-    found = test_review.read_tests(task_id, by=who())
+    found = test_review.read_tests(task_id, by=current_caller())
     wanted = [test for test in found.tests if result is None or test.result == result]
     shown = wanted[:limit]
     return {"commit_sha": found.commit_sha, "problem": found.problem, "total": len(wanted), "tests": shown}
@@ -72,11 +72,11 @@ def read_task_tests(task_id: str, result: str | None, limit: int) -> object:
 @proofs.post("/tasks/<id:task_id>/accept-lost-tests")
 @allow(Role.MAINTAINER)
 @body(AcceptLostTestsSchema)
-@reply(one("task", WrittenTaskSchema))
+@reply(single("task", WrittenTaskSchema))
 def accept_lost_tests(task_id: str, names: list[str]) -> object:
     """Let lost tests go, in every proof of the task. Once all are, the refused commit is proven again, and the refusal
     does not count."""
-    return test_review.accept_lost_tests(task_id, names, by=who())
+    return test_review.accept_lost_tests(task_id, names, by=current_caller())
 
 
 class AcceptFindingsSchema(Schema):
@@ -88,11 +88,11 @@ class AcceptFindingsSchema(Schema):
 @proofs.post("/tasks/<id:task_id>/accept-findings")
 @allow(Role.MAINTAINER)
 @body(AcceptFindingsSchema)
-@reply(one("task", WrittenTaskSchema))
+@reply(single("task", WrittenTaskSchema))
 def accept_findings(task_id: str, names: list[str]) -> object:
     """Let what the scans found go, in every proof of the task. Once all of a scan is, the refused commit is proven
     again, and the refusal does not count."""
-    return scan_findings.accept_findings(task_id, names, by=who())
+    return scan_findings.accept_findings(task_id, names, by=current_caller())
 
 
 class OverruleReviewSchema(Schema):
@@ -104,8 +104,8 @@ class OverruleReviewSchema(Schema):
 @proofs.post("/tasks/<id:task_id>/overrule-review")
 @allow(Role.MAINTAINER)
 @body(OverruleReviewSchema)
-@reply(one("task", WrittenTaskSchema))
+@reply(single("task", WrittenTaskSchema))
 def overrule_review(task_id: str, reason: str) -> object:
     """Go on with the proven commit without the review by another agent. What is pushed later is reviewed again. Whoever
     may not approve the task may not do this either."""
-    return skipped_agent_review.overrule_review(task_id, reason, by=who())
+    return skipped_agent_review.overrule_review(task_id, reason, by=current_caller())

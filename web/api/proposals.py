@@ -6,8 +6,8 @@ from marshmallow import fields
 
 from common.services.tasks import proposals as services
 from common.values.states import ProposalState, Role
-from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, one, reply
+from web.http.auth import allow, current_caller
+from web.http.blueprint import Blueprint, reply, single
 from web.http.fields import Schema, Timestamp
 
 proposals = Blueprint("proposals", __name__, url_prefix="/api")
@@ -37,19 +37,19 @@ class ProposalsSchema(Schema):
 @reply(ProposalsSchema)
 def list_proposals(task_id: str) -> object:
     """The follow-up tasks that the task's agents proposed, oldest first."""
-    return {"proposals": services.list_proposals(task_id, by=who())}
+    return {"proposals": services.list_proposals(task_id, by=current_caller())}
 
 
 @proposals.post("/tasks/<id:task_id>/proposals/<id:proposal_id>/accept")
 @allow(Role.MEMBER)
-@reply(one("proposal", ProposalSchema))
+@reply(single("proposal", ProposalSchema))
 def accept_proposal(task_id: str, proposal_id: str) -> object:
     """Create the proposed task in the caller's name, with the label `proposed`."""
-    return services.accept_proposal(task_id, proposal_id, by=who())
+    return services.accept_proposal(task_id, proposal_id, by=current_caller())
 
 
 @proposals.post("/tasks/<id:task_id>/proposals/<id:proposal_id>/dismiss")
 @allow(Role.MEMBER)
-@reply(one("proposal", ProposalSchema))
+@reply(single("proposal", ProposalSchema))
 def dismiss_proposal(task_id: str, proposal_id: str) -> object:
-    return services.dismiss_proposal(task_id, proposal_id, by=who())
+    return services.dismiss_proposal(task_id, proposal_id, by=current_caller())

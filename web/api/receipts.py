@@ -7,8 +7,8 @@ from marshmallow import fields
 from common.secrets.signing import key_id, public_key
 from common.services.deployment import receipts as services
 from common.values.states import Role
-from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, one, reply
+from web.http.auth import allow, current_caller
+from web.http.blueprint import Blueprint, reply, single
 from web.http.fields import Choice, Schema, Timestamp
 
 receipts = Blueprint("receipts", __name__, url_prefix="/api")
@@ -55,12 +55,12 @@ class ReceiptKeySchema(Schema):
 @reply(ReceiptsSchema)
 def read_receipts(sha: str) -> object:
     """The receipts of a commit that is or was in production. sha: at least 7 of its digits."""
-    return {"receipts": services.read_receipts(sha, by=who())}
+    return {"receipts": services.read_receipts(sha, by=current_caller())}
 
 
 @receipts.get("/receipts/key")
 @allow(Role.VIEWER)
-@reply(one("key", ReceiptKeySchema))
+@reply(single("key", ReceiptKeySchema))
 def read_receipt_key() -> object:
     """The public key that receipts are checked with. Keep a copy of it elsewhere: who can change this platform can
     change this answer, too."""

@@ -8,7 +8,7 @@ from typing import TypeVar
 from common.errors import ProviderRefused, ProviderUnavailable
 from common.providers.forge import Commits, Diff, forge
 from common.values.delivery.project_location import ProjectLocation
-from web.api.provider_read import look
+from web.api.timed_reads import read_in_time
 
 T = TypeVar("T")
 
@@ -26,7 +26,7 @@ def read_commits(
     if base is None or head is None:
         return None
     what = f"the commits up to {head} in {location.repository.name}"
-    return look(
+    return read_in_time(
         lambda: _unless_absent(lambda: forge().read_commits(location.repository, base=base, head=head, limit=limit)),
         what,
     )
@@ -37,7 +37,7 @@ def read_diff(location: ProjectLocation, base: str | None, head: str | None) -> 
     if base is None or head is None:
         return None
     what = f"the diff up to {head} in {location.repository.name}"
-    return look(lambda: _unless_absent(lambda: forge().diff(location.repository, base=base, head=head)), what)
+    return read_in_time(lambda: _unless_absent(lambda: forge().diff(location.repository, base=base, head=head)), what)
 
 
 def count_commits(location: ProjectLocation, base: str | None, head: str | None) -> int | None:
@@ -53,7 +53,7 @@ def read_default_head(location: ProjectLocation) -> str | None:
     """The head of the default branch; None if there is none, or if the forge does not say it in time."""
     what = f"the head of {location.default_branch} in {location.repository.name}"
     try:
-        return look(lambda: forge().read_head(location.repository, location.default_branch), what)
+        return read_in_time(lambda: forge().read_head(location.repository, location.default_branch), what)
     except (ProviderUnavailable, ProviderRefused):
         return None
 

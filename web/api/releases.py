@@ -15,8 +15,8 @@ from web.api.deployments import DeploymentSchema
 from web.api.diffs import DiffSchema
 from web.api.receipts import NamedReceiptSchema
 from web.api.release_reads import count_commits, read_commits, read_default_head, read_diff
-from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, one, reply
+from web.http.auth import allow, current_caller
+from web.http.blueprint import Blueprint, reply, single
 from web.http.fields import Choice, Schema, Timestamp
 
 release_views = Blueprint("releases", __name__, url_prefix="/api")
@@ -203,10 +203,10 @@ class EnvironmentsSchema(Schema):
 
 @release_views.get("/task-groups/<id:group_id>/release")
 @allow(Role.VIEWER)
-@reply(one("release", ReleaseSchema))
+@reply(single("release", ReleaseSchema))
 def read_release(group_id: str) -> object:
     """What the group delivers: tasks, commits against what production serves, and a changelog."""
-    found = releases.read_release(group_id, by=who())
+    found = releases.read_release(group_id, by=current_caller())
     commits = read_commits(found.location, found.base_sha, found.head_sha)
     return {
         "against": found.against, "base_sha": found.base_sha, "head_sha": found.head_sha, "tasks": found.tasks,
@@ -220,7 +220,7 @@ def read_release(group_id: str) -> object:
 @reply(ReleaseDiffSchema)
 def read_release_diff(group_id: str) -> object:
     """What the group changes in what production serves. Empty until it is merged."""
-    found = releases.read_release(group_id, by=who())
+    found = releases.read_release(group_id, by=current_caller())
     diff = read_diff(found.location, found.base_sha, found.head_sha)
     shown = _NO_DIFF if diff is None else {name: getattr(diff, name) for name in _NO_DIFF}
     return {**shown, "against": found.against}
@@ -228,29 +228,29 @@ def read_release_diff(group_id: str) -> object:
 
 @release_views.get("/task-groups/<id:group_id>/plan")
 @allow(Role.VIEWER)
-@reply(one("plan", ReleasePlanSchema))
+@reply(single("plan", ReleasePlanSchema))
 def plan_release(group_id: str) -> object:
     """What deploying the group to staging and to production would do now, and what is missing for it."""
-    head = read_default_head(releases.read_release(group_id, by=who()).location)
-    plan = releases.plan_release(group_id, default_head=head, by=who())
+    head = read_default_head(releases.read_release(group_id, by=current_caller()).location)
+    plan = releases.plan_release(group_id, default_head=head, by=current_caller())
     shown = [_planned(plan.location, each) for each in plan.plans]
     return {"environments": shown, "task_count": plan.task_count, "may_act": plan.may_act}
 
 
 @release_views.get("/task-groups/<id:group_id>/train")
 @allow(Role.VIEWER)
-@reply(one("train", TrainSchema))
+@reply(single("train", TrainSchema))
 def read_train(group_id: str) -> Train:
     """How the group is merged and tested: the order, what was taken out and why, and each test run."""
-    return merge_train.read_train(group_id, by=who())
+    return merge_train.read_train(group_id, by=current_caller())
 
 
 @release_views.get("/task-groups/<id:group_id>/tests/<id:test_id>")
 @allow(Role.VIEWER)
-@reply(one("test", GroupTestSchema))
+@reply(single("test", GroupTestSchema))
 def read_group_test(group_id: str, test_id: str) -> object:
     """One test run of the group with its log."""
-    return merge_train.read_test(group_id, test_id, by=who())
+    return merge_train.read_test(group_id, test_id, by=current_caller())
 
 
 @release_views.get("/projects/<id:project_id>/environments")
@@ -258,7 +258,7 @@ def read_group_test(group_id: str, test_id: str) -> object:
 @reply(EnvironmentsSchema)
 def read_environments(project_id: str) -> object:
     """Production and staging: what serves there, what is on its way, and the health of the last 24 hours."""
-    return {"environments": environments.read_environments(project_id, by=who())}
+    return {"environments": environments.read_environments(project_id, by=current_caller())}
 
 
 def _planned(location: ProjectLocation, plan: DeploymentPlan) -> object:

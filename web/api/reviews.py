@@ -12,8 +12,8 @@ from common.values.states import Role
 from web.api.comments import FARTHEST_LINE, LONGEST_PATH, CommentSchema, PlaceSchema, WriteCommentSchema, is_commit
 from web.api.diffs import FileLinesSchema, read_lines
 from web.api.tasks import WrittenTaskSchema
-from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, QueryInteger, body, one, query, reply
+from web.http.auth import allow, current_caller
+from web.http.blueprint import Blueprint, QueryInteger, body, query, reply, single
 from web.http.fields import Boolean, Choice, Schema, Text, Timestamp, not_blank
 
 reviews = Blueprint("reviews", __name__, url_prefix="/api")
@@ -77,25 +77,25 @@ class ReadLinesSchema(Schema):
 @reply(ReviewSchema)
 def read_review(task_id: str) -> object:
     """The caller's draft of a review; without comments if there is none."""
-    return {"review": {"comments": services.read_review(task_id, by=who())}}
+    return {"review": {"comments": services.read_review(task_id, by=current_caller())}}
 
 
 @reviews.post("/tasks/<id:task_id>/review/comments")
 @allow(Role.MEMBER)
 @body(WriteCommentSchema)
-@reply(one("comment", PendingCommentSchema), 201)
+@reply(single("comment", PendingCommentSchema), 201)
 def add_to_review(task_id: str, body: NewComment) -> object:
     """Add a comment to the caller's draft. Nobody else sees it until the review is submitted; at most 100."""
-    return services.add_to_review(task_id, body, by=who())
+    return services.add_to_review(task_id, body, by=current_caller())
 
 
 @reviews.patch("/tasks/<id:task_id>/review/comments/<id:comment_id>")
 @allow(Role.MEMBER)
 @body(ChangePendingCommentSchema)
-@reply(one("comment", PendingCommentSchema))
+@reply(single("comment", PendingCommentSchema))
 def change_in_review(task_id: str, comment_id: str, body: str) -> object:
     """Change the text of a comment of the caller's draft."""
-    return services.change_in_review(task_id, comment_id, body, by=who())
+    return services.change_in_review(task_id, comment_id, body, by=current_caller())
 
 
 @reviews.delete("/tasks/<id:task_id>/review/comments/<id:comment_id>")
@@ -103,7 +103,7 @@ def change_in_review(task_id: str, comment_id: str, body: str) -> object:
 @reply(None, 204)
 def remove_from_review(task_id: str, comment_id: str) -> None:
     """Remove a comment from the caller's draft."""
-    services.remove_from_review(task_id, comment_id, by=who())
+    services.remove_from_review(task_id, comment_id, by=current_caller())
 
 
 @reviews.delete("/tasks/<id:task_id>/review")
@@ -111,28 +111,28 @@ def remove_from_review(task_id: str, comment_id: str) -> None:
 @reply(None, 204)
 def discard_review(task_id: str) -> None:
     """Throw the caller's draft away."""
-    services.discard_review(task_id, by=who())
+    services.discard_review(task_id, by=current_caller())
 
 
 @reviews.post("/tasks/<id:task_id>/review/submit")
 @allow(Role.MEMBER)
 @body(SubmitReviewSchema)
-@reply(one("task", WrittenTaskSchema))
+@reply(single("task", WrittenTaskSchema))
 def submit_review(task_id: str, body: NewReview) -> object:
     """Submit the caller's draft with a verdict: its comments become visible, and the agent's next run gets them.
 
     Approving and rejecting need the role maintainer.
     """
-    return services.submit_review(task_id, body, by=who())
+    return services.submit_review(task_id, body, by=current_caller())
 
 
 @reviews.patch("/tasks/<id:task_id>/comments/<id:comment_id>")
 @allow(Role.MEMBER)
 @body(ResolveCommentSchema)
-@reply(one("comment", CommentSchema))
+@reply(single("comment", CommentSchema))
 def resolve_comment(task_id: str, comment_id: str, resolved: bool) -> object:
     """Mark a comment as settled, or open it again. The agent is not given one that is resolved before its next run."""
-    return services.resolve_comment(task_id, comment_id, resolved, by=who())
+    return services.resolve_comment(task_id, comment_id, resolved, by=current_caller())
 
 
 @reviews.get("/tasks/<id:task_id>/file")
@@ -141,7 +141,7 @@ def resolve_comment(task_id: str, comment_id: str, resolved: bool) -> object:
 @reply(FileLinesSchema)
 def read_file(task_id: str, path: str | None, commit_sha: str | None, first_line: int, last_line: int) -> object:
     """Lines of a text file at a commit of the task's diff or before it, such as those between two parts of the diff."""
-    view = read_task(task_id, by=who())
+    view = read_task(task_id, by=current_caller())
     if path is None:
         # Not before: who may not see the task is told nothing else.
         raise Invalid("path", "Required")

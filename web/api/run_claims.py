@@ -14,10 +14,10 @@ from common.values.states import Outcome
 from web.api.claims import ClaimSchema
 from web.api.runner import AgentText, WaitSchema
 from web.api.runs import RunSchema
-from web.http.auth import agent, allow_agent, allow_run, run
+from web.http.auth import allow_agent, allow_run, current_agent, current_run
 from web.http.blueprint import Blueprint, body, query, reply
 from web.http.fields import Boolean, Choice, Schema
-from web.http.sparse import SparseSchema
+from web.http.sparse_schema import SparseSchema
 from web.websocket.long_poll import Waiter
 
 run_claims = Blueprint("run_claims", __name__, url_prefix="/api/runner")
@@ -57,12 +57,12 @@ def claim(wait: int) -> tuple[object, int]:
     A run is handed out again until a heartbeat names it: an earlier reply may have been lost. If it was handed to
     another process, as the header `AiWorker-Process` says, with a new token: that process drops it.
     """
-    claimed = _claimed(agent().agent_id, wait)
+    claimed = _claimed(current_agent().agent_id, wait)
     return claimed, 204 if claimed is None else 200
 
 
 @run_claims.post("/runs/<id:run_id>/finish")
-@allow_run(even_over=True)
+@allow_run(allow_ended=True)
 @body(FinishRunSchema)
 @reply(FinishedSchema)
 def finish_run(
@@ -93,7 +93,7 @@ def _asking_agent() -> str | None:
         agent_id = services.authenticate_agent(token).agent_id
     except Unauthenticated:
         return None  # the report counts all the same
-    return agent_id if agent_id == run().agent_id else None
+    return agent_id if agent_id == current_run().agent_id else None
 
 
 def _next_of(agent_id: str | None) -> ClaimedRun | None:

@@ -14,10 +14,10 @@ from web.api.proposals import ProposalSchema
 from web.api.runner import AgentText
 from web.api.runs import RunSchema
 from web.api.tasks import QuestionSchema
-from web.http.auth import allow_run, run
-from web.http.blueprint import Blueprint, body, one, reply
+from web.http.auth import allow_run, current_run
+from web.http.blueprint import Blueprint, body, reply, single
 from web.http.fields import Choice, Integer, Label, Schema, Timestamp
-from web.http.sparse import SparseSchema
+from web.http.sparse_schema import SparseSchema
 
 run_tools = Blueprint("run_tools", __name__, url_prefix="/api/runner")
 
@@ -132,7 +132,7 @@ class ProposedSchema(Schema):
 @reply(TaskOfRunSchema)
 def read_task_of_run(run_id: str) -> object:
     """The run's task as it stands now, its project, and the questions of this round."""
-    return services.read_task_of(run())
+    return services.read_task_of(current_run())
 
 
 @run_tools.get("/runs/<id:run_id>/feedback")
@@ -140,7 +140,7 @@ def read_task_of_run(run_id: str) -> object:
 @reply(FeedbackOfRunSchema)
 def read_feedback_of_run(run_id: str) -> object:
     """All feedback on the run's task, the newest first. Reading it does not mark it as delivered."""
-    return {"feedback": services.read_feedback_of(run())}
+    return {"feedback": services.read_feedback_of(current_run())}
 
 
 @run_tools.get("/runs/<id:run_id>/tasks")
@@ -148,7 +148,7 @@ def read_feedback_of_run(run_id: str) -> object:
 @reply(OtherTasksSchema)
 def list_tasks_for_run(run_id: str) -> object:
     """The newest 200 other tasks of the run's project."""
-    return {"tasks": services.list_tasks_for(run())}
+    return {"tasks": services.list_tasks_for(current_run())}
 
 
 @run_tools.post("/runs/<id:run_id>/proposals")
@@ -157,13 +157,13 @@ def list_tasks_for_run(run_id: str) -> object:
 @reply(ProposedSchema, 201)
 def propose_tasks(run_id: str, proposals: list[NewProposal]) -> object:
     """Propose follow-up tasks, at most 20 in a run. A person decides which are created. Repeating adds nothing."""
-    return {"proposals": services.propose_tasks(run(), proposals)}
+    return {"proposals": services.propose_tasks(current_run(), proposals)}
 
 
 @run_tools.post("/runs/<id:run_id>/review")
 @allow_run()
 @body(GiveVerdictSchema, most_bytes=MOST_PROPOSALS_BYTES)
-@reply(one("run", RunSchema))
+@reply(single("run", RunSchema))
 def give_verdict(run_id: str, verdict: str, summary: str, comments: list[ReviewComment]) -> object:
     """Give the verdict of a review, once. Its comments appear on the task. Repeating it changes nothing."""
-    return agent_verdicts.submit_review(run(), NewVerdict(Verdict(verdict), summary, comments))
+    return agent_verdicts.submit_review(current_run(), NewVerdict(Verdict(verdict), summary, comments))

@@ -18,12 +18,12 @@ from common.services.runs.log_entries import KINDS
 from common.values.states import QuestionState
 from web.api.agents import LEVELS, AgentSchema
 from web.api.tasks import QuestionSchema
-from web.http.auth import agent, allow_agent, allow_enrolment, allow_run, run
-from web.http.blueprint import Blueprint, QueryInteger, body, never_replayed, one, query, raw_body, reply
+from web.http.auth import allow_agent, allow_enrolment, allow_run, current_agent, current_run
+from web.http.blueprint import Blueprint, QueryInteger, body, never_replayed, query, raw_body, reply, single
 from web.http.errors import UnsupportedMedia
 from web.http.fields import Boolean, Choice, Id, Integer, Line, Number, Schema, Timestamp, at_most, not_blank
 from web.http.replies import Verbatim
-from web.http.sparse import SparseSchema
+from web.http.sparse_schema import SparseSchema
 from web.websocket.long_poll import Waiter
 
 runner = Blueprint("runner", __name__, url_prefix="/api/runner")
@@ -247,7 +247,7 @@ def heartbeat(
     is_news = drivers is not None or findings is not None or error != "" or sandbox is not None
     news = AgentNews(drivers, findings, error or None, sandbox) if is_news else None
     setup = AgentSetup(slots, capabilities, pod_name, version)
-    lease_until, directives = services.beat(agent().agent_id, run_ids, news, setup, is_draining)
+    lease_until, directives = services.record_heartbeat(current_agent().agent_id, run_ids, news, setup, is_draining)
     return {"lease_until": lease_until, "directives": directives}
 
 
@@ -257,7 +257,7 @@ def heartbeat(
 @reply(AcceptedSchema)
 def append_lines(run_id: str, lines: list[LogLine]) -> object:
     """Add lines to the run's transcript. Lines whose numbers arrived before are ignored."""
-    return transcripts.append_lines(run(), lines)
+    return transcripts.append_lines(current_run(), lines)
 
 
 @runner.post("/runs/<id:run_id>/progress")
@@ -266,7 +266,7 @@ def append_lines(run_id: str, lines: list[LogLine]) -> object:
 @reply(EmptySchema)
 def report_progress(run_id: str, message: str, done: int | None = None, total: int | None = None) -> object:
     """Report the progress of the run. It is sent to followers and not stored."""
-    transcripts.report_progress(run(), {"message": message, "done": done, "total": total})
+    transcripts.report_progress(current_run(), {"message": message, "done": done, "total": total})
     return {}
 
 
@@ -290,7 +290,7 @@ def save_usage(run_id: str, input_tokens: int, output_tokens: int, cached_tokens
 @runner.post("/runs/<id:run_id>/questions")
 @allow_run()
 @body(AskQuestionSchema)
-@reply(one("question", QuestionSchema), 201)
+@reply(single("question", QuestionSchema), 201)
 def ask_question(
     run_id: str, question: str, context: str | None, options: list[str], blocking: bool, default_response: str | None
 ) -> tuple[object, int]:
@@ -308,10 +308,10 @@ def ask_question(
 @runner.get("/runs/<id:run_id>/questions/<question_id:question_id>")
 @allow_run()
 @query(WaitSchema)
-@reply(one("question", QuestionSchema))
+@reply(single("question", QuestionSchema))
 def read_question(run_id: str, question_id: str, wait: int) -> object:
     """The question, as soon as it is answered or withdrawn, and at the latest after `wait` seconds."""
-    caller = run()
+    caller = current_run()
     question = services.read_question(caller, question_id)
     if question.state != QuestionState.PENDING or not wait:
         return question
@@ -338,4 +338,4 @@ def save_session(run_id: str, body: bytes) -> None:
 @reply(None, also=("application/octet-stream",))
 def read_session(run_id: str) -> Verbatim:
     """The task's stored session; 404 if there is none."""
-    return Verbatim(agent_sessions.read_session(run()), "application/octet-stream")
+    return Verbatim(agent_sessions.read_session(current_run()), "application/octet-stream")

@@ -9,8 +9,8 @@ from common.services.agent_api.transcripts import TranscriptQuery
 from common.services.runs.log_entries import KINDS, entry_body
 from common.values.states import Outcome, Role, RunState
 from common.values.testing.agent_review import Purpose, Verdict
-from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, QueryInteger, one, query, reply
+from web.http.auth import allow, current_caller
+from web.http.blueprint import Blueprint, QueryInteger, query, reply, single
 from web.http.fields import Choice, Schema, Text, Timestamp
 
 runs = Blueprint("runs", __name__, url_prefix="/api")
@@ -92,9 +92,9 @@ class ReadTranscriptSchema(Schema):
 
 @runs.get("/runs/<id:run_id>")
 @allow(Role.VIEWER)
-@reply(one("run", RunSchema))
+@reply(single("run", RunSchema))
 def read_run(run_id: str) -> object:
-    return services.read_run(run_id, by=who())
+    return services.read_run(run_id, by=current_caller())
 
 
 @runs.get("/runs/<id:run_id>/transcript")
@@ -104,7 +104,7 @@ def read_run(run_id: str) -> object:
 def read_transcript(run_id: str, query: TranscriptQuery) -> object:
     """The entries of the run's transcript, oldest first. kind: only these kinds, joined by commas. before: the end of
     the transcript up to this seq, such as 9007199254740991 for its very end."""
-    found = services.read_transcript(run_id, query, by=who())
+    found = services.read_transcript(run_id, query, by=current_caller())
     entries = [entry_body(entry) for entry in found.entries]
     left_out = {"left_out": found.left_out} if found.left_out else {}
     return {"entries": entries, "next": found.next, "is_live": found.is_live, **left_out}

@@ -8,7 +8,7 @@ from common.services.projects import samples as services
 from common.values.states import Role
 from web.api.project_schemas import ProjectSchema
 from web.api.tasks import WrittenTaskSchema
-from web.http.auth import allow, who
+from web.http.auth import allow, current_caller
 from web.http.blueprint import Blueprint, reply
 from web.http.fields import Schema
 
@@ -28,5 +28,5 @@ def create_sample() -> object:
 
     Its name is `Sample`, or `Sample 2` and so on where that is taken.
     """
-    project, tasks = services.create_sample(by=who())
+    project, tasks = services.create_sample(by=current_caller())
     return {"project": project, "tasks": tasks}

@@ -12,7 +12,7 @@ from marshmallow import fields
 from common.services.spend import totals
 from common.services.spend.totals import Spend, SpendBy
 from common.values.states import Role
-from web.http.auth import allow, who
+from web.http.auth import allow, current_caller
 from web.http.blueprint import Blueprint, query, reply
 from web.http.fields import Choice, Id, Schema, Timestamp
 from web.http.replies import Verbatim
@@ -132,7 +132,7 @@ def read_spend(
     for each group, or with `split` for each part of a day.
     """
     found = totals.read_spend(
-        SpendBy(by), caller=who(), project_id=project_id, since=since, until=until,
+        SpendBy(by), caller=current_caller(), project_id=project_id, since=since, until=until,
         split=None if split is None else SpendBy(split),
     )  # fmt: skip
     wanted = request.accept_mimetypes.best_match(["application/json", _CSV], default="application/json")

@@ -10,8 +10,8 @@ from common.services.tasks import parking
 from common.services.tasks.tasks import read_task
 from common.values.states import Role
 from web.api.tasks import TaskDetailsSchema, WrittenTaskSchema
-from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, body, one, reply
+from web.http.auth import allow, current_caller
+from web.http.blueprint import Blueprint, body, reply, single
 from web.http.fields import Boolean, Schema, Text, Timestamp, not_blank
 
 steering = Blueprint("steering", __name__, url_prefix="/api")
@@ -47,38 +47,38 @@ class HandBackSchema(Schema):
 @steering.post("/tasks/<id:task_id>/messages")
 @allow(Role.MEMBER)
 @body(WriteMessageSchema)
-@reply(one("message", WrittenMessageSchema), 201)
+@reply(single("message", WrittenMessageSchema), 201)
 def write_message(task_id: str, text: str, interrupt: bool) -> object:
     """Write to the task's agent. It reads the message at its next turn; if none is at work, with the next run."""
-    row = services.write_message(task_id, text, interrupts=interrupt, by=who())
+    row = services.write_message(task_id, text, interrupts=interrupt, by=current_caller())
     return {**vars(message_of(row)), "created_at": row.created_at}
 
 
 @steering.post("/tasks/<id:task_id>/resume")
 @allow(Role.MEMBER)
-@reply(one("task", WrittenTaskSchema))
+@reply(single("task", WrittenTaskSchema))
 def resume_task(task_id: str) -> object:
     """Let a parked task go on now, without waiting for its time; or begin, if it awaits files."""
-    return parking.resume_task(task_id, by=who())
+    return parking.resume_task(task_id, by=current_caller())
 
 
 @steering.post("/tasks/<id:task_id>/take-over")
 @allow(Role.MEMBER)
-@reply(one("task", TaskDetailsSchema))
+@reply(single("task", TaskDetailsSchema))
 def take_over(task_id: str) -> object:
     """Work on the task's branch by hand: its agent pushes what it has and stops, and no other one starts.
 
     `cloneLine` of the reply says how to get the branch. Proven work can be taken over by a maintainer.
     """
-    services.take_over(task_id, by=who())
-    return read_task(task_id, by=who())
+    services.take_over(task_id, by=current_caller())
+    return read_task(task_id, by=current_caller())
 
 
 @steering.post("/tasks/<id:task_id>/hand-back")
 @allow(Role.MEMBER)
 @body(HandBackSchema)
-@reply(one("task", TaskDetailsSchema))
+@reply(single("task", TaskDetailsSchema))
 def hand_back(task_id: str, note: str) -> object:
     """Have an agent continue from what is on the branch, in a new round. Only for the holder and maintainers."""
-    services.hand_back(task_id, note, by=who())
-    return read_task(task_id, by=who())
+    services.hand_back(task_id, note, by=current_caller())
+    return read_task(task_id, by=current_caller())

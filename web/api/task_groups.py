@@ -10,10 +10,10 @@ from common.services.delivery.task_groups import MOST_TASKS, NewGroup
 from common.services.requests.paging import PageQuery
 from common.values.states import GroupState, Role
 from web.api.deployments import DeploymentSchema, StartedJobSchema
-from web.api.provider_read import look
 from web.api.receipts import NamedReceiptSchema
-from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, PagingSchema, body, first, many, one, query, reply
+from web.api.timed_reads import read_in_time
+from web.http.auth import allow, current_caller
+from web.http.blueprint import Blueprint, PagingSchema, body, page_of, query, read_before, reply, single
 from web.http.fields import Boolean, Choice, Id, Name, Schema, Text, Timestamp
 
 task_groups = Blueprint("task_groups", __name__, url_prefix="/api")
@@ -137,25 +137,25 @@ class RemoveTaskSchema(Schema):
 @task_groups.post("/task-groups")
 @allow(Role.MAINTAINER)
 @body(CreateTaskGroupSchema)
-@reply(one("taskGroup", TaskGroupSchema), 201)
+@reply(single("taskGroup", TaskGroupSchema), 201)
 def create_task_group(body: NewGroup) -> object:
     """Group approved tasks of one project that are in no other live group. Merging starts at once."""
-    return services.create_task_group(body, by=who())
+    return services.create_task_group(body, by=current_caller())
 
 
 @task_groups.get("/task-groups")
 @allow(Role.VIEWER)
 @query(ListTaskGroupsSchema)
-@reply(many("taskGroups", ListedTaskGroupSchema, is_capped=True))
+@reply(page_of("taskGroups", ListedTaskGroupSchema, is_capped=True))
 def list_task_groups(page: PageQuery, project_id: str | None, status: str | None) -> object:
-    return services.list_task_groups(page, project_id=project_id, status=status, by=who())
+    return services.list_task_groups(page, project_id=project_id, status=status, by=current_caller())
 
 
 @task_groups.get("/task-groups/<id:group_id>")
 @allow(Role.VIEWER)
-@reply(one("taskGroup", TaskGroupSchema))
+@reply(single("taskGroup", TaskGroupSchema))
 def read_task_group(group_id: str) -> object:
-    return services.read_task_group(group_id, by=who())
+    return services.read_task_group(group_id, by=current_caller())
 
 
 @task_groups.post("/task-groups/<id:group_id>/deploy-staging")
@@ -167,22 +167,22 @@ def deploy_to_staging(group_id: str, accept_rolled_back: bool) -> object:
 
     409 if that would bring back changes that were rolled back, or deliver a task before one that it depends on.
     """
-    view, job = services.deploy_to_staging(group_id, by=who(), accept_rolled_back=accept_rolled_back)
+    view, job = services.deploy_to_staging(group_id, by=current_caller(), accept_rolled_back=accept_rolled_back)
     return {"task_group": view, "job": job}
 
 
 def _default_head(group_id: str) -> str | None:
     """The current head of the default branch of the group's project."""
-    place = services.place_of_group(group_id, by=who())
+    place = services.place_of_group(group_id, by=current_caller())
     repository = place.repository
     branch = place.default_branch
     where = f"{repository.owner}/{repository.name}"
-    return look(lambda: forge().read_head(repository, branch), f"the head of {branch} in {where}")
+    return read_in_time(lambda: forge().read_head(repository, branch), f"the head of {branch} in {where}")
 
 
 @task_groups.post("/task-groups/<id:group_id>/deploy-production")
 @allow(Role.MAINTAINER)
-@first(_default_head)
+@read_before(_default_head)
 @body(DeployGroupSchema)
 @reply(StartedDeploymentSchema, 202)
 def deploy_to_production(group_id: str, seen: str | None, accept_rolled_back: bool) -> object:
@@ -192,31 +192,31 @@ def deploy_to_production(group_id: str, seen: str | None, accept_rolled_back: bo
     bring back changes that were rolled back, or deliver a task before one that it depends on.
     """
     view, job = services.deploy_to_production(
-        group_id, default_head=seen, by=who(), accept_rolled_back=accept_rolled_back
+        group_id, default_head=seen, by=current_caller(), accept_rolled_back=accept_rolled_back
     )
     return {"task_group": view, "job": job}
 
 
 @task_groups.post("/task-groups/<id:group_id>/cancel")
 @allow(Role.MAINTAINER)
-@reply(one("taskGroup", TaskGroupSchema))
+@reply(single("taskGroup", TaskGroupSchema))
 def cancel_task_group(group_id: str) -> object:
     """Cancel the group. Its tasks are approved again and can join another group."""
-    return services.cancel_task_group(group_id, by=who())
+    return services.cancel_task_group(group_id, by=current_caller())
 
 
 @task_groups.post("/task-groups/<id:group_id>/remove")
 @allow(Role.MAINTAINER)
 @body(RemoveTaskSchema)
-@reply(one("taskGroup", TaskGroupSchema))
+@reply(single("taskGroup", TaskGroupSchema))
 def remove_from_group(group_id: str, task_id: str) -> object:
     """Remove a task from the group; the other tasks are merged and tested again."""
-    return services.remove_from_group(group_id, task_id, by=who())
+    return services.remove_from_group(group_id, task_id, by=current_caller())
 
 
 @task_groups.post("/task-groups/<id:group_id>/retry")
 @allow(Role.MAINTAINER)
-@reply(one("taskGroup", TaskGroupSchema))
+@reply(single("taskGroup", TaskGroupSchema))
 def retry_task_group(group_id: str) -> object:
     """Merge and test the group again, from the current head of the default branch."""
-    return services.retry_task_group(group_id, by=who())
+    return services.retry_task_group(group_id, by=current_caller())

@@ -22,7 +22,6 @@ from web.api.comments import MOST_COMMENTS, CommentSchema, WriteCommentSchema, i
 from web.api.deployments import DeploymentSchema
 from web.api.diffs import DiffSchema, read_diff
 from web.api.events import MOST, EventsSchema, events_reply
-from web.api.kept import Kept
 from web.api.parking import ParkedSchema
 from web.api.preview_pictures import PreviewPictureSchema
 from web.api.project_schemas import DRIVER_NAMES, IS_MODEL, LimitsSchema
@@ -30,9 +29,10 @@ from web.api.runs import RunSchema
 from web.api.spend import TaskSpendSchema
 from web.api.task_groups import GroupOfTaskSchema
 from web.api.task_rows import write_details, write_tasks
-from web.http.auth import allow, bearer_token, who
-from web.http.blueprint import Blueprint, PagingSchema, QueryInteger, body, many, one, query, reply
-from web.http.etags import tagged, versioned
+from web.api.verbatim_object import VerbatimObject
+from web.http.auth import allow, bearer_token, current_caller
+from web.http.blueprint import Blueprint, PagingSchema, QueryInteger, body, page_of, query, reply, single
+from web.http.etags import with_content_etag, with_version_etag
 from web.http.fields import (
     AgentId,
     Boolean,
@@ -48,7 +48,7 @@ from web.http.fields import (
     not_blank,
 )
 from web.http.replies import Verbatim, writer_of
-from web.http.sparse import SparseSchema
+from web.http.sparse_schema import SparseSchema
 
 tasks = Blueprint("tasks", __name__, url_prefix="/api")
 
@@ -95,8 +95,8 @@ class WrittenTaskSchema(TaskSchema):
     required_capabilities = fields.List(fields.String())
     driver = fields.String(allow_none=True)
     model = fields.String(allow_none=True)
-    limits = Kept(LimitsSchema)
-    caps = Kept(CapsSchema)
+    limits = VerbatimObject(LimitsSchema)
+    caps = VerbatimObject(CapsSchema)
     approved_sha = fields.String(allow_none=True)
     approved_by = fields.String(allow_none=True)
     may_change_test_setup = fields.Boolean()
@@ -215,8 +215,8 @@ class CreateTaskSchema(Schema):
     depends_on = fields.List(Id())
     driver = Choice(DRIVER_NAMES, allow_none=True)
     model = Line(100, allow_none=True, validate=IS_MODEL)
-    limits = Kept(LimitsSchema)
-    caps = Kept(CapsSchema)
+    limits = VerbatimObject(LimitsSchema)
+    caps = VerbatimObject(CapsSchema)
     may_change_test_setup = Boolean()
     awaits_files = Boolean()
 
@@ -233,8 +233,8 @@ class UpdateTaskSchema(Schema):
     depends_on = fields.List(Id())
     driver = Choice(DRIVER_NAMES, allow_none=True)
     model = Line(100, allow_none=True, validate=IS_MODEL)
-    limits = Kept(LimitsSchema)
-    caps = Kept(CapsSchema)
+    limits = VerbatimObject(LimitsSchema)
+    caps = VerbatimObject(CapsSchema)
     may_change_test_setup = Boolean()
 
 
@@ -279,49 +279,49 @@ class ListTaskEventsSchema(Schema):
 @tasks.get("/tasks")
 @allow(Role.VIEWER, project_in_query=True)
 @query(ListTasksSchema)
-@reply(many("tasks", TaskSchema, is_capped=True))
+@reply(page_of("tasks", TaskSchema, is_capped=True))
 def list_tasks(page: PageQuery, *, mine: str, **wanted: str | None) -> object:
     """The tasks of all projects that the caller may see, newest first. q: with projectId a part of the title, in either
     case; over all projects the beginnings of words of the title. In both, also the last 4 to 12 digits of the id. mine:
     written by the caller. totalIsCapped: over all projects, the total is counted up to 10,000. With projectId: the
     `ETag` of an earlier reply in `If-None-Match` makes the reply a 304 while nothing has changed."""
-    caller = who()
+    caller = current_caller()
     created_by_id = caller.user_id if mine == "true" else None
     chosen = lists.TaskFilter(**wanted, created_by_id=created_by_id)
     role_in_project = caller.role_in_project
     if role_in_project is None or role_in_project.role is None or chosen.q is not None or chosen.label is not None:
         return lists.list_tasks(chosen, page, by=caller)
-    return versioned(lambda: write_tasks(list_project_tasks(chosen, page)), of_user=created_by_id or "")
+    return with_version_etag(lambda: write_tasks(list_project_tasks(chosen, page)), of_user=created_by_id or "")
 
 
 @tasks.post("/tasks")
 @allow(Role.MEMBER)
 @body(CreateTaskSchema)
-@reply(one("task", WrittenTaskSchema), 201)
+@reply(single("task", WrittenTaskSchema), 201)
 def create_task(body: NewTask) -> object:
     """Create a task. It starts when an agent is free and all tasks that it depends on are approved."""
-    return services.create_task(body, by=who())
+    return services.create_task(body, by=current_caller())
 
 
 @tasks.get("/tasks/<id:task_id>")
 @allow(Role.VIEWER)
-@reply(one("task", TaskDetailsSchema))
+@reply(single("task", TaskDetailsSchema))
 def read_task(task_id: str) -> object:
-    caller, token = who(), bearer_token()
+    caller, token = current_caller(), bearer_token()
     found = read_details(task_id, by=caller)
     parts = _no_parts if found.parts is NO_PARTS else cast("Mapping[str, object]", _write_parts(found.parts))
     seen = None if found.overview is None else (caller, found.overview)
-    return tagged(write_details(found, parts), lambda: read_again(token, task_id), seen)
+    return with_content_etag(write_details(found, parts), lambda: read_again(token, task_id), seen)
 
 
 @tasks.patch("/tasks/<id:task_id>")
 @allow(Role.MEMBER)
 @body(UpdateTaskSchema)
-@reply(one("task", WrittenTaskSchema))
+@reply(single("task", WrittenTaskSchema))
 def update_task(task_id: str, **values: Unpack[services.TaskChanges]) -> object:
     """Change the fields that were sent. A `state` stands for the act that leads to it: approve, reject, cancel or
     retry."""
-    return services.update_task(task_id, values, by=who())
+    return services.update_task(task_id, values, by=current_caller())
 
 
 @tasks.post("/tasks/<id:task_id>/respond")
@@ -330,54 +330,54 @@ def update_task(task_id: str, **values: Unpack[services.TaskChanges]) -> object:
 @reply(RespondedSchema)
 def respond(task_id: str, question_id: str, response: str) -> object:
     """Answer a question of the agent. The task continues once its last open question is answered."""
-    return {"success": True, "question": questions.answer_question(task_id, question_id, response, by=who())}
+    return {"success": True, "question": questions.answer_question(task_id, question_id, response, by=current_caller())}
 
 
 @tasks.post("/tasks/<id:task_id>/approve")
 @allow(Role.MAINTAINER)
 @body(ApproveTaskSchema)
-@reply(one("task", WrittenTaskSchema))
+@reply(single("task", WrittenTaskSchema))
 def approve_task(task_id: str, commit_sha: str | None) -> object:
     """Approve the task's proven commit for delivery."""
-    return services.approve_task(task_id, commit_sha=commit_sha, by=who())
+    return services.approve_task(task_id, commit_sha=commit_sha, by=current_caller())
 
 
 @tasks.post("/tasks/<id:task_id>/reject")
 @allow(Role.MAINTAINER)
 @body(RejectTaskSchema)
-@reply(one("task", WrittenTaskSchema))
+@reply(single("task", WrittenTaskSchema))
 def reject_task(task_id: str, reason: str, comments: list[NewComment]) -> object:
     """Send the task back to its agent, which continues on the same branch and pull request."""
-    return services.reject_task(task_id, reason=reason, comments=comments, by=who())
+    return services.reject_task(task_id, reason=reason, comments=comments, by=current_caller())
 
 
 @tasks.post("/tasks/<id:task_id>/cancel")
 @allow(Role.MEMBER)
-@reply(one("task", WrittenTaskSchema))
+@reply(single("task", WrittenTaskSchema))
 def cancel_task(task_id: str) -> object:
     """Cancel the task: its run ends, its pull request is closed and its preview is removed.
 
     A task in a group that is not being deployed yet can be cancelled by a maintainer; the rest of the group is built
     again.
     """
-    return services.cancel_task(task_id, by=who())
+    return services.cancel_task(task_id, by=current_caller())
 
 
 @tasks.post("/tasks/<id:task_id>/retry")
 @allow(Role.MEMBER)
-@reply(one("task", WrittenTaskSchema))
+@reply(single("task", WrittenTaskSchema))
 def retry_task(task_id: str) -> object:
     """Put a failed task back into the backlog."""
-    return services.retry_task(task_id, by=who())
+    return services.retry_task(task_id, by=current_caller())
 
 
 @tasks.post("/tasks/<id:task_id>/comments")
 @allow(Role.MEMBER)
 @body(WriteCommentSchema)
-@reply(one("comment", CommentSchema), 201)
+@reply(single("comment", CommentSchema), 201)
 def comment_on_task(task_id: str, body: NewComment) -> object:
     """Comment on the task. The next run receives the comment once."""
-    return services.comment_on_task(task_id, body, by=who())
+    return services.comment_on_task(task_id, body, by=current_caller())
 
 
 @tasks.get("/tasks/<id:task_id>/diff")
@@ -385,7 +385,7 @@ def comment_on_task(task_id: str, body: NewComment) -> object:
 @reply(DiffSchema)
 def diff_task(task_id: str) -> object:
     """The changes on the task's branch; empty if nothing has been pushed yet."""
-    return read_diff(services.read_task(task_id, by=who()))
+    return read_diff(services.read_task(task_id, by=current_caller()))
 
 
 @tasks.get("/tasks/<id:task_id>/events")
@@ -395,6 +395,11 @@ def diff_task(task_id: str) -> object:
 def list_task_events(task_id: str, after_seq: int, limit: int, before_seq: int | None, order: str) -> Verbatim:
     """The task's events, oldest first, if `order` is not `newest`."""
     found = event_services.task_events(
-        who(), task_id, after_seq=after_seq, limit=limit, before_seq=before_seq, newest_first=order == "newest"
+        current_caller(),
+        task_id,
+        after_seq=after_seq,
+        limit=limit,
+        before_seq=before_seq,
+        newest_first=order == "newest",
     )
     return events_reply(found, after_seq)

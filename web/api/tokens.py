@@ -9,8 +9,8 @@ from marshmallow import fields
 from common.services.people import tokens as services
 from common.services.requests.paging import PageQuery
 from common.values.states import Role
-from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, PagingSchema, body, many, never_replayed, one, query, reply
+from web.http.auth import allow, current_caller
+from web.http.blueprint import Blueprint, PagingSchema, body, never_replayed, page_of, query, reply, single
 from web.http.fields import Label, Name, Schema, Timestamp
 
 tokens = Blueprint("tokens", __name__, url_prefix="/api")
@@ -60,19 +60,19 @@ class CreateEnrolmentTokenSchema(Schema):
 @tokens.get("/tokens")
 @allow(Role.VIEWER)
 @query(PagingSchema)
-@reply(many("tokens", TokenSchema))
+@reply(page_of("tokens", TokenSchema))
 def list_tokens(page: PageQuery) -> object:
-    return services.list_api_tokens(who(), page)
+    return services.list_api_tokens(current_caller(), page)
 
 
 @tokens.post("/tokens")
 @allow(Role.VIEWER)
 @never_replayed
 @body(CreateTokenSchema)
-@reply(one("token", NewTokenSchema), 201)
+@reply(single("token", NewTokenSchema), 201)
 def create_token(name: str, role: Role | None = None, expires_at: datetime | None = None) -> object:
     """Make a token with the caller's role or a lower one, valid for a year by default. Only this reply contains it."""
-    return services.create_api_token(by=who(), name=name, role=role, expires_at=expires_at)
+    return services.create_api_token(by=current_caller(), name=name, role=role, expires_at=expires_at)
 
 
 @tokens.delete("/tokens/<id:token_id>")
@@ -80,25 +80,25 @@ def create_token(name: str, role: Role | None = None, expires_at: datetime | Non
 @reply(None, 204)
 def delete_token(token_id: str) -> None:
     """Revoke a token of the caller's, and all tokens that were made with it."""
-    services.delete_api_token(token_id, by=who())
+    services.delete_api_token(token_id, by=current_caller())
 
 
 @tokens.post("/agents/enrolment-tokens")
 @allow(Role.ADMIN)
 @never_replayed
 @body(CreateEnrolmentTokenSchema)
-@reply(one("enrolmentToken", NewEnrolmentTokenSchema), 201)
+@reply(single("enrolmentToken", NewEnrolmentTokenSchema), 201)
 def create_enrolment_token(expires_at: datetime | None = None) -> object:
     """Make a token with which agents register until it expires, after 30 days by default."""
-    return services.create_enrolment_token(by=who(), expires_at=expires_at)
+    return services.create_enrolment_token(by=current_caller(), expires_at=expires_at)
 
 
 @tokens.get("/enrolment-tokens")
 @allow(Role.ADMIN)
 @query(PagingSchema)
-@reply(many("enrolmentTokens", EnrolmentTokenSchema))
+@reply(page_of("enrolmentTokens", EnrolmentTokenSchema))
 def list_enrolment_tokens(page: PageQuery) -> object:
-    return services.list_enrolment_tokens(who(), page)
+    return services.list_enrolment_tokens(current_caller(), page)
 
 
 @tokens.delete("/enrolment-tokens/<id:token_id>")
@@ -106,4 +106,4 @@ def list_enrolment_tokens(page: PageQuery) -> object:
 @reply(None, 204)
 def delete_enrolment_token(token_id: str) -> None:
     """Revoke the token. Agents that registered with it stay; DELETE /agents/:id removes them."""
-    services.delete_enrolment_token(token_id, by=who())
+    services.delete_enrolment_token(token_id, by=current_caller())

@@ -12,8 +12,8 @@ from common.services.requests.paging import PageQuery
 from common.settings import settings
 from common.values.delivery.notice import CHOSEN, NoticeKind
 from common.values.states import Role
-from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, PagingSchema, body, many, never_replayed, one, query, reply
+from web.http.auth import allow, current_caller
+from web.http.blueprint import Blueprint, PagingSchema, body, never_replayed, page_of, query, reply, single
 from web.http.fields import Boolean, Choice, Line, Schema, Timestamp, refused_if
 
 webhook = Blueprint("webhook", __name__, url_prefix="/api")
@@ -82,21 +82,21 @@ class WebhookDeliverySchema(Schema):
 
 @webhook.get("/webhook")
 @allow(Role.ADMIN)
-@reply(one("webhook", WebhookSchema))
+@reply(single("webhook", WebhookSchema))
 def read_webhook() -> object:
     """The address that is told what needs a person."""
-    return services.read_webhook(by=who())
+    return services.read_webhook(by=current_caller())
 
 
 @webhook.patch("/webhook")
 @allow(Role.ADMIN)
 @body(UpdateWebhookSchema)
-@reply(one("webhook", WebhookSchema))
+@reply(single("webhook", WebhookSchema))
 def update_webhook(**changes: object) -> object:
     """Change the fields that are sent. A webhook that is switched on tells of what happens from then on. What waits
     while it is switched off is given up.
     """
-    return services.update_webhook(changes, by=who())
+    return services.update_webhook(changes, by=current_caller())
 
 
 @webhook.post("/webhook/secret")
@@ -105,37 +105,37 @@ def update_webhook(**changes: object) -> object:
 @reply(WebhookSecretSchema, 201)
 def replace_webhook_secret() -> object:
     """Make a new secret. This reply alone shows it; the old one signs nothing more."""
-    view, secret = services.replace_secret(by=who())
+    view, secret = services.replace_secret(by=current_caller())
     return {"webhook": view, "secret": secret}
 
 
 @webhook.post("/webhook/test")
 @allow(Role.ADMIN)
-@reply(one("webhookDelivery", WebhookDeliverySchema), 202)
+@reply(single("webhookDelivery", WebhookDeliverySchema), 202)
 def test_webhook() -> object:
     """Send a test message by the way of all others, but only once: the delivery says how it ended."""
-    return delivering.test_webhook(by=who())
+    return delivering.test_webhook(by=current_caller())
 
 
 @webhook.get("/webhook/deliveries")
 @allow(Role.ADMIN)
 @query(PagingSchema)
-@reply(many("webhookDeliveries", WebhookDeliverySchema, is_capped=True))
+@reply(page_of("webhookDeliveries", WebhookDeliverySchema, is_capped=True))
 def list_webhook_deliveries(page: PageQuery) -> object:
     """Messages of the last seven days, newest first."""
-    return delivering.list_deliveries(page, by=who())
+    return delivering.list_deliveries(page, by=current_caller())
 
 
 @webhook.get("/webhook/deliveries/<id:delivery_id>")
 @allow(Role.ADMIN)
-@reply(one("webhookDelivery", WebhookDeliverySchema))
+@reply(single("webhookDelivery", WebhookDeliverySchema))
 def read_webhook_delivery(delivery_id: str) -> object:
-    return delivering.read_delivery(delivery_id, by=who())
+    return delivering.read_delivery(delivery_id, by=current_caller())
 
 
 @webhook.post("/webhook/deliveries/<id:delivery_id>/retry")
 @allow(Role.ADMIN)
-@reply(one("webhookDelivery", WebhookDeliverySchema))
+@reply(single("webhookDelivery", WebhookDeliverySchema))
 def retry_webhook_delivery(delivery_id: str) -> object:
     """Try a message again that was given up."""
-    return delivering.retry_delivery(delivery_id, by=who())
+    return delivering.retry_delivery(delivery_id, by=current_caller())

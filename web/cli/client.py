@@ -23,7 +23,7 @@ from common.network.trust import describe_tls_failure, trusting_session
 from common.settings.environment import Environment, web_address
 from common.settings.platform_address import read_platform_address
 from web.cli.api_error import ApiError, Unanswered
-from web.cli.instances import read_kept
+from web.cli.instances import read_saved_logins
 from web.cli.links import read_link
 from web.cli.tables import SHORTEST_ID_DIGITS
 from web.cli.terminal import JsonObject, Terminal, cell
@@ -33,7 +33,7 @@ ANSWER_SECONDS = 30.0
 TRIES = 3
 LOST_SECONDS = 0.5
 LONGEST_WAIT_SECONDS = 10.0
-AWAY_SECONDS = 60.0
+OUTAGE_SECONDS = 60.0
 """How long a command that waits goes on without an answer: a platform that restarts is back by then."""
 _AWAY = {502, 503, 504}
 MOST_ENTRIES = 200
@@ -69,7 +69,7 @@ class Api:
         self._is_typed = bool(url)
         self.url, self._is_named = self._find_url(url or env.text("AIWORKER_URL"))
         require_address(self.url, is_typed=self._is_typed)
-        if self._given_token is None and (found := read_kept().named(self.url)) is not None:
+        if self._given_token is None and (found := read_saved_logins().named(self.url)) is not None:
             self._given_token, self.token_from = found[1].token, f"the login {found[0]}"
         if self._given_token is not None and not _TOKEN.fullmatch(self._given_token):
             raise Misconfigured(f"{self.token_from} is no token: it has spaces or other characters than ASCII")
@@ -86,14 +86,14 @@ class Api:
         was given by itself is for this machine: it is never sent to where the caller did not say.
         """
         if given:
-            found = None if "://" in given else read_kept().named(given)
+            found = None if "://" in given else read_saved_logins().named(given)
             return (found[1].url if found else given.rstrip("/").removesuffix("/api")), True
         own = read_platform_address().internal_url.rstrip("/")
         if self._given_token is not None:
             return own, True
         if (link := read_link()) is not None:
             return link.url, link.url == own
-        kept = read_kept()
+        kept = read_saved_logins()
         return (own, True) if kept.current is None else (kept.instances[kept.current].url, False)
 
     def __enter__(self) -> Api:
@@ -177,7 +177,7 @@ class Api:
                 says = f"{self.url} can't be reached; start it with `aiworker up`, or set AIWORKER_URL"
             raise _Lost(says) from error
 
-    def ask_briefly(self, path: str, seconds: float, **query: str | int | None) -> JsonObject:
+    def get_or_nothing(self, path: str, seconds: float, **query: str | int | None) -> JsonObject:
         """What a GET answers; empty if that takes longer or fails, or if no token was given and nobody is logged in."""
         if self._given_token is None:
             return {}
@@ -192,12 +192,12 @@ class Api:
             return {}
         return content if isinstance(content, dict) else {}
 
-    def read_patiently(self, path: str, **query: str | int | None) -> JsonObject:
+    def get_patiently(self, path: str, **query: str | int | None) -> JsonObject:
         """What a GET answers. While the platform does not answer, it is asked again for AWAY_SECONDS.
 
         For a command that waits for work which goes on without it.
         """
-        until = time.monotonic() + AWAY_SECONDS
+        until = time.monotonic() + OUTAGE_SECONDS
         while True:
             try:
                 return self.call("GET", path, None, **query)
@@ -229,7 +229,7 @@ class Api:
             return f"it is not the platform of {folder}: set AIWORKER_DATA_DIR to its data directory, or log in to it"
         return f"log in again: aiworker login {self.url}" if "login" in self.token_from else f"check {self.token_from}"
 
-    def every(self, path: str, plural: str, *, most: int, **query: str | None) -> Iterator[JsonObject]:
+    def list_all(self, path: str, plural: str, *, most: int, **query: str | None) -> Iterator[JsonObject]:
         """The first `most` entries of a list, read page by page."""
         cursor, left = None, most
         while left > 0:
@@ -242,7 +242,7 @@ class Api:
 
     def project(self, named: str) -> JsonObject:
         """The project with this id, short id, name or slug. Raises ApiError if there is none, or several."""
-        projects = list(self.every("/projects", "projects", most=100_000))
+        projects = list(self.list_all("/projects", "projects", most=100_000))
         # A project that was renamed keeps its slug, which may be the name of another one.
         found = [one for one in projects if named == one["id"]]
         found = found or [one for one in projects if named in {one["name"], one["slug"]}]
@@ -275,7 +275,7 @@ class Api:
         chosen = self.chosen_project(named)
         if chosen is not None:
             return chosen
-        projects = list(self.every("/projects", "projects", most=2))
+        projects = list(self.list_all("/projects", "projects", most=2))
         if len(projects) != 1:
             raise ApiError("say which project with --project NAME, or link this repository to one: aiworker init")
         return projects[0]

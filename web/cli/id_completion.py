@@ -11,13 +11,13 @@ from click.shell_completion import CompletionItem
 from common.errors import Misconfigured
 from web.cli.client import Api
 from web.cli.links import read_link
-from web.cli.short_ids import GROUPS, TASKS, Sort
+from web.cli.short_ids import GROUPS, TASKS, IdKind
 from web.cli.tables import short_id
 from web.cli.terminal import JsonObject
 
 SECONDS = 1.5
 MOST = 100
-_PROJECTS = Sort("/projects", "projects", "project", "name", "aiworker project list")
+_PROJECTS = IdKind("/projects", "projects", "project", "name", "aiworker project list")
 _METAVARS = {"TASK": TASKS, "GROUP": GROUPS, "PROJECT": _PROJECTS}
 _OPTIONS = {"--group": GROUPS, "--project": _PROJECTS}
 
@@ -27,7 +27,7 @@ class _Named(click.ParamType[str]):
 
     name = "text"
 
-    def __init__(self, sort: Sort) -> None:
+    def __init__(self, sort: IdKind) -> None:
         self.sort = sort
 
     def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -47,7 +47,7 @@ def complete_ids(command: click.Command) -> None:
             parameter.type = _Named(sort)
 
 
-def _sort_of(parameter: click.Parameter) -> Sort | None:
+def _sort_of(parameter: click.Parameter) -> IdKind | None:
     if isinstance(parameter, click.Option):
         return next((_OPTIONS[name] for name in parameter.opts if name in _OPTIONS), None)
     # `[PROJECT] TASK…` names tasks, and only seldom the project before them.
@@ -55,20 +55,20 @@ def _sort_of(parameter: click.Parameter) -> Sort | None:
     return _METAVARS.get(last)
 
 
-def _newest(sort: Sort, url: str | None, token: str | None) -> list[JsonObject]:
+def _newest(sort: IdKind, url: str | None, token: str | None) -> list[JsonObject]:
     """The newest rows, of the linked project if there is one; none without a known token or a quick answer."""
     try:
         with Api(url, token) as api:
             link = None if sort is _PROJECTS else read_link()
             project_id = link.project_id if link is not None and link.url == api.url else None
-            page = api.ask_briefly(sort.path, SECONDS, limit=MOST, projectId=project_id)
+            page = api.get_or_nothing(sort.path, SECONDS, limit=MOST, projectId=project_id)
     except Misconfigured:
         return []
     rows: list[JsonObject] = page.get(sort.plural, [])
     return rows
 
 
-def _item(sort: Sort, row: JsonObject) -> CompletionItem:
+def _item(sort: IdKind, row: JsonObject) -> CompletionItem:
     if sort is _PROJECTS:
         return CompletionItem(row["slug"], help=row["name"])
     return CompletionItem(short_id(row["id"]), help=f"{row[sort.title]} ({row.get('state') or row.get('status')})")

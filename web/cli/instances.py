@@ -31,7 +31,7 @@ class Instance:
 
 
 @dataclass(frozen=True)
-class Kept:
+class SavedLogins:
     """What the file holds. current: the name of the instance that commands use; None if there is none."""
 
     current: str | None = None
@@ -45,21 +45,21 @@ class Kept:
                 return name, instance
         return None
 
-    def with_one(self, name: str, instance: Instance) -> Kept:
+    def with_instance(self, name: str, instance: Instance) -> SavedLogins:
         """With this instance as the current one; another name of the same address is dropped."""
         others = {other: one for other, one in self.instances.items() if one.url != instance.url}
-        return Kept(name, {**others, name: instance})
+        return SavedLogins(name, {**others, name: instance})
 
-    def without(self, name: str) -> Kept:
+    def without(self, name: str) -> SavedLogins:
         """Without this instance. The first of the others is current if it was."""
         others = {other: one for other, one in self.instances.items() if other != name}
-        return Kept(next(iter(others), None) if self.current == name else self.current, others)
+        return SavedLogins(next(iter(others), None) if self.current == name else self.current, others)
 
-    def using(self, name: str) -> Kept:
+    def with_current(self, name: str) -> SavedLogins:
         return replace(self, current=name)
 
 
-def kept_path() -> Path:
+def saved_logins_path() -> Path:
     """The file, whether or not it exists. Raises Misconfigured if this user has no place for it."""
     path = _path()
     if path is None:
@@ -75,28 +75,28 @@ def _path() -> Path | None:
     return None if own is None else own / ".config" / "aiworker" / "instances.json"
 
 
-def read_kept() -> Kept:
+def read_saved_logins() -> SavedLogins:
     """What the file holds; nothing if there is none. Raises Misconfigured if it can't be used."""
     path = _path()
     if path is None:
-        return Kept()
+        return SavedLogins()
     try:
         if path.stat().st_mode & _OTHERS:
             raise Misconfigured(f"other users can read the tokens in {path}; close it with: chmod 600 {path}")
         content = json.loads(path.read_text(encoding="utf-8"))
         instances = {name: Instance(**one) for name, one in content["instances"].items()}
-        return Kept(content["current"] if content["current"] in instances else None, instances)
+        return SavedLogins(content["current"] if content["current"] in instances else None, instances)
     except (FileNotFoundError, NotADirectoryError):
-        return Kept()
+        return SavedLogins()
     except OSError as error:
         raise Misconfigured(f"{path} can't be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise Misconfigured(f"{path} is damaged; remove it and log in again: aiworker login") from error
 
 
-def write_kept(kept: Kept) -> None:
+def write_saved_logins(kept: SavedLogins) -> None:
     """Replace the file as a whole. Raises Misconfigured if it can't be written."""
-    path = kept_path()
+    path = saved_logins_path()
     content = {"current": kept.current, "instances": {name: asdict(one) for name, one in kept.instances.items()}}
     try:
         path.parent.mkdir(mode=FOLDER_MODE, parents=True, exist_ok=True)

@@ -69,7 +69,7 @@ WITHOUT_JSON = {"agent", "completion", "service", "up"}
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 
-class _LateCommands(click.Group):
+class _LazyCommands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
 
@@ -114,7 +114,7 @@ def _set_json(context: click.Context, _parameter: click.Parameter, is_given: boo
         context.find_root().obj.is_json = True
 
 
-@click.group(cls=_LateCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=_LazyCommands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("--url", help="Address or login of the platform. Default: AIWORKER_URL, your login, this machine.")
 @click.option("--token", help="API token. Default: AIWORKER_TOKEN, your login; not needed on the platform's machine.")
 @click.option("--json", "is_json", is_flag=True, help="Print JSON.")
@@ -128,8 +128,8 @@ def cli(context: click.Context, url: str | None, token: str | None, is_json: boo
 def main() -> None:
     """Run the program. Errors that the user can fix are printed without a traceback."""
     _open_closed_streams()
-    _take_what_cannot_be_read()
-    _replace_what_cannot_be_shown()
+    _accept_undecodable_input()
+    _replace_unencodable_output()
     try:
         code = cli.main(prog_name="aiworker", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
@@ -146,13 +146,13 @@ def main() -> None:
         sys.exit(1)
     except BrokenPipeError:
         # The reader of the output has ended, as `head` does.
-        print_nothing_more()
+        discard_output()
         sys.exit(1)
     except OSError as error:
         # Most likely the output goes to a file on a full disk.
         if error.errno not in _UNWRITABLE:
             raise
-        print_nothing_more()
+        discard_output()
         click.echo(f"aiworker: can't write: {error.strerror}", err=True)
         sys.exit(1)
     except NotFound as error:
@@ -174,7 +174,7 @@ def _open_closed_streams() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode, encoding="utf-8"))
 
 
-def _take_what_cannot_be_read() -> None:
+def _accept_undecodable_input() -> None:
     """Read bytes that are not of the input's encoding as Python reads those of arguments: what is done with the text
     refuses them in one line.
     """
@@ -182,12 +182,12 @@ def _take_what_cannot_be_read() -> None:
         sys.stdin.reconfigure(errors="surrogateescape")
 
 
-def _replace_what_cannot_be_shown() -> None:
+def _replace_unencodable_output() -> None:
     """Print `?` for what the output's encoding does not have. Python does so for standard error alone."""
     if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
         sys.stdout.reconfigure(errors="replace")
 
 
-def print_nothing_more() -> None:
+def discard_output() -> None:
     """Discard the rest of the output, also what Python writes while it exits."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

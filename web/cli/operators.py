@@ -31,7 +31,7 @@ PARTING_SECONDS = 10.0
 
 
 @contextlib.contextmanager
-def operating() -> Iterator[None]:
+def operator_session() -> Iterator[None]:
     """Record events in the name of the local operator. Leaving closes the connections.
 
     See common.jobs.announcer.close.
@@ -69,7 +69,7 @@ def own_token() -> Iterator[Callable[[], str]]:
 
     It makes a new token, and deletes the one before, when that is about to expire. Leaving deletes the last one.
     """
-    with operating():
+    with operator_session():
         own = _OwnToken(first_administrator())
         try:
             yield own.current

@@ -19,7 +19,7 @@ _BRANCH = re.compile(r"task-([0-9a-f]{8})(?:-.*)?")
 
 
 @dataclass(frozen=True)
-class Sort:
+class IdKind:
     """What an id is of. path, plural: of its list in the API. title: the field that people know it by."""
 
     path: str
@@ -29,13 +29,13 @@ class Sort:
     listing: str
 
 
-TASKS = Sort("/tasks", "tasks", "task", "title", "aiworker task list")
-GROUPS = Sort("/task-groups", "taskGroups", "group", "stagingBranch", "aiworker group list")
-DEPLOYMENTS = Sort("/deployments", "deployments", "deployment", "environment", "aiworker deployments")
-TOKENS = Sort("/tokens", "tokens", "token", "name", "aiworker token list")
+TASKS = IdKind("/tasks", "tasks", "task", "title", "aiworker task list")
+GROUPS = IdKind("/task-groups", "taskGroups", "group", "stagingBranch", "aiworker group list")
+DEPLOYMENTS = IdKind("/deployments", "deployments", "deployment", "environment", "aiworker deployments")
+TOKENS = IdKind("/tokens", "tokens", "token", "name", "aiworker token list")
 
 
-def whole_id(api: Api, sort: Sort, given: str) -> str:
+def whole_id(api: Api, sort: IdKind, given: str) -> str:
     """The whole id for a whole or a short one, or for the name of a task's branch.
 
     Raises ApiError if nothing or more than one thing ends with these digits.
@@ -47,13 +47,13 @@ def whole_id(api: Api, sort: Sort, given: str) -> str:
     end = branch[1] if branch else wanted
     if not _SHORT.fullmatch(end):
         raise ApiError(f"{given} is not the id of a {sort.word}: give its last 8 digits; see: {sort.listing}")
-    found = only_one(given, sort, api.every(sort.path, sort.plural, most=MOST), end=end)
+    found = only_one(given, sort, api.list_all(sort.path, sort.plural, most=MOST), end=end)
     if found is None:
         raise ApiError(f"there is no {sort.word} {given}; see: {sort.listing}")
     return str(found["id"])
 
 
-def only_one(given: str, sort: Sort, rows: Iterable[JsonObject], *, end: str) -> JsonObject | None:
+def only_one(given: str, sort: IdKind, rows: Iterable[JsonObject], *, end: str) -> JsonObject | None:
     """The row whose id ends with these digits, in small letters; None if there is none. Raises ApiError for several.
 
     given: what was typed, for the error's message.

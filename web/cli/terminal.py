@@ -38,53 +38,53 @@ class Terminal:
         """Whether a person reads: the output goes to a terminal and is not JSON."""
         return not self.is_json and sys.stdout.isatty()
 
-    def rows(self, plural: str, rows: list[JsonObject], shown: Fields, *, most: int | None = None) -> None:
+    def print_rows(self, plural: str, rows: list[JsonObject], shown: Fields, *, most: int | None = None) -> None:
         """Print a list: a table or one line per row, or one JSON object.
 
         most: the limit of the list; a person is told if there may be more.
         """
         if self.is_json:
-            self.write({plural: rows})
+            self.print_json({plural: rows})
         elif not self.is_screen:
             for row in rows:
-                self.say(_line(row, shown))
+                self.print_line(_line(row, shown))
         elif not rows:
-            self.say(f"No {in_words(plural)}.")
+            self.print_line(f"No {in_words(plural)}.")
         else:
             cells = [[_short_cell(name, row.get(name)) for name in shown] for row in rows]
             for line in table(cells, shown, shutil.get_terminal_size().columns):
-                self.say(line)
+                self.print_line(line)
             if len(rows) == most:
                 told = "This is the newest one" if most == 1 else f"These are the newest {most}"
                 click.echo(f"{told}; see more with --limit.", err=True)
 
-    def one(self, reply: JsonObject, key: str, shown: Fields | None = None) -> None:
+    def print_object(self, reply: JsonObject, key: str, shown: Fields | None = None) -> None:
         """Print one object: the reply as JSON, or the shown fields in one line, or one line per field."""
         if self.is_json:
-            self.write(reply)
+            self.print_json(reply)
         elif shown is not None:
-            self.say(self._short_line(reply[key], shown) if self.is_screen else _line(reply[key], shown))
+            self.print_line(self._short_line(reply[key], shown) if self.is_screen else _line(reply[key], shown))
         else:
             for name, value in reply[key].items():
                 if value not in (None, "", [], {}):
-                    self.say(f"{self.styled(f'{name}:', bold=True)} {cell(_said(name, value))}")
+                    self.print_line(f"{self.styled(f'{name}:', bold=True)} {cell(_said(name, value))}")
 
     def _short_line(self, row: JsonObject, shown: Fields) -> str:
         cells = [_short_cell(name, row.get(name)) for name in shown]
-        return "  ".join(self.state(text) for text in cells if text)
+        return "  ".join(self.coloured_state(text) for text in cells if text)
 
-    def say(self, line: str = "") -> None:
+    def print_line(self, line: str = "") -> None:
         """Print a line for people. Colours are left out where there is no terminal, and with NO_COLOR."""
         click.echo(line if has_colour() else click.unstyle(line))
 
     def styled(self, text: str, *, fg: str | None = None, bold: bool = False) -> str:
         return click.style(text, fg=fg, bold=bold or None) if has_colour() else text
 
-    def state(self, text: str) -> str:
+    def coloured_state(self, text: str) -> str:
         """A state in its colour."""
         return self.styled(text, fg=COLOUR_OF[text]) if text in COLOUR_OF else text
 
-    def write(self, value: JsonObject) -> None:
+    def print_json(self, value: JsonObject) -> None:
         click.echo(as_json(value, indent=None if not sys.stdout.isatty() else 2))
 
     def confirm(self, question: str) -> None:

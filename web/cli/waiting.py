@@ -53,9 +53,9 @@ def wait_for_group(api: Api, reply: JsonObject, busy: Collection[str], wanted: C
     with Progress() as progress:
         # A merged group whose error is set was refused on its way to staging: it stays merged until a person acts.
         while group["status"] in busy and not (group["status"] == "merged" and group["error"]):
-            bar = "" if job_id is None else _bar(api.read_patiently(f"/jobs/{job_id}")["job"])
+            bar = "" if job_id is None else _bar(api.get_patiently(f"/jobs/{job_id}")["job"])
             progress.pause(f"{group['status']} {bar}".rstrip())
-            group = api.read_patiently(f"/task-groups/{group['id']}")["taskGroup"]
+            group = api.get_patiently(f"/task-groups/{group['id']}")["taskGroup"]
     if group["status"] not in wanted:
         faults = [group["error"], *(f"{one['kind']}: {one['detail']}" for one in group["problems"])]
         raise ApiError(f"group {short_id(group['id'])} is {group['status']}{_reason(*faults)}")
@@ -70,8 +70,8 @@ def wait_for_deployment(api: Api, deployment_id: str, job: JsonObject) -> JsonOb
     with Progress() as progress:
         while job["state"] in _AT_WORK:
             progress.pause(f"{job['state']} {_bar(job)}".rstrip())
-            job = api.read_patiently(f"/jobs/{job['id']}")["job"]
-    deployment: JsonObject = api.read_patiently(f"/deployments/{deployment_id}")["deployment"]
+            job = api.get_patiently(f"/jobs/{job['id']}")["job"]
+    deployment: JsonObject = api.get_patiently(f"/deployments/{deployment_id}")["deployment"]
     if deployment["status"] != "completed":
         why = _reason(deployment.get("error"), job.get("error"))
         raise ApiError(f"deployment {short_id(deployment_id)} is {deployment['status']}{why}")
@@ -84,7 +84,7 @@ def wait_for_project(api: Api, reply: JsonObject) -> JsonObject:
     with Progress() as progress:
         while project["status"] == "provisioning":
             progress.pause("provisioning")
-            project = api.read_patiently(f"/projects/{project['id']}")["project"]
+            project = api.get_patiently(f"/projects/{project['id']}")["project"]
     if project["status"] != "active":
         raise ApiError(f"project {project['name']} is {project['status']}{_reason(project.get('error'))}")
     return {**reply, "project": project}

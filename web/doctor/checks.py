@@ -102,10 +102,10 @@ def _parts(chosen: Settings, *, has_key: bool) -> Iterator[Finding]:
         ("web", lambda: iter([_web(chosen, starts_with_up)])),
     )  # fmt: skip
     for part, look in looks:
-        yield from within(READING_SECONDS if part == "advisories" else PART_SECONDS, part, look)
+        yield from run_within(READING_SECONDS if part == "advisories" else PART_SECONDS, part, look)
 
 
-def within(seconds: float, part: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+def run_within(seconds: float, part: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
     """The findings of `look` within the time limit. If it hangs, a last finding says so and its thread is abandoned."""
     found: queue.SimpleQueue[Finding | None] = queue.SimpleQueue()
 

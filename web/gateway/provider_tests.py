@@ -22,7 +22,7 @@ from common.values.runs.model_provider import ModelProvider
 from common.values.states import Role
 from web.gateway.model_apis import error_message
 from web.gateway.upstream import Request, UpstreamFault, open_call
-from web.http.auth import allow, who
+from web.http.auth import allow, current_caller
 from web.http.blueprint import Blueprint, body, reply, stored_afterwards
 from web.http.fields import Line, Schema
 
@@ -86,7 +86,7 @@ def test_model_provider(provider_id: str, model: str | None) -> object:
 
     The reply is 200 also where the provider fails: `ok` and `error` say so. It takes 30 seconds at most.
     """
-    caller = who()
+    caller = current_caller()
     provider = services.open_provider(provider_id, by=caller)
     tried = _Test(provider)
     try:

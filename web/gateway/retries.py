@@ -18,7 +18,7 @@ from common.services.spend.model_tokens import ModelAccess
 from common.services.spend.provider_limits import clear_limit, mark_limited
 from common.settings import settings
 from common.values.runs.model_provider import Route
-from web.gateway.answers.known_limits import MOST_IN_A_ROW, book
+from web.gateway.answers.known_limits import MOST_IN_A_ROW, process_limits
 from web.gateway.answers.limit_reading import LONGEST_REASON, Limit
 from web.gateway.answers.streams import Call
 from web.gateway.concurrent_calls import BodyMemory
@@ -29,9 +29,9 @@ from web.gateway.upstream import Request
 
 log = structlog.get_logger()
 
-LASTING_FAULTS = frozenset({401, 403, 404})
+PERMANENT_FAULTS = frozenset({401, 403, 404})
 """Statuses of a fallback whose key or model is wrong."""
-FAULTS = LASTING_FAULTS | {502, 504}
+FAULTS = PERMANENT_FAULTS | {502, 504}
 """And those by which the gateway says that it does not reach one."""
 UNKNOWN_LIMIT = timedelta(minutes=1)
 """How long calls go to the fallback before a provider that names no time is asked again."""
@@ -45,12 +45,12 @@ class ProviderAttempts:
     its body.
     """
 
-    def __init__(self, access: ModelAccess, given: Request, model: str, room: BodyMemory) -> None:
+    def __init__(self, access: ModelAccess, given: Request, model: str, body_memory: BodyMemory) -> None:
         assert access.provider is not None
         self._access = access
         self._model = model
         self._given = given
-        self._room = room
+        self._room = body_memory
         self._first = Route(access.provider)
         self._limits = Limits(access, model)
         self._reply: Response | None = None
@@ -66,7 +66,7 @@ class ProviderAttempts:
             fallbacks = self._access.fallbacks
             everything += [one for one in fallbacks if rerouted(self._given, one, self._model) is not None]
         now = datetime.now(UTC)
-        known = [book.limit_of(one, self._model, now) for one in everything]
+        known = [process_limits.limit_of(one, self._model, now) for one in everything]
         self._limits.times += [at for at in known if at is not None]
         free = [route for route, at in zip(everything, known, strict=True) if at is None]
         return free or everything
@@ -76,7 +76,7 @@ class ProviderAttempts:
 
         A copy is made when its turn comes, and few calls need one.
         """
-        is_free = book.limit_of(self._first, self._model, datetime.now(UTC)) is None
+        is_free = process_limits.limit_of(self._first, self._model, datetime.now(UTC)) is None
         if is_free:
             yield self._first, self._given
         for route in self._routes:
@@ -92,7 +92,7 @@ class ProviderAttempts:
             yield route, request
             self._room.mark_feedback_undelivered(copied_bytes)
 
-    def goes_on(self, route: Route, began: float, reply: Response, limit: Limit, *, is_paid: bool) -> bool:
+    def tries_next_route(self, route: Route, began: float, reply: Response, limit: Limit, *, is_paid: bool) -> bool:
         """Whether the call goes to the next route, or is refused if there is none. Else the reply is passed on.
 
         is_paid: False for calls that cost nothing: they mark nothing, and their limits are others.
@@ -109,9 +109,9 @@ class ProviderAttempts:
         if route is self._first or status not in FAULTS:
             return None
         reason = f"{message or f'it answered {status}'}"[:LONGEST_REASON]
-        return Limit(reason, is_lasting=status in LASTING_FAULTS, said_at=datetime.now(UTC))
+        return Limit(reason, is_permanent=status in PERMANENT_FAULTS, said_at=datetime.now(UTC))
 
-    def may_go_on(self, route: Route) -> bool:
+    def may_try_next_route(self, route: Route) -> bool:
         """Whether there may be a next route. Before the first has refused, it is not known whether that one can take
         the request.
         """
@@ -123,11 +123,11 @@ class ProviderAttempts:
 
         refusals: in a row, which the answer seemed to end. Keeps nothing of the request: an answer may take an hour.
         """
-        limits, has_fallback = self._limits, self.may_go_on(route)
+        limits, has_fallback = self._limits, self.may_try_next_route(route)
 
         def note(limit: Limit) -> None:
-            goes_on = limits.note(route, call.began, limit, has_fallback=has_fallback, earlier=refusals)
-            if goes_on and not has_fallback:
+            tries_next_route = limits.note(route, call.began, limit, has_fallback=has_fallback, earlier=refusals)
+            if tries_next_route and not has_fallback:
                 limits.park()
 
         return note
@@ -153,23 +153,23 @@ class Limits:
 
     def note(self, route: Route, began: float, limit: Limit, *, has_fallback: bool, earlier: int = 0) -> bool:
         """Whether the limit keeps calls from the route for longer than the CLI can be left to try again."""
-        in_a_row = book.note_refusal(self._access.task_id, began, earlier)
+        in_a_row = process_limits.note_refusal(self._access.task_id, began, earlier)
         longest_short = timedelta(seconds=SHORT_LIMIT_SECONDS)
         is_short = limit.until is not None and limit.until - limit.said_at <= longest_short
         if is_short and in_a_row < MOST_IN_A_ROW:
             return False
         until = None if is_short else limit.until
         is_last = not has_fallback and not self._reasons
-        is_passing = until is None and in_a_row < MOST_IN_A_ROW and not limit.is_lasting
+        is_passing = until is None and in_a_row < MOST_IN_A_ROW and not limit.is_permanent
         if is_last and (limit.is_for_payment or is_passing):
             return False
-        if not (limit.is_lasting and self._reasons):
+        if not (limit.is_permanent and self._reasons):
             self._is_for_payment = self._is_for_payment and limit.is_for_payment
         self._reasons.append(f"{route.provider.name}: {KNOWN_FORMATS(limit.reason)}")
         if until is not None:
             self.times.append(until)
-        if not limit.is_lasting:
-            book.note_limit(route, self._model, until or limit.said_at + UNKNOWN_LIMIT)
+        if not limit.is_permanent:
+            process_limits.note_limit(route, self._model, until or limit.said_at + UNKNOWN_LIMIT)
         log.info(
             "a model provider is limited", provider=route.provider.name, run=self._access.run_id,
             until=until and until.isoformat(), reason=limit.reason,
@@ -201,7 +201,7 @@ def note_answer(call: Call) -> int:
     access = call.access
     if not call.is_recorded:
         return 0
-    refusals = book.note_answer(access.task_id, Route(call.provider), call.model)
+    refusals = process_limits.note_answer(access.task_id, Route(call.provider), call.model)
     if access.limited_until is not None:
         clear_limit(access.run_id)
         forget_run(access.run_id)

@@ -42,7 +42,7 @@ from web.gateway.requests.checks import (
     require_readable,
     require_whole_context,
 )
-from web.gateway.retries import LASTING_FAULTS, ProviderAttempts, note_answer, require_not_limited
+from web.gateway.retries import PERMANENT_FAULTS, ProviderAttempts, note_answer, require_not_limited
 from web.gateway.token_cache import access_of
 from web.gateway.upstream import Request, UpstreamFault, headers_for_caller, open_call, own_via
 from web.http.auth import public
@@ -80,14 +80,14 @@ def pass_on(provider_name: str, path: str) -> Response:
         is_paid = _endpoint(provider, path).format is not None
         with ExitStack() as ends:
             at_once = ends.enter_context(under_way(first.run_id, is_paid=is_paid))
-            with BodyMemory(first.run_id) as room:
+            with BodyMemory(first.run_id) as body_memory:
                 _require_few(first, at_once, is_paid=is_paid)
-                body = _body(room)
+                body = _body(body_memory)
                 # A caller may send the body much later than the head. By then, the run may be over or have reached a
                 # cap.
                 access, provider = _admit(provider_name)
                 _require_few(access, at_once, is_paid=is_paid)
-                reply = _passed(access, provider, _endpoint(provider, path), path, body, room)
+                reply = _passed(access, provider, _endpoint(provider, path), path, body, body_memory)
             if isinstance(reply.response, Answer):
                 reply.response.at_end(ends.pop_all().close)
             return reply
@@ -153,7 +153,7 @@ def _endpoint(provider: ModelProvider, path: str) -> Endpoint:
 
 
 def _passed(
-    access: ModelAccess, provider: ModelProvider, endpoint: Endpoint, path: str, body: bytes, room: BodyMemory
+    access: ModelAccess, provider: ModelProvider, endpoint: Endpoint, path: str, body: bytes, body_memory: BodyMemory
 ) -> Response:
     """The answer of the provider, or of its fallback while the provider is limited."""
     headers = {name.lower(): value for name, value in request.headers.items()}
@@ -170,7 +170,7 @@ def _passed(
     model = model or ""
     query = passed_query(provider.api, request.query_string.decode("latin-1"))
     given = Request(request.method, path, query, headers, body)
-    tries = ProviderAttempts(access, given, model, room)
+    tries = ProviderAttempts(access, given, model, body_memory)
     for route, sent in tries.requests():
         call = Call.begin(
             access, route.provider, model=route.model or model, body=sent.body,
@@ -178,14 +178,14 @@ def _passed(
         )  # fmt: skip
         try:
             reply, limit = _asked(call, endpoint, sent, tries, route)
-            if limit is None and reply.status_code in LASTING_FAULTS:
+            if limit is None and reply.status_code in PERMANENT_FAULTS:
                 limit = tries.fault_of_fallback(route, reply.status_code, error_message(reply.data))
         except UpstreamFault as fault:
             limit = tries.fault_of_fallback(route, fault.status, fault.message)
             if limit is None:
                 raise
             reply = _refusal(provider.api, Refused(fault.status, fault.message))
-        if limit is None or not tries.goes_on(route, call.began, reply, limit, is_paid=call.is_recorded):
+        if limit is None or not tries.tries_next_route(route, call.began, reply, limit, is_paid=call.is_recorded):
             return reply
     return tries.conclude()
 
@@ -229,7 +229,7 @@ def _asked(
     reader = reader_for(endpoint.format, kind, encoding)
     stream = Answer(call, answer, reader, client, status)
     try:
-        ended = stream.begin() if tries.may_go_on(route) else None
+        ended = stream.begin() if tries.may_try_next_route(route) else None
         if ended is not None:
             return Response(ended[0], status, _without_length(passed_headers)), ended[1]
         stream.on_limit(tries.limit_within(route, call, note_answer(call)))
@@ -272,25 +272,25 @@ def _unknown_encodings(raw: urllib3.HTTPResponse) -> list[str]:
     return sorted(encodings.difference(raw.CONTENT_DECODERS, {"", "identity"}))
 
 
-def _body(room: BodyMemory) -> bytes:
+def _body(body_memory: BodyMemory) -> bytes:
     """The whole body. Raises Refused if it has not arrived after BODY_SECONDS, or if there is no room for it."""
     request.max_content_length = MOST_REQUEST_BYTES
     if (request.content_length or 0) > MOST_REQUEST_BYTES:
         raise RequestEntityTooLarge
     too_slow = Refused(408, f"The request took longer than {BODY_SECONDS:g} s to arrive")
     with gevent.Timeout(BODY_SECONDS, too_slow) if is_gevent() else nullcontext():
-        body = _received(room)
+        body = _received(body_memory)
     # A chunked body has no Content-Length, and werkzeug 3.1 cuts it off at the limit without an error.
     if request.content_length is None and len(body) >= MOST_REQUEST_BYTES:
         raise RequestEntityTooLarge
     return body
 
 
-def _received(room: BodyMemory) -> bytes:
+def _received(body_memory: BodyMemory) -> bytes:
     body = bytearray()
     # A read after the last byte of the longest body would raise RequestEntityTooLarge.
     while piece := request.stream.read(min(PIECE_BYTES, MOST_REQUEST_BYTES - len(body))):
-        room.take(len(piece))
+        body_memory.take(len(piece))
         body += piece
         if len(body) >= MOST_REQUEST_BYTES:
             break

@@ -94,7 +94,7 @@ def open_call(provider: ModelProvider, request: Request, *, silence_seconds: flo
     try:
         answer = _session().request(
             request.method, url, data=body, headers=headers, stream=True, allow_redirects=False,
-            timeout=(CONNECT_SECONDS, silence_seconds), **_way_out(provider.base_url),
+            timeout=(CONNECT_SECONDS, silence_seconds), **_proxy_settings(provider.base_url),
         )  # fmt: skip
     except EndedEarly as cut:
         cut.is_sent = body is None or body.is_sent
@@ -149,7 +149,7 @@ def own_via() -> str:
     return f"1.1 aiworker-{hashlib.sha256(settings().security.key_for('gateway')).hexdigest()[:16]}"
 
 
-class _WayOut(TypedDict):
+class _ProxySettings(TypedDict):
     """The options of a request that depend on the environment: proxies, and the certificates that are trusted."""
 
     proxies: dict[str, str]
@@ -157,7 +157,7 @@ class _WayOut(TypedDict):
 
 
 @functools.lru_cache(maxsize=256)
-def _way_out(base_url: str) -> _WayOut:
+def _proxy_settings(base_url: str) -> _ProxySettings:
     """What HTTPS_PROXY, NO_PROXY, REQUESTS_CA_BUNDLE and the like say about the address. Read once: it takes as long
     as all else that is done to send a request.
     """
@@ -181,7 +181,7 @@ def _session() -> requests.Session:
 
 def _made() -> requests.Session:
     session = requests.Session()
-    # No netrc file. What else the environment says is in `_way_out`.
+    # No netrc file. What else the environment says is in `_proxy_settings`.
     session.trust_env = False
     session.headers.clear()
     session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))

@@ -44,7 +44,7 @@ class PushRules:
     notice: str | None = None
 
 
-Judge = Callable[[Sequence[Command]], PushRules]
+RulesOfPush = Callable[[Sequence[Command]], PushRules]
 
 
 @dataclass(frozen=True)

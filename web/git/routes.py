@@ -93,7 +93,7 @@ def serve(owner: str, name: str, service_path: str) -> Response:
     except ProviderRefused as refused:
         # The project is being created or deleted.
         return refusal(404, refused.message)
-    noted: list[str] = []
+    push_ids: list[str] = []
     reply = serve_git(
         path,
         service_path=service_path,
@@ -102,14 +102,14 @@ def serve(owner: str, name: str, service_path: str) -> Response:
         only_refs=access.only_refs,
         user=access.user,
         max_bytes=settings().web.git_max_body_bytes,
-        judge=lambda commands: _judge(access, commands, noted),
+        judge=lambda commands: _rules_of(access, commands, push_ids),
         push_check=local_forge().push_check(max_file_bytes=settings().web.git_max_file_bytes),
         # A push may take an hour to arrive.
         is_still_allowed=lambda: _access(*place, *login).rights == access.rights,
     )
     if service_path == "git-receive-pack" and reply.status_code == 200:
         # Once git's answer is complete, the branch has moved.
-        reply.call_on_close(lambda: _ring(access.location.project_id, noted))
+        reply.call_on_close(lambda: _end_pushes(access.location.project_id, push_ids))
     return reply
 
 
@@ -142,8 +142,8 @@ def _access(owner: str, name: str, username: str, password: str) -> _Access:
     return _Access(of_run, (f"{_BRANCHES}{branch}",), username)
 
 
-def _judge(access: _Access, commands: Sequence[Command], noted: list[str]) -> PushRules:
-    """What this push may do to the default branch. A person's commands are recorded; their ids go into `noted`."""
+def _rules_of(access: _Access, commands: Sequence[Command], push_ids: list[str]) -> PushRules:
+    """What this push may do to the default branch. A person's commands are recorded; their ids go into `push_ids`."""
     default = f"{_BRANCHES}{local_forge().read_default_branch(access.repository)}"
     # Before provisioning, the branch's name in the project may differ from that in the repository.
     protected = {default, f"{_BRANCHES}{access.location.default_branch}"}
@@ -164,7 +164,7 @@ def _judge(access: _Access, commands: Sequence[Command], noted: list[str]) -> Pu
         # No task has a branch whose name is not UTF-8, and the database can't be asked for it.
         and _is_utf_8(one.ref)
     ]
-    noted += note_pushes(access.location.project_id, pushed, by=access.person) if pushed else []
+    push_ids += note_pushes(access.location.project_id, pushed, by=access.person) if pushed else []
     return rules
 
 
@@ -185,9 +185,9 @@ def _no_direct_push(branch: str) -> str:
     )
 
 
-def _ring(project_id: str, noted: Sequence[str]) -> None:
+def _end_pushes(project_id: str, push_ids: Sequence[str]) -> None:
     try:
-        end_pushes(project_id, noted)
+        end_pushes(project_id, push_ids)
     except Busy as error:
         # The push is done; the sweep reads the branches of every project anyway.
         _log.warning("a push was not announced", project=project_id, request_id=request_id(), reason=str(error))

@@ -28,7 +28,7 @@ from common.errors import ProviderUnavailable
 from common.machine.git.limits import limits_prefix
 from common.machine.processes.children import kill_group
 from common.providers.forge import git
-from web.git.push_commands import BadPush, Judge, Push, PushRules, notice_packet, read_push
+from web.git.push_commands import BadPush, Push, PushRules, RulesOfPush, notice_packet, read_push
 
 _SERVICES = ("git-upload-pack", "git-receive-pack")
 _CHUNK_BYTES = 64 * 1024
@@ -51,7 +51,7 @@ def serve_git(
     user: str,
     max_bytes: int,
     push_check: tuple[tuple[str, str], dict[str, str]],
-    judge: Judge | None = None,
+    judge: RulesOfPush | None = None,
     is_still_allowed: Callable[[], bool] | None = None,
 ) -> Response:
     """Answer the current request for `service_path`, the part of its address after the repository.

@@ -78,7 +78,7 @@ def _project_in_query() -> str | None:
 
 
 def allow_agent(view: View) -> View:
-    """A registered agent, by its own token. The view reads it with `agent()`."""
+    """A registered agent, by its own token. The view reads it with `current_agent()`."""
 
     def authenticate(token: str) -> tuple[str, Principal]:
         principal = _of_agents(agent_api.authenticate_agent, token)
@@ -87,10 +87,10 @@ def allow_agent(view: View) -> View:
     return _ruled(Rule(authenticate, "For agents: needs the token of a registration."))(view)
 
 
-def allow_run(*, even_over: bool = False) -> Callable[[View], View]:
-    """The agent of the run whose run_id is in the path, by the run's token. The view reads it with `run()`.
+def allow_run(*, allow_ended: bool = False) -> Callable[[View], View]:
+    """The agent of the run whose run_id is in the path, by the run's token. The view reads it with `current_run()`.
 
-    Raises NotFound for another run, and Conflict for a run that has ended unless even_over is True.
+    Raises NotFound for another run, and Conflict for a run that has ended unless allow_ended is True.
     """
 
     def authenticate(token: str) -> tuple[str, Principal]:
@@ -98,7 +98,7 @@ def allow_run(*, even_over: bool = False) -> Callable[[View], View]:
         named = (request.view_args or {}).get("run_id")
         if named != principal.run_id:
             raise NotFound(f"run {named}")
-        if not principal.is_live and not even_over:
+        if not principal.is_live and not allow_ended:
             raise Conflict(f"run {principal.run_id} is over", field="run")
         return f"agent:{principal.agent_id}", principal
 
@@ -188,17 +188,17 @@ def bearer_token() -> str:
     return match[1]
 
 
-def who() -> Caller:
+def current_caller() -> Caller:
     """The calling person; only in views with @allow."""
     return _principal(Caller)
 
 
-def again() -> tuple[Callable[[], Admitted], Admitted]:
+def reauthentication() -> tuple[Callable[[], Admitted], Admitted]:
     """A function that admits the calling person again, at any later time, and what it returns now.
 
     It raises CallerError once the token is not accepted any more; only in views with @allow.
     """
-    token, caller = bearer_token(), who()
+    token, caller = bearer_token(), current_caller()
     project_id = None if caller.role_in_project is None else caller.role_in_project.project_id
 
     def admit() -> Admitted:
@@ -208,12 +208,12 @@ def again() -> tuple[Callable[[], Admitted], Admitted]:
     return admit, (caller, caller.role_in_project)
 
 
-def agent() -> AgentPrincipal:
+def current_agent() -> AgentPrincipal:
     """The calling agent; only in views with @allow_agent."""
     return _principal(AgentPrincipal)
 
 
-def run() -> RunPrincipal:
+def current_run() -> RunPrincipal:
     """The calling run; only in views with @allow_run()."""
     return _principal(RunPrincipal)
 

@@ -69,13 +69,13 @@ from web.http.fields import (
     AnyField,
     FieldOptions,
     Integer,
-    Itself,
-    Nothing,
+    NoFields,
     Schema,
+    WholeObject,
 )
 from web.http.json_strict import JsonObject, check_text, parse_object
 from web.http.replies import respond, with_tag, writer_of
-from web.http.sparse import SparseSchema
+from web.http.sparse_schema import SparseSchema
 
 View = TypeVar("View", bound=Callable[..., object])
 
@@ -131,7 +131,7 @@ class QuestionIdConverter(BaseConverter):
 CONVERTERS = {"id": IdConverter, "agent_id": AgentIdConverter, "question_id": QuestionIdConverter}
 
 
-def first(look: Callable[..., object]) -> Callable[[View], View]:
+def read_before(look: Callable[..., object]) -> Callable[[View], View]:
     """Call `look` before the view, which gets its result as `seen`.
 
     look is called with the path's parameters, after the caller was admitted and before any transaction is open, that
@@ -295,13 +295,13 @@ class PagingSchema(Schema):
 
 
 @functools.cache
-def one(name: str, schema: type[Schema]) -> type[Schema]:
+def single(name: str, schema: type[Schema]) -> type[Schema]:
     """`{"<name>": {…}}`, read from the object itself."""
-    return _named(f"{_component(schema)}Of{_title(name)}", {name: Itself(schema)})
+    return _named(f"{_component(schema)}Of{_title(name)}", {name: WholeObject(schema)})
 
 
 @functools.cache
-def many(plural: str, schema: type[Schema], *, is_capped: bool = False) -> type[Schema]:
+def page_of(plural: str, schema: type[Schema], *, is_capped: bool = False) -> type[Schema]:
     """`{"<plural>": […], total, totalIsCapped?, limit, offset, nextCursor}`, read from a Page.
 
     is_capped: whether the total may be capped.
@@ -373,6 +373,6 @@ def refuse_unread(view: object) -> None:
         return
     environ = request.environ
     if not getattr(view, "takes_query", False) and environ.get("QUERY_STRING") and request.args:
-        _load(Nothing(), _query_parameters())
+        _load(NoFields(), _query_parameters())
     if not hasattr(view, "takes_body") and environ["REQUEST_METHOD"] in {"POST", "PUT", "PATCH", "DELETE"}:
-        _load(Nothing(), _json_body())
+        _load(NoFields(), _json_body())

@@ -12,8 +12,8 @@ from collections.abc import Callable
 from flask import Response, request
 
 from web import VERSION
-from web.http.auth import again, who
-from web.http.replies import tag_of, unchanged
+from web.http.auth import current_caller, reauthentication
+from web.http.replies import not_modified, tag_of
 from web.http.reply_cache import is_repeatable
 
 MOST_BYTES = 4 * 2**20
@@ -25,7 +25,7 @@ _OWN_BYTES = 500
 _Key = tuple[str, bytes, str]
 
 
-class _Kept:
+class _VersionedReplies:
     """The replies of this process to the same request, as long as the version is the same. The oldest go first."""
 
     def __init__(self) -> None:
@@ -53,10 +53,10 @@ def _size(key: _Key, content: bytes) -> int:
     return _OWN_BYTES + len(content) + sum(map(len, key))
 
 
-_kept = _Kept()
+_versioned_replies = _VersionedReplies()
 
 
-def tagged(content: bytes, look: Callable[[], object], seen: object) -> Response:
+def with_content_etag(content: bytes, look: Callable[[], object], seen: object) -> Response:
     """The content with an ETag that is made from it: a client that has it already gets a 304 without a body.
 
     For replies that depend on more than one version tells of, such as the time that a run has taken until now. look,
@@ -64,7 +64,7 @@ def tagged(content: bytes, look: Callable[[], object], seen: object) -> Response
     """
     content = _exact(content)
     tag = tag_of(content)
-    reply = unchanged(tag) or Response(content, headers={"ETag": f'W/"{tag}"'}, content_type="application/json")
+    reply = not_modified(tag) or Response(content, headers={"ETag": f'W/"{tag}"'}, content_type="application/json")
     if seen is not None:
         is_repeatable(reply.data, look, seen)
     return reply
@@ -75,24 +75,24 @@ def _exact(content: bytes) -> bytes:
     return bytes(memoryview(content))
 
 
-def versioned(write: Callable[[], bytes], *, of_user: str = "") -> Response:
+def with_version_etag(write: Callable[[], bytes], *, of_user: str = "") -> Response:
     """The reply to this request, which depends on its path, its query and the version in the caller's standing alone.
 
     Without a version, its ETag is made from its content. of_user: the id of the user if the reply depends on who asks.
     The view has checked that it may be seen: a kept reply is sent to everybody who asks for the same.
     """
-    role_in_project = who().role_in_project
+    role_in_project = current_caller().role_in_project
     if role_in_project is None or (version := role_in_project.version) is None:
         return Response(write(), content_type="application/json")
     current = request._get_current_object()  # type: ignore[attr-defined]
     tag = f"{VERSION}-{version}-{of_user}"
-    reply = unchanged(tag)
+    reply = not_modified(tag)
     if reply is None:
         key = current.path, current.query_string, of_user
-        content = _kept.find(key, tag)
+        content = _versioned_replies.find(key, tag)
         if content is None:
             content = _exact(write())
-            _kept.put(key, tag, content)
+            _versioned_replies.put(key, tag, content)
         reply = Response(content, headers={"ETag": f'W/"{tag}"'}, content_type="application/json")
-    is_repeatable(reply.data, *again())
+    is_repeatable(reply.data, *reauthentication())
     return reply

@@ -144,7 +144,7 @@ class Schema(ma.Schema):
                     error.messages[key] = [READ_ONLY]
 
 
-class Nothing(Schema):
+class NoFields(Schema):
     """The body of an act that takes none: absent, or an empty object."""
 
 
@@ -302,7 +302,7 @@ class Timestamp(fields.Field[datetime]):
         raise self.make_error("invalid")
 
 
-class Itself(fields.Nested):
+class WholeObject(fields.Nested):
     """A part of the reply that is written from the whole object, not from one of its attributes."""
 
     def get_value(self, obj: object, attr: str, accessor: object = None, default: object = ma.missing) -> object:

@@ -51,7 +51,7 @@ def writes() -> Limit:
 
 
 @dataclass(frozen=True)
-class Spent:
+class CountedRequest:
     """One counted request. `mark_feedback_undelivered` subtracts it again."""
 
     key: str
@@ -88,7 +88,7 @@ class _LocalCounts:
 _local = _LocalCounts()
 
 
-class _Taken:
+class _ReservedCounts:
     """What this process has taken from common counts and not used yet."""
 
     def __init__(self) -> None:
@@ -111,7 +111,7 @@ class _Taken:
             self._left[key] = (self._left.get(key, (0, until))[0] + count, until)
 
 
-_taken = _Taken()
+_reserved = _ReservedCounts()
 
 
 _COUNT = (
@@ -130,14 +130,14 @@ def _count(key: str, by: int, kept_seconds: int) -> int:
     return cast("int", count)
 
 
-def spend(limit: Limit, who: str) -> Spent:
+def spend(limit: Limit, who: str) -> CountedRequest:
     """Count one request. Raises TooManyRequests with the seconds left in the window once the limit is exceeded."""
     now = time.time()
     window = int(now // limit.seconds)
     ends_at = (window + 1) * limit.seconds
     key = f"{settings().instance}:limit:{limit.name}:{window}:{who}"
-    if limit.at_once > 1 and _taken.use(key):
-        return Spent(key, is_local=False)
+    if limit.at_once > 1 and _reserved.use(key):
+        return CountedRequest(key, is_local=False)
     try:
         count, is_local = _count(key, limit.at_once, limit.seconds + 5), False
     except redis.RedisError:
@@ -147,5 +147,5 @@ def spend(limit: Limit, who: str) -> Spent:
     if allowed < 1:
         raise TooManyRequests(ends_at - now)
     if allowed > 1:
-        _taken.add(key, allowed - 1, ends_at)
-    return Spent(key, is_local)
+        _reserved.add(key, allowed - 1, ends_at)
+    return CountedRequest(key, is_local)

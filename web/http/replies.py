@@ -53,7 +53,7 @@ def tag_of(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=12).hexdigest()
 
 
-def unchanged(tag: str) -> Response | None:
+def not_modified(tag: str) -> Response | None:
     """The reply to a client that names this tag: a 304 without a body; None if it does not."""
     given = request.environ.get("HTTP_IF_NONE_MATCH")
     if given is None or not parse_etags(given).contains_weak(tag):
@@ -72,7 +72,7 @@ def with_tag(response: Response) -> Response:
         return response
     tag = tag_of(response.get_data())
     response.headers["ETag"] = f'W/"{tag}"'
-    return unchanged(tag) or response
+    return not_modified(tag) or response
 
 
 def respond(value: object, writer: Write | None, status: int) -> Response:
@@ -134,7 +134,7 @@ def _step(schema: ma.Schema, name: str, field: AnyField) -> tuple[str, str | Non
     convert = _conversion(field) if is_plain else None
     if convert is None:
         return key, None, lambda value: field.serialize(name, value, accessor=schema.get_attribute)
-    return key, None if type(field) is own_fields.Itself else attribute, convert
+    return key, None if type(field) is own_fields.WholeObject else attribute, convert
 
 
 def _conversion(field: AnyField) -> Write | None:
@@ -148,7 +148,7 @@ def _conversion(field: AnyField) -> Write | None:
         return cast("Write", iso)
     if isinstance(field, own_fields.Label):
         return cast("Write", field.label_of)
-    if isinstance(field, fields.Nested) and kind in {fields.Nested, own_fields.Itself} and not _is_special(field):
+    if isinstance(field, fields.Nested) and kind in {fields.Nested, own_fields.WholeObject} and not _is_special(field):
         return writer_of(field.schema)
     if isinstance(field, fields.List) and kind is fields.List:
         return _each(field.inner)

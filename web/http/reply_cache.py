@@ -48,7 +48,7 @@ class _Repeatable:
 
 
 @dataclass(frozen=True)
-class _Kept:
+class _CachedReply:
     """status, headers: as the server gets them, but for the request's id. count: counts one more such reply."""
 
     of: _Repeatable
@@ -68,18 +68,18 @@ def is_repeatable(content: bytes, look: Callable[[], object], seen: object) -> N
 
 
 def raise_failed(environ: WSGIEnvironment) -> None:
-    """Raise what `Repeats.answer` raised for this request, as the database would let it wait as long once more."""
+    """Raise what `ReplyCache.answer` raised for this request, as the database would let it wait as long once more."""
     failed = environ.get(_FAILED)
     if failed is not None:
         raise failed
 
 
-class Repeats:
+class ReplyCache:
     """The replies of this process to requests that may come again. Those that were not asked for longest go first."""
 
     def __init__(self, counts: RequestCounts) -> None:
         self._counts = counts
-        self._kept: OrderedDict[_Key, _Kept] = OrderedDict()
+        self._kept: OrderedDict[_Key, _CachedReply] = OrderedDict()
         self._bytes = 0
 
     def answer(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes] | None:
@@ -119,7 +119,7 @@ class Repeats:
         size = _OWN_BYTES + _bytes_of((*key, repeatable.content, repeatable.seen))
         count = self._counts.counter_of("GET", route(request), int(status[:3]))
         self._drop(key)
-        self._kept[key] = _Kept(repeatable, status, own, size, count)
+        self._kept[key] = _CachedReply(repeatable, status, own, size, count)
         self._bytes += size
         while self._bytes > MOST_BYTES:
             self._drop(next(iter(self._kept)))

@@ -162,7 +162,7 @@ def _start(
     # No program runs yet: the remaining lock files are from killed pushes and merges.
     for repository in settings.forge.repositories_dir.glob("*/*.git"):
         forget_locks(repository)
-    password = _kept_password(data_dir / "flower-password")
+    password = _stored_password(data_dir / "flower-password")
     catalogue = Catalogue(settings, prerequisites.free_port("127.0.0.1"), password, options.page_sources)
 
     _say("Starting the web server and the workers …")
@@ -303,7 +303,7 @@ def _is_internal_url_live(settings: Settings) -> bool:
     return parts.scheme != "http" or _is_live((parts.hostname or "", parts.port or 80))
 
 
-def _kept_password(path: Path) -> str:
+def _stored_password(path: Path) -> str:
     """The password in a file that only this user may read. A new one is made if the file is missing or empty."""
     kept = path.read_text(encoding="utf-8").strip() if path.exists() else ""
     if not kept:

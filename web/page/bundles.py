@@ -16,7 +16,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from web.page.modules import VENDORED, Module, UnknownForm, address, read_module, variable
+from web.page.modules import VENDORED, Module, UnsupportedModule, address, read_module, variable
 
 FOLDER = "bundled/"
 
@@ -40,12 +40,12 @@ class Bundle:
 def bundle(static: Path) -> Bundle:
     """Join what the page `index.html` in this folder needs.
 
-    Raises UnknownForm for sources that it cannot join, FileNotFoundError for a module that does not exist.
+    Raises UnsupportedModule for sources that it cannot join, FileNotFoundError for a module that does not exist.
     """
-    return _Joining(static).bundle()
+    return _Bundler(static).bundle()
 
 
-class _Joining:
+class _Bundler:
     def __init__(self, static: Path) -> None:
         self.static = static
         self.files: dict[str, bytes] = {}
@@ -63,11 +63,11 @@ class _Joining:
             home: self._add(home, self._script([name for name in order if homes[name] == home], homes))
             for home in sorted(set(homes.values()))
         }
-        asked = {entry, *(name for module in self.modules.values() for name in module.later)}
+        asked = {entry, *(name for module in self.modules.values() for name in module.dynamic_imports)}
         imports = json.dumps({"imports": {address(name): addresses[homes[name]] for name in sorted(asked)}}, indent=1)
         html = _MAP.sub(lambda _: f'<script type="importmap">\n{imports}\n</script>', self.html)
         html = html.replace(f'src="/static/{entry}"', f'src="{addresses[entry]}"')
-        return Bundle(html=self._kept(self._styled(html)), files=self.files)
+        return Bundle(html=self._with_own_addresses(self._styled(html)), files=self.files)
 
     def _read(self, entry: str) -> None:
         """Read the module `entry` and all that it imports, at its start or later."""
@@ -77,11 +77,11 @@ class _Joining:
             if name not in self.modules:
                 module = read_module(name, (self.static / name).read_text("utf-8"), self.names)
                 self.modules[name] = module
-                waiting += [*module.imports, *module.later]
+                waiting += [*module.imports, *module.dynamic_imports]
         for module in self.modules.values():
             for of, taken in module.imports.items():
                 if missing := taken - self.modules[of].exports:
-                    raise UnknownForm(f"{module.name}: {of} does not export {', '.join(sorted(missing))}")
+                    raise UnsupportedModule(f"{module.name}: {of} does not export {', '.join(sorted(missing))}")
 
     def _order(self) -> list[str]:
         """All modules, each after those that it imports at its start."""
@@ -89,7 +89,7 @@ class _Joining:
         try:
             return list(graphlib.TopologicalSorter(graph).static_order())
         except graphlib.CycleError as error:
-            raise UnknownForm(f"modules import each other: {' ← '.join(error.args[1])}") from error
+            raise UnsupportedModule(f"modules import each other: {' ← '.join(error.args[1])}") from error
 
     def _homes(self, entry: str) -> dict[str, str]:
         """In which file each module is, said by the module that the file begins with.
@@ -97,22 +97,22 @@ class _Joining:
         A module that is imported on demand somewhere has its own file. With it is what no other such file needs;
         everything else is in the first one, which needs no other.
         """
-        first = self._reached({entry}, frozenset())
-        starts = {name for module in self.modules.values() for name in module.later} - first
-        parts = {start: self._reached({start}, starts - {start}) for start in starts}
+        first = self._reachable({entry}, frozenset())
+        starts = {name for module in self.modules.values() for name in module.dynamic_imports} - first
+        parts = {start: self._reachable({start}, starts - {start}) for start in starts}
         users = Counter(name for part in parts.values() for name in part)
-        first |= self._reached({name for name, count in users.items() if count > 1}, frozenset())
+        first |= self._reachable({name for name, count in users.items() if count > 1}, frozenset())
         homes = {name: start for start, part in parts.items() for name in part}
         return homes | dict.fromkeys(first, entry)
 
-    def _reached(self, of: Set[str], apart: Set[str]) -> set[str]:
+    def _reachable(self, of: Set[str], excluded: Set[str]) -> set[str]:
         """These modules and all that they import at their start, without those apart and what only these import."""
         found: set[str] = set()
         waiting = set(of)
         while waiting:
             name = waiting.pop()
             found.add(name)
-            waiting |= self.modules[name].imports.keys() - found - apart
+            waiting |= self.modules[name].imports.keys() - found - excluded
         return found
 
     def _script(self, names: list[str], homes: Mapping[str, str]) -> bytes:
@@ -121,14 +121,17 @@ class _Joining:
         foreign = sorted({of for name in names for of in self.modules[name].imports} - here)
         imports = [f'import {{ {variable(of)} }} from "{address(homes[of])}";\n' for of in foreign]
         used = {
-            of for name, module in self.modules.items() if name not in here for of in (*module.imports, *module.later)
+            of
+            for name, module in self.modules.items()
+            if name not in here
+            for of in (*module.imports, *module.dynamic_imports)
         }
         exports = f"export {{ {', '.join(map(variable, sorted(used & here)))} }};\n"
         bodies = [self._body(self.modules[name]) for name in names]
         return "".join([*imports, *bodies, exports]).encode()
 
     def _body(self, module: Module) -> str:
-        return module.joined if module.name.startswith(VENDORED) else self._kept(module.joined)
+        return module.joined if module.name.startswith(VENDORED) else self._with_own_addresses(module.joined)
 
     def _styled(self, html: str) -> str:
         """The page with one style sheet instead of those that it names."""
@@ -136,7 +139,7 @@ class _Joining:
         texts = [(self.static / name).read_text("utf-8") for name in names]
         for name, text in zip(names, texts, strict=True):
             if found := _RELATIVE.search(text):
-                raise UnknownForm(f"{name}: cannot join {found.group()!r}")
+                raise UnsupportedModule(f"{name}: cannot join {found.group()!r}")
         # Comments are for who reads the sources.
         texts = [_COMMENT.sub("", text).strip() for text in texts]
         joined = "".join(f"/* {name} */\n{text}\n" for name, text in zip(names, texts, strict=True))
@@ -145,7 +148,7 @@ class _Joining:
         link = f'<link rel="stylesheet" href="{self._add("page.css", joined.encode())}">\n'
         return _STYLE.sub("", html).replace("<link rel", f"{link}<link rel", 1)
 
-    def _kept(self, text: str) -> str:
+    def _with_own_addresses(self, text: str) -> str:
         """The text with the addresses of other files of ours, such as the icon, replaced by such that may be kept."""
 
         def replace(found: re.Match[str]) -> str:

@@ -20,7 +20,7 @@ _REEXPORT = re.compile(r'export(?<=[;}\n]export)\s*(\{[^{}]*\})\s*from\s*"([^"\n
 _LIST = re.compile(r"export(?<=[;}\n]export)\s*(\{[^{}]*\});?")
 _DEFAULT = re.compile(r"export(?<=[;}\n]export) default (?=function\()")
 _DECLARED = re.compile(rf"export(?<=\nexport) (?=(?:const|function|async function|class) ({_NAME})\b)")
-_LATER = re.compile(r'import\("([^"\n]+)"\)')
+_DYNAMIC_IMPORT = re.compile(r'import\("([^"\n]+)"\)')
 _COMMENT = re.compile(r"^[ \t]*// .*\n", re.MULTILINE)
 _INDENTATION = re.compile(r"^[ \t]+", re.MULTILINE)
 _SOURCE_MAP = re.compile(r"//# sourceMappingURL=\S+")
@@ -28,7 +28,7 @@ _WORD = re.compile(r"\b(?:import|export)\b(?!\$)")
 _CALLED = re.compile(r"import\s*\(|import\.meta\b")
 
 
-class UnknownForm(ValueError):
+class UnsupportedModule(ValueError):
     """A module has an import or export that this program does not know how to join. The message names both."""
 
 
@@ -42,7 +42,7 @@ class Module:
     exports: frozenset[str]
     imports: Mapping[str, frozenset[str]]
     """What it imports at its start: the names by module."""
-    later: tuple[str, ...]
+    dynamic_imports: tuple[str, ...]
     """The modules that it imports on demand."""
 
     @property
@@ -69,7 +69,7 @@ def address(name: str) -> str:
 def read_module(name: str, source: str, names: Mapping[str, str]) -> Module:
     """Rewrite a module.
 
-    names: the page's import map: the module of each bare name. Raises UnknownForm.
+    names: the page's import map: the module of each bare name. Raises UnsupportedModule.
     """
     return _Rewriting(name, names).module(source)
 
@@ -81,7 +81,7 @@ class _Rewriting:
     exports: dict[str, str] = field(default_factory=dict)
     """The expression of each exported name."""
     imports: dict[str, set[str]] = field(default_factory=dict)
-    later: list[str] = field(default_factory=list)
+    dynamic_imports: list[str] = field(default_factory=list)
 
     def module(self, source: str) -> Module:
         text = _SOURCE_MAP.sub("", f"\n{source}")
@@ -92,15 +92,15 @@ class _Rewriting:
             text = _LIST.sub(self._list, text)
             text = _DEFAULT.sub(self._default, text)
         text = _DECLARED.sub(self._declared, text)
-        self._refuse_others(_LATER.sub("", text))
-        text = _LATER.sub(self._later, text)
+        self._refuse_others(_DYNAMIC_IMPORT.sub("", text))
+        text = _DYNAMIC_IMPORT.sub(self._dynamic_import, text)
         exported = ", ".join(name if name == value else f"{name}: {value}" for name, value in self.exports.items())
         return Module(
             name=self.name,
             text=f"{text.strip()}\nreturn {{ {exported} }};",
             exports=frozenset(self.exports),
             imports={name: frozenset(taken) for name, taken in self.imports.items()},
-            later=tuple(dict.fromkeys(self.later)),
+            dynamic_imports=tuple(dict.fromkeys(self.dynamic_imports)),
         )
 
     def _refuse_others(self, text: str) -> None:
@@ -110,13 +110,13 @@ class _Rewriting:
             before = text[max(0, found.start() - 200) : found.start()].rstrip(" \t")
             if before[-1:] in ends or _CALLED.match(text, found.start()):
                 line = text[found.start() : found.start() + 60].split("\n")[0]
-                raise UnknownForm(f"{self.name}: cannot join {line!r}")
+                raise UnsupportedModule(f"{self.name}: cannot join {line!r}")
 
     def _resolve(self, said: str) -> str:
         if said.startswith("."):
             return posixpath.normpath(posixpath.join(posixpath.dirname(self.name), said))
         if said not in self.names:
-            raise UnknownForm(f"{self.name}: {said!r} is not in the page's import map")
+            raise UnsupportedModule(f"{self.name}: {said!r} is not in the page's import map")
         return self.names[said]
 
     def _pairs(self, listed: str) -> list[tuple[str, str]]:
@@ -125,7 +125,7 @@ class _Rewriting:
         for one in filter(None, (one.strip() for one in listed.strip("{}").split(","))):
             found = re.fullmatch(rf"({_NAME})(?:\s+as\s+({_NAME}))?", one)
             if not found:
-                raise UnknownForm(f"{self.name}: cannot join {one!r}")
+                raise UnsupportedModule(f"{self.name}: cannot join {one!r}")
             pairs.append((found[1], found[2] or found[1]))
         return pairs
 
@@ -155,7 +155,7 @@ class _Rewriting:
         self.exports[found[1]] = found[1]
         return ""
 
-    def _later(self, found: re.Match[str]) -> str:
+    def _dynamic_import(self, found: re.Match[str]) -> str:
         of = self._resolve(found[1])
-        self.later.append(of)
+        self.dynamic_imports.append(of)
         return f'import("{address(of)}").then((file) => file.{variable(of)})'

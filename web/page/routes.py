@@ -49,8 +49,8 @@ _FILES = {
 _HOST_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", re.IGNORECASE)
 _IMPORT_MAP = re.compile(r'<script type="importmap">(.*?)</script>', re.DOTALL)
 
-_KEPT = "public, max-age=31536000, immutable"
-_ASKED_AGAIN = "no-cache"
+_IMMUTABLE = "public, max-age=31536000, immutable"
+_REVALIDATED = "no-cache"
 
 page = Blueprint("page", __name__)
 
@@ -153,7 +153,7 @@ def first_document() -> Response:
 def document(name: str) -> Response:
     """A page of the documentation, or a picture that one shows."""
     if name in _pictures():
-        return _reply(name, _zipped(name, _pictures()[name].read_bytes()), _ASKED_AGAIN)
+        return _reply(name, _zipped(name, _pictures()[name].read_bytes()), _REVALIDATED)
     if name not in _documents().names():
         abort(404)
     if current_app.config.get("PAGE_SOURCES"):
@@ -167,10 +167,10 @@ def static_file(name: str) -> Response:
     if name.startswith(FOLDER):
         if name not in bundled().files:
             abort(404)
-        return _reply(name, _content(name, 0), _KEPT)
+        return _reply(name, _content(name, 0), _IMMUTABLE)
     if name not in _FILES:
         abort(404)
-    return _reply(name, _source(name), _KEPT if name.startswith("vendor/") else _ASKED_AGAIN)
+    return _reply(name, _source(name), _IMMUTABLE if name.startswith("vendor/") else _REVALIDATED)
 
 
 def _source(name: str) -> Content:
@@ -201,7 +201,7 @@ def _pictures() -> dict[str, Path]:
 
 
 def _html(content: Content, framed: str = "'none'") -> Response:
-    reply = _reply("index.html", content, _ASKED_AGAIN)
+    reply = _reply("index.html", content, _REVALIDATED)
     reply.headers["Content-Security-Policy"] = content_security_policy(content.body.decode(), framed)
     reply.headers["X-Frame-Options"] = "DENY"
     reply.headers["Cross-Origin-Opener-Policy"] = "same-origin"

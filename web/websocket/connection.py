@@ -50,11 +50,11 @@ LOCK = _thread.allocate_lock()
 class Listener(Protocol):
     """What a connection tells about its client."""
 
-    def hear(self, text: str) -> None:
+    def on_message(self, text: str) -> None:
         """Handle a message. May take long; the next message comes after it."""
 
-    def ended(self) -> None:
-        """Called once, when the socket is closed and `hear` has returned. May take long."""
+    def on_end(self) -> None:
+        """Called once, when the socket is closed and `on_message` has returned. May take long."""
 
 
 class Connection:
@@ -244,7 +244,7 @@ class Connection:
 
     def _stall(self) -> None:
         self._is_stalled = True
-        self._poll.report_room(self._descriptor)
+        self._poll.watch_writable(self._descriptor)
 
     def _note_written(self) -> None:
         if self._written is not None:
@@ -265,7 +265,7 @@ class Connection:
 
     def _tell_end(self) -> None:
         if self._listener is not None:
-            spawn(self._listener.ended)
+            spawn(self._listener.on_end)
 
     # Reading
 
@@ -296,7 +296,7 @@ class Connection:
         assert self._listener is not None
         try:
             while text is not None or (text := self._next()) is not None:
-                self._listener.hear(text)
+                self._listener.on_message(text)
                 text = None  # the next one, if any; `_next` writes the answers once there is none left
         except Exception as error:
             # A bug. This socket ends; the others are served.
@@ -359,7 +359,7 @@ class Connection:
 
     def _parse(self) -> str | None:
         assert self._buffer is not None
-        while (frame := frames.take(self._buffer)) is not None:
+        while (frame := frames.take_frame(self._buffer)) is not None:
             if not self.is_open:
                 # Read and dropped while closing: unread bytes would reset the connection. Above the rate, the rest of
                 # what was received is dropped at once, so that much of it costs little.

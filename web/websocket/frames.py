@@ -82,7 +82,7 @@ def answer_to_close(payload: bytes) -> int:
     return code
 
 
-def take(buffer: bytearray) -> Frame | None:
+def take_frame(buffer: bytearray) -> Frame | None:
     """Take the first frame off the buffer; None if it is incomplete. Raises Refused for an invalid frame."""
     if len(buffer) < 2:
         return None

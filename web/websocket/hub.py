@@ -40,7 +40,7 @@ else:
 
 log = structlog.get_logger()
 
-LOOK_SECONDS = 1.0
+DATABASE_POLL_SECONDS = 1.0
 _PROJECT_CHANGED = f'{{"event":"{ProjectStatusChanged.name}"'
 """How the message of every change of a project begins; it may have become restricted."""
 _TICK_SECONDS = 0.25
@@ -62,8 +62,8 @@ class Hub:
         self._connections: set[Connection] = set()
         self._waiting: dict[str, set[threading.Event]] = {}
         self._threads: list[threading.Thread] = []
-        self._look_now = threading.Event()
-        self._is_redis_heard = True
+        self._poll_now = threading.Event()
+        self._is_redis_read = True
 
     @property
     def is_full(self) -> bool:
@@ -71,7 +71,7 @@ class Hub:
         return len(self._connections) + _SPARE_FILES > resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
     def admit(self, connection: Connection, listener: Listener) -> None:
-        """Serve the socket until `discharge`, which the listener calls when it has ended."""
+        """Serve the socket until `remove_socket`, which the listener calls when it has ended."""
         with self._lock:
             self._connections.add(connection)
             self._start()
@@ -79,7 +79,7 @@ class Hub:
             connection.close(frames.GOING_AWAY, "the server stops")
         connection.listen(listener)
 
-    def discharge(self, connection: Connection, subscriber: Subscriber | None) -> None:
+    def remove_socket(self, connection: Connection, subscriber: Subscriber | None) -> None:
         """Remove the socket and its subscriptions."""
         with self._lock:
             self._connections.discard(connection)
@@ -87,13 +87,13 @@ class Hub:
             self.authority.forget(subscriber)
             self.topics.forget(subscriber)
 
-    def expect(self, key: str, woken: threading.Event) -> None:
-        """Set `woken` at every wake entry with this key until `dismiss`."""
+    def add_waiter(self, key: str, woken: threading.Event) -> None:
+        """Set `woken` at every wake entry with this key until `remove_waiter`."""
         with self._lock:
             self._waiting.setdefault(key, set()).add(woken)
             self._start()
 
-    def dismiss(self, key: str, woken: threading.Event) -> None:
+    def remove_waiter(self, key: str, woken: threading.Event) -> None:
         with self._lock:
             waiting = self._waiting.get(key, set())
             waiting.discard(woken)
@@ -131,7 +131,7 @@ class Hub:
         _call_on_sigterm(self.stop)
         before_exit.append(self.drain)
         bodies = (
-            self._read_stream, self._look_at_database, self._check_authority, self._tend_sockets, self.poll.run,
+            self._read_stream, self._poll_database, self._check_authority, self._check_sockets, self.poll.run,
         )  # fmt: skip
         self._threads = [threading.Thread(target=self._run, args=(body,), name="hub", daemon=True) for body in bodies]
         for thread in self._threads:
@@ -164,11 +164,11 @@ class Hub:
             if entry.kind == "wake":
                 self._wake(entry.feed)
             elif entry.kind == "access":
-                self.authority.ask_again(entry.feed)
+                self.authority.recheck_user(entry.feed)
             elif entry.kind == "event" and entry.message.startswith(_PROJECT_CHANGED):
                 self.authority.forget_feed(entry.feed)
         if not batch or not self.topics.deliver(batch):
-            self._look_now.set()  # a new connection may have missed entries, and no later entry has to show it
+            self._poll_now.set()  # a new connection may have missed entries, and no later entry has to show it
 
     def _wake(self, key: str) -> None:
         with self._lock:
@@ -176,29 +176,29 @@ class Hub:
                 woken.set()
 
     def _note_redis(self, error: Exception | None) -> None:
-        if error is not None and self._is_redis_heard:
+        if error is not None and self._is_redis_read:
             log.warning("the stream can't be read; sockets follow the database", error=type(error).__name__)
-        elif error is None and not self._is_redis_heard:
+        elif error is None and not self._is_redis_read:
             log.info("the stream can be read again")
-        self._is_redis_heard = self.authority.hears_stream = error is None
+        self._is_redis_read = self.authority.is_stream_read = error is None
 
-    def _look_at_database(self) -> None:
-        looked_at, noted = 0.0, _DatabaseNoted("sockets wait for it")
+    def _poll_database(self) -> None:
+        polled_at, outage_log = 0.0, _OutageLog("sockets wait for it")
         while not self.is_stopping:
             now = time.monotonic()
-            if self._look_now.is_set() or now - looked_at >= LOOK_SECONDS:
-                self._look_now.clear()
-                looked_at = now
-                noted.ask(self.topics.look)
+            if self._poll_now.is_set() or now - polled_at >= DATABASE_POLL_SECONDS:
+                self._poll_now.clear()
+                polled_at = now
+                outage_log.ask(self.topics.deliver_missed)
             time.sleep(_TICK_SECONDS)
 
     def _check_authority(self) -> None:
-        noted = _DatabaseNoted("open sockets keep their rights until it is back")
+        outage_log = _OutageLog("open sockets keep their rights until it is back")
         while not self.is_stopping:
             self.authority.wait()
-            noted.ask(self.authority.check)
+            outage_log.ask(self.authority.check)
 
-    def _tend_sockets(self) -> None:
+    def _check_sockets(self) -> None:
         checked_at = 0.0
         while not self.is_stopping or self._connections:
             now = time.monotonic()
@@ -223,7 +223,7 @@ class Hub:
             return list(self._connections)
 
 
-class _DatabaseNoted:
+class _OutageLog:
     """Goes on where the database is away: says so once, with what follows, and that it is back."""
 
     def __init__(self, what_follows: str) -> None:

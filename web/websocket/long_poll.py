@@ -12,7 +12,7 @@ from types import TracebackType
 from common.machine.waiting import Deadline
 from web.websocket.hub import hub
 
-LOOK_SECONDS = 2.0
+RECHECK_SECONDS = 2.0
 
 
 class Waiter:
@@ -33,18 +33,18 @@ class Waiter:
         self._hub = hub()
 
     def __enter__(self) -> Waiter:
-        self._hub.expect(self._key, self._woken)
+        self._hub.add_waiter(self._key, self._woken)
         return self
 
     def __exit__(
         self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self._hub.dismiss(self._key, self._woken)
+        self._hub.remove_waiter(self._key, self._woken)
 
     def wait(self) -> bool:
         """True: look again (woken, or LOOK_SECONDS have passed). False: the timeout has passed or the server stops."""
         if self._deadline.is_over or self._hub.is_stopping:
             return False
-        self.was_woken = self._woken.wait(min(self._deadline.left_seconds, LOOK_SECONDS))
+        self.was_woken = self._woken.wait(min(self._deadline.left_seconds, RECHECK_SECONDS))
         self._woken.clear()
         return not self._hub.is_stopping

@@ -31,10 +31,10 @@ ACCESS_ENDED = "access ended"
 
 
 class Authority:
-    """Checks subscribers from `watch` until `forget`. Thread-safe. hears_stream: whether changes are reported."""
+    """Checks subscribers from `watch` until `forget`. Thread-safe. is_stream_read: whether changes are reported."""
 
     def __init__(self, topics: Topics) -> None:
-        self.hears_stream = False
+        self.is_stream_read = False
         self._topics = topics
         self._lock = threading.Lock()
         self._sessions: dict[str, Session] = {}
@@ -101,11 +101,11 @@ class Authority:
         self.watch(subscriber)
 
     def _is_fresh(self, read_at: float) -> bool:
-        return self.hears_stream and time.monotonic() - read_at < CHECK_SECONDS
+        return self.is_stream_read and time.monotonic() - read_at < CHECK_SECONDS
 
     # What the stream reports
 
-    def ask_again(self, user_id: str) -> None:
+    def recheck_user(self, user_id: str) -> None:
         """Forget what was read of this user, and check the user's sockets at once."""
         with self._lock:
             self._changes += 1
@@ -175,9 +175,9 @@ class Authority:
         with self._lock:
             session.checked_at = 0.0
             self._sessions.pop(session.token, None)
-            ended = list(session.subscribers)
+            on_end = list(session.subscribers)
             session.subscribers.clear()
-        for subscriber in ended:
+        for subscriber in on_end:
             subscriber.connection.close(frames.UNAUTHENTICATED, "Invalid or expired token")
             self._topics.forget(subscriber)
 

@@ -48,7 +48,7 @@ class Poll:
         self._sockets[descriptor] = polled
         self._epoll.register(descriptor, READABLE | ENDING | _EDGE)
 
-    def report_room(self, descriptor: int) -> None:
+    def watch_writable(self, descriptor: int) -> None:
         """Report also when the socket can be written to, at once if it can be now."""
         self._epoll.modify(descriptor, READABLE | WRITABLE | ENDING | _EDGE)
 

@@ -29,7 +29,7 @@ from web.http.errors import error
 from web.websocket import frames
 from web.websocket.connection import Connection
 from web.websocket.hub import Hub, hub
-from web.websocket.subscribers import Session, Subscriber, say
+from web.websocket.subscribers import Session, Subscriber, server_frame
 from web.websocket.upgrade import Upgrade
 
 if TYPE_CHECKING:
@@ -134,11 +134,11 @@ class Conversation:
         self.subscriber: Subscriber | None = None
         self._connection = connection
 
-    def ended(self) -> None:
+    def on_end(self) -> None:
         """See Listener."""
-        self.hub.discharge(self._connection, self.subscriber)
+        self.hub.remove_socket(self._connection, self.subscriber)
 
-    def hear(self, text: str) -> None:
+    def on_message(self, text: str) -> None:
         """Handle one message and queue the answers to it."""
         event, body = _parse(text)
         if event == "auth":
@@ -146,16 +146,16 @@ class Conversation:
         elif self.subscriber is None:
             self._refuse_token("Authenticate first")
         elif event is None or body is None:
-            self._complain('A message is {"event": "…", "data": {…}}')
+            self._send_error('A message is {"event": "…", "data": {…}}')
         elif event not in _HANDLERS:
-            self._complain(f"Unknown event {storable(event[:40])}")
+            self._send_error(f"Unknown event {storable(event[:40])}")
         else:
             try:
                 _HANDLERS[event](self, self.subscriber, body)
             except NotFound:
-                self._complain(NOT_FOUND)
+                self._send_error(NOT_FOUND)
             except Busy:
-                self._complain("The database can't be reached; try again")
+                self._send_error("The database can't be reached; try again")
 
     def _auth(self, body: dict[str, object] | None) -> None:
         token = (body or {}).get("token")
@@ -176,7 +176,7 @@ class Conversation:
         if self.subscriber is None:
             self.subscriber = Subscriber(self._connection, session)
             self.hub.authority.watch(self.subscriber)
-            self.hub.topics.meet(self.subscriber)
+            self.hub.topics.add_subscriber(self.subscriber)
         elif self.subscriber.caller.user_id != caller.user_id:
             # The subscriptions of this socket were granted to another user.
             self._refuse_token("Another user's token: open another socket")
@@ -186,20 +186,20 @@ class Conversation:
         body = {"userId": caller.user_id, "username": caller.username, "role": caller.role.label}
         if expires_at is not None:
             body["expiresAt"] = datetime.fromtimestamp(expires_at, UTC).isoformat().replace("+00:00", "Z")
-        self._say("auth:ok", **body)
+        self._send("auth:ok", **body)
 
     def _subscribe(self, subscriber: Subscriber, body: dict[str, object]) -> None:
         after_seq = body.get("afterSeq")
         seq = after_seq if type(after_seq) is int and 0 <= after_seq < 2**63 else None
         if "afterSeq" in body and (seq is None or "projectId" not in body):
-            self._complain("afterSeq is a whole number, and goes with a projectId")
+            self._send_error("afterSeq is a whole number, and goes with a projectId")
         elif "projectId" not in body:
             self.hub.authority.read_visible(subscriber.session)
             self.hub.topics.follow_all(subscriber)
         else:
             feed_id = _id(body["projectId"])
             if feed_id not in subscriber.subscriptions and len(subscriber.subscriptions) >= MOST_SUBSCRIPTIONS:
-                self._complain(f"At most {MOST_SUBSCRIPTIONS} subscriptions")
+                self._send_error(f"At most {MOST_SUBSCRIPTIONS} subscriptions")
             else:
                 self.hub.authority.require_feed(subscriber.session, feed_id)
                 self.hub.topics.subscribe(subscriber, feed_id, seq)
@@ -213,7 +213,7 @@ class Conversation:
     def _follow(self, subscriber: Subscriber, body: dict[str, object]) -> None:
         task_id = _id(body.get("taskId"))
         if task_id not in subscriber.tasks and len(subscriber.tasks) >= MOST_TASKS:
-            self._complain(f"At most {MOST_TASKS} tasks")
+            self._send_error(f"At most {MOST_TASKS} tasks")
             return
         self.hub.topics.follow(subscriber, task_id, events.may_follow_task(subscriber.caller, task_id))
 
@@ -222,17 +222,17 @@ class Conversation:
 
     def _ping(self, _subscriber: Subscriber, _body: dict[str, object]) -> None:
         # A page can neither send nor see the pings of the WebSocket itself.
-        self._say("pong")
+        self._send("pong")
 
     def _refuse_token(self, message: str) -> None:
-        self._say("auth:error", message=message)
+        self._send("auth:error", message=message)
         self._connection.close(frames.UNAUTHENTICATED, message)
 
-    def _complain(self, message: str) -> None:
-        self._say("error", message=message)
+    def _send_error(self, message: str) -> None:
+        self._send("error", message=message)
 
-    def _say(self, event: str, **body: str) -> None:
-        self._connection.queue(say(event, **body))
+    def _send(self, event: str, **body: str) -> None:
+        self._connection.queue(server_frame(event, **body))
 
 
 _HANDLERS = {

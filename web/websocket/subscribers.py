@@ -67,7 +67,7 @@ class Subscriber:
     def caller(self) -> Caller:
         return self.session.caller
 
-    def hears_by_all(self, feed_id: str) -> bool:
+    def receives_by_following_all(self, feed_id: str) -> bool:
         """Whether it gets this feed by following all; False if it has a subscription to the feed."""
         visible = self.session.visible
         return feed_id not in self.subscriptions and (visible is None or feed_id in visible)
@@ -82,28 +82,28 @@ class Topic:
     def __init__(self, seq: int) -> None:
         self.seq = seq
         self.in_step: set[Connection] = set()
-        self.apart: dict[Subscriber, Subscription] = {}
+        self.out_of_step: dict[Subscriber, Subscription] = {}
 
     def place(self, feed_id: str, subscriber: Subscriber, subscription: Subscription) -> None:
         """Add the subscriber, or note how far its subscription is now."""
         if subscription.is_live and subscription.seq == self.seq:
-            self.apart.pop(subscriber, None)
+            self.out_of_step.pop(subscriber, None)
             self.in_step.add(subscriber.connection)
             subscriber.subscriptions[feed_id] = None
         else:
             self.in_step.discard(subscriber.connection)
-            self.apart[subscriber] = subscriber.subscriptions[feed_id] = subscription
+            self.out_of_step[subscriber] = subscriber.subscriptions[feed_id] = subscription
 
     def remove(self, subscriber: Subscriber) -> None:
         self.in_step.discard(subscriber.connection)
-        self.apart.pop(subscriber, None)
+        self.out_of_step.pop(subscriber, None)
 
     @property
     def is_idle(self) -> bool:
         """Whether it has no subscribers."""
-        return not self.in_step and not self.apart
+        return not self.in_step and not self.out_of_step
 
 
-def say(event: str, **body: str | int) -> bytes:
+def server_frame(event: str, **body: str | int) -> bytes:
     """A message of the server itself, as a frame."""
     return frames.build_text(feed.message(event, body))

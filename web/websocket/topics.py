@@ -21,7 +21,7 @@ from common.services.requests.access import Caller
 from web.websocket import frames
 from web.websocket.broadcasts import Broadcast
 from web.websocket.connection import Connection
-from web.websocket.subscribers import Session, Subscriber, Subscription, Topic, say
+from web.websocket.subscribers import Session, Subscriber, Subscription, Topic, server_frame
 
 _PART_CHARACTERS = 2**19
 """About how much of a replay is queued at once: at most 2 MiB as UTF-8, for which a client's backlog has room."""
@@ -31,7 +31,7 @@ class Topics:
     """Every method may be called from any thread; none but `subscribe` waits for a client."""
 
     def __init__(self) -> None:
-        self._turn = threading.Lock()
+        self._lock = threading.Lock()
         self._topics: dict[str, Topic] = {}
         self._all_followers: set[Subscriber] = set()
         self._tasks: dict[str, set[Connection]] = {}
@@ -39,14 +39,14 @@ class Topics:
         # Counts the times that feeds were added which may be newer than what was read before of who may see which.
         self._additions = 0
 
-    def meet(self, subscriber: Subscriber) -> None:
+    def add_subscriber(self, subscriber: Subscriber) -> None:
         """From now on it gets what is for its user alone."""
-        with self._turn:
+        with self._lock:
             self._people.setdefault(subscriber.caller.user_id, set()).add(subscriber.connection)
 
     def forget(self, subscriber: Subscriber) -> None:
         """End all its subscriptions without a message."""
-        with self._turn:
+        with self._lock:
             of_user = self._people.get(subscriber.caller.user_id, set())
             of_user.discard(subscriber.connection)
             if not of_user:
@@ -65,7 +65,7 @@ class Topics:
         events.
         """
         head = self._head_for(feed_id, after_seq)
-        with self._turn:
+        with self._lock:
             topic = self._topics.get(feed_id)
             if topic is None:
                 # Without a head, the topic's last subscriber has gone since the look: rare enough to wait here.
@@ -87,11 +87,11 @@ class Topics:
         if not self._all_followers:
             return self._topics.setdefault(feed_id, Topic(head))
         # The feed is newer than the subscriptions to all feeds. They get what has not been heard of it yet.
-        topic, turn = self._new_topic(feed_id), Broadcast()
+        topic, broadcast = self._new_topic(feed_id), Broadcast()
         try:
-            self._catch_up(topic, feed_id, head, turn)
+            self._catch_up(topic, feed_id, head, broadcast)
         finally:
-            self._end(turn, [feed_id])
+            self._end(broadcast, [feed_id])
         return topic
 
     def _begin(
@@ -104,15 +104,15 @@ class Topics:
                 topic.place(feed_id, subscriber, Subscription(start, is_live=True))
             elif (present := subscriber.subscriptions[feed_id]) is not None:
                 start = present.seq
-            subscriber.connection.queue(say("subscribed", projectId=feed_id, seq=start))
+            subscriber.connection.queue(server_frame("subscribed", projectId=feed_id, seq=start))
             return None
         if after_seq > head:
-            subscriber.connection.queue(say("subscribed", projectId=feed_id, seq=topic.seq))
+            subscriber.connection.queue(server_frame("subscribed", projectId=feed_id, seq=topic.seq))
             _resync(subscriber, topic, feed_id, topic.seq)
             return None
         subscription = Subscription(after_seq, is_live=after_seq == topic.seq)
         topic.place(feed_id, subscriber, subscription)
-        subscriber.connection.queue(say("subscribed", projectId=feed_id, seq=after_seq))
+        subscriber.connection.queue(server_frame("subscribed", projectId=feed_id, seq=after_seq))
         return None if subscription.is_live else subscription
 
     def _replay(self, subscriber: Subscriber, subscription: Subscription, topic: Topic, feed_id: str) -> None:
@@ -127,7 +127,7 @@ class Topics:
                 return
             parts = _parts(rows)
             for number, part in enumerate(parts, 1):
-                with self._turn:
+                with self._lock:
                     if subscriber.subscriptions.get(feed_id) is not subscription:
                         return
                     has_gap = part[0].seq != subscription.seq + 1 if part else subscription.seq < known
@@ -149,7 +149,7 @@ class Topics:
         """Deliver new events of every feed that its session sees. Busy, with nothing changed, if the database is
         unavailable."""
         heads = None if self._all_followers else events.feed_heads(None)
-        with self._turn:
+        with self._lock:
             if self._all_followers:
                 heads = {}
             else:
@@ -161,7 +161,7 @@ class Topics:
                 self._topics.setdefault(feed_id, Topic(seq))
             subscriber.follows_all = True
             self._all_followers.add(subscriber)
-            subscriber.connection.queue(say("subscribed"))
+            subscriber.connection.queue(server_frame("subscribed"))
 
     def read_visible(self, session: Session) -> None:
         """Read which feeds the session's caller may see. Busy, with nothing changed, if the database is unavailable.
@@ -169,32 +169,32 @@ class Topics:
         What was read when a feed was added is never replaced by what was read before.
         """
         additions, seen = self._additions, events.visible_feeds(session.caller)
-        with self._turn:
+        with self._lock:
             self._see(session, seen if additions == self._additions else events.visible_feeds(session.caller))
 
     def _see(self, session: Session, visible: set[str] | None) -> None:
         session.visible, session.additions = visible, self._additions
 
     def follow(self, subscriber: Subscriber, task_id: str, project_id: str) -> None:
-        with self._turn:
+        with self._lock:
             subscriber.tasks[task_id] = project_id
             self._tasks.setdefault(task_id, set()).add(subscriber.connection)
 
     def unfollow(self, subscriber: Subscriber, task_id: str) -> None:
-        with self._turn:
+        with self._lock:
             self._unfollow(subscriber, task_id)
 
     def unsubscribe(self, subscriber: Subscriber, feed_id: str, reason: str | None = None) -> None:
         """End the subscription and queue `unsubscribed`. Safe to repeat."""
-        with self._turn:
+        with self._lock:
             self._unsubscribe(subscriber, feed_id)
             body = {"projectId": feed_id} if reason is None else {"projectId": feed_id, "reason": reason}
-            subscriber.connection.queue(say("unsubscribed", **body))
+            subscriber.connection.queue(server_frame("unsubscribed", **body))
 
     def unfollow_all(self, subscriber: Subscriber) -> None:
-        with self._turn:
+        with self._lock:
             self._unfollow_all(subscriber)
-            subscriber.connection.queue(say("unsubscribed"))
+            subscriber.connection.queue(server_frame("unsubscribed"))
 
     def _unsubscribe(self, subscriber: Subscriber, feed_id: str) -> None:
         subscriber.subscriptions.pop(feed_id, None)
@@ -224,93 +224,96 @@ class Topics:
     # Delivery from the stream and the database
 
     def deliver(self, batch: list[Entry]) -> bool:
-        """Deliver entries of the stream. False if the database was needed and unavailable: `look` catches up later."""
-        with self._turn:
-            turn, is_whole = Broadcast(), True
+        """Deliver entries of the stream. False if the database was needed and unavailable.
+
+        `deliver_missed` catches up later.
+        """
+        with self._lock:
+            broadcast, is_whole = Broadcast(), True
             for entry in batch:
                 try:
                     if entry.kind == "event":
-                        self._deliver_event(entry, turn)
+                        self._deliver_event(entry, broadcast)
                     elif entry.kind == "ephemeral":
-                        self._deliver_ephemeral(entry, turn)
+                        self._deliver_ephemeral(entry, broadcast)
                     elif entry.kind == "person" and (sockets := self._people.get(entry.feed)):
-                        turn.add(("person", entry.feed), partial(list, sockets), frames.build_text(entry.message))
+                        broadcast.add(("person", entry.feed), partial(list, sockets), frames.build_text(entry.message))
                 except Busy:
                     is_whole = False
                     break  # each further entry might wait as long
-            self._end(turn, {entry.feed for entry in batch})
+            self._end(broadcast, {entry.feed for entry in batch})
         return is_whole
 
-    def _end(self, turn: Broadcast, feed_ids: Iterable[str]) -> None:
+    def _end(self, broadcast: Broadcast, feed_ids: Iterable[str]) -> None:
         """Write the turn. Subscriptions that have reached their topic are in step only then: the turn's groups must not
         change before it ends."""
-        turn.end()
+        broadcast.end()
         for feed_id in feed_ids:
             topic = self._topics.get(feed_id)
-            if topic is not None and topic.apart:
-                for subscriber, subscription in list(topic.apart.items()):
+            if topic is not None and topic.out_of_step:
+                for subscriber, subscription in list(topic.out_of_step.items()):
                     topic.place(feed_id, subscriber, subscription)
 
-    def _add(self, turn: Broadcast, topic: Topic | None, feed_id: str, frame: bytes) -> None:
+    def _add(self, broadcast: Broadcast, topic: Topic | None, feed_id: str, frame: bytes) -> None:
         """Add a frame for who is in step with the topic, and who follows all."""
 
         def members() -> list[Connection]:
             found = [] if topic is None else list(topic.in_step)
-            return found + [one.connection for one in self._all_followers if one.hears_by_all(feed_id)]
+            return found + [one.connection for one in self._all_followers if one.receives_by_following_all(feed_id)]
 
-        turn.add(feed_id, members, frame)
+        broadcast.add(feed_id, members, frame)
 
-    def _deliver_event(self, entry: Entry, turn: Broadcast) -> None:
+    def _deliver_event(self, entry: Entry, broadcast: Broadcast) -> None:
         topic = self._topics.get(entry.feed)
         if topic is None:
             if not self._all_followers:
                 return
             topic = self._new_topic(entry.feed)
         if entry.seq == topic.seq + 1:
-            self._hand_on(topic, entry.feed, entry.seq, frames.build_text(entry.message), turn)
+            self._forward(topic, entry.feed, entry.seq, frames.build_text(entry.message), broadcast)
         elif entry.seq > topic.seq:
-            self._catch_up(topic, entry.feed, entry.seq, turn)
+            self._catch_up(topic, entry.feed, entry.seq, broadcast)
 
-    def _deliver_ephemeral(self, entry: Entry, turn: Broadcast) -> None:
+    def _deliver_ephemeral(self, entry: Entry, broadcast: Broadcast) -> None:
         if entry.task_id:
             if followers := self._tasks.get(entry.task_id):
-                turn.add(("task", entry.task_id), lambda: followers, frames.build_text(entry.message))
+                broadcast.add(("task", entry.task_id), lambda: followers, frames.build_text(entry.message))
             return
         topic = self._topics.get(entry.feed)
         if topic is None and not self._all_followers:
             return
         frame = frames.build_text(entry.message)
-        self._add(turn, topic, entry.feed, frame)
-        for subscriber in topic.apart if topic is not None else ():
-            turn.add_for(subscriber.connection, frame)
+        self._add(broadcast, topic, entry.feed, frame)
+        for subscriber in topic.out_of_step if topic is not None else ():
+            broadcast.add_for(subscriber.connection, frame)
 
-    def _hand_on(self, topic: Topic, feed_id: str, seq: int, frame: bytes, turn: Broadcast) -> None:
+    def _forward(self, topic: Topic, feed_id: str, seq: int, frame: bytes, broadcast: Broadcast) -> None:
         topic.seq = seq
-        self._add(turn, topic, feed_id, frame)
-        for subscriber, subscription in topic.apart.items():
+        self._add(broadcast, topic, feed_id, frame)
+        for subscriber, subscription in topic.out_of_step.items():
             if subscription.is_live and subscription.seq < seq:
                 subscription.seq = seq
-                turn.add_for(subscriber.connection, frame)
+                broadcast.add_for(subscriber.connection, frame)
 
-    def _catch_up(self, topic: Topic, feed_id: str, head: int, turn: Broadcast) -> None:
+    def _catch_up(self, topic: Topic, feed_id: str, head: int, broadcast: Broadcast) -> None:
         """Deliver the rows up to the head. If some have been purged, tell the subscribers to read the state."""
         while topic.seq < head:
             rows = events.events_after(feed_id, topic.seq, events.PAGE)
             if not rows or rows[0].seq != topic.seq + 1:
-                self._start_anew(topic, feed_id, max(head, rows[-1].seq if rows else 0), turn)
+                self._resync_topic(topic, feed_id, max(head, rows[-1].seq if rows else 0), broadcast)
                 return
             for row in rows:
-                self._hand_on(topic, feed_id, row.seq, frames.build_text(row.text), turn)
-            self._end(turn, [feed_id])
+                self._forward(topic, feed_id, row.seq, frames.build_text(row.text), broadcast)
+            self._end(broadcast, [feed_id])
 
-    def _start_anew(self, topic: Topic, feed_id: str, head: int, turn: Broadcast) -> None:
+    def _resync_topic(self, topic: Topic, feed_id: str, head: int, broadcast: Broadcast) -> None:
         topic.seq = head
-        frame = say("resync", projectId=feed_id, seq=head)
-        self._add(turn, topic, feed_id, frame)
-        for subscriber, subscription in topic.apart.items():
+        frame = server_frame("resync", projectId=feed_id, seq=head)
+        self._add(broadcast, topic, feed_id, frame)
+        for subscriber, subscription in topic.out_of_step.items():
             if subscription.is_live and subscription.seq != head:
                 subscription.seq = head
-                turn.add_for(subscriber.connection, frame)
+                broadcast.add_for(subscriber.connection, frame)
 
     def _new_topic(self, feed_id: str) -> Topic:
         """Add a feed that is newer than the subscriptions to all feeds. Busy, with nothing changed."""
@@ -324,30 +327,30 @@ class Topics:
             self._see(session, seen[session.caller])
         return self._topics.setdefault(feed_id, Topic(0))
 
-    def look(self) -> bool:
+    def deliver_missed(self) -> bool:
         """Deliver the events in the database that were not delivered yet. Busy if the database is unavailable.
 
         Returns whether it was asked: not if nobody follows anything.
         """
-        with self._turn:
+        with self._lock:
             known = {feed_id: topic.seq for feed_id, topic in self._topics.items()}
             follows_all = bool(self._all_followers)
         if not known and not follows_all:
             return False
         heads = events.feed_heads(None if follows_all else known)
-        with self._turn:
-            turn = Broadcast()
+        with self._lock:
+            broadcast = Broadcast()
             try:
                 for feed_id, head in heads.items():
                     topic = self._topics.get(feed_id)
                     if topic is None and self._all_followers and feed_id not in known:
                         topic = self._new_topic(feed_id)
                     if topic is not None and topic.seq < head:
-                        self._catch_up(topic, feed_id, head, turn)
+                        self._catch_up(topic, feed_id, head, broadcast)
                     elif topic is not None and head < known.get(feed_id, 0) == topic.seq:
-                        self._start_anew(topic, feed_id, head, turn)  # the database was restored from a backup
+                        self._resync_topic(topic, feed_id, head, broadcast)  # the database was restored from a backup
             finally:
-                self._end(turn, heads)
+                self._end(broadcast, heads)
         return True
 
 
@@ -367,4 +370,4 @@ def _parts(rows: list[StoredEvent]) -> list[list[StoredEvent]]:
 def _resync(subscriber: Subscriber, topic: Topic, feed_id: str, seq: int) -> None:
     """Tell the client to read the state, since missed events have been purged; new events follow after seq."""
     topic.place(feed_id, subscriber, Subscription(seq, is_live=True))
-    subscriber.connection.queue(say("resync", projectId=feed_id, seq=seq))
+    subscriber.connection.queue(server_frame("resync", projectId=feed_id, seq=seq))

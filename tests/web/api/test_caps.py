@@ -20,7 +20,7 @@ from common.transaction import Transaction, snapshot, transactional
 from common.values.names import new_id
 from common.values.runs.model_provider import TokenCount
 from common.values.states import Role
-from tests.web.api.asking import Asking
+from tests.web.api.questioning_run import QuestioningRun
 from tests.web.world import World, all_of, events, get, put, run_jobs
 
 
@@ -32,7 +32,7 @@ def now() -> datetime:
 BYTES = "application/octet-stream"
 
 
-def a_call(asking: Asking, tokens: int, cost_usd: float = 0.1, **values: Any) -> MadeCall:
+def a_call(asking: QuestioningRun, tokens: int, cost_usd: float = 0.1, **values: Any) -> MadeCall:
     """Tokens that were read from a cache are not among those that are capped."""
     about = {
         "id": new_id(), "run_id": asking.claimed["run"]["id"], "task_id": asking.task_id,
@@ -49,14 +49,14 @@ def patch(client: FlaskClient, path: str, status: int = 200, **body: Any) -> Any
     return reply.json
 
 
-def parked(asking: Asking) -> tuple[str | None, str]:
+def parked(asking: QuestioningRun) -> tuple[str | None, str]:
     task = get(Task, asking.task_id)
     assert asking.state == ("in_progress", "parked"), (asking.state, task.error)
     return task.parked_until, task.parked_reason
 
 
 def test_each_call_is_counted_once_for_its_task_project_and_platform(world: World) -> None:
-    asking = Asking(world)
+    asking = QuestioningRun(world)
     at = now()
     first, second = a_call(asking, 100, at=at), a_call(asking, 40, at=at - timedelta(days=1))
 
@@ -74,7 +74,7 @@ def test_each_call_is_counted_once_for_its_task_project_and_platform(world: Worl
 
 
 def test_a_run_that_a_cap_ends_is_kept_and_goes_on_when_it_is_raised(world: World) -> None:
-    asking = Asking(world)
+    asking = QuestioningRun(world)
     session = b"the session"
     assert asking.run.put(f"{asking.path}/session", data=session, content_type=BYTES).status_code == 204
     patch(world.client, f"tasks/{asking.task_id}", caps={"tokens": 1000, "runs": 5})
@@ -110,7 +110,7 @@ def test_a_run_that_a_cap_ends_is_kept_and_goes_on_when_it_is_raised(world: Worl
 
 def test_a_run_that_is_cut_short_at_its_own_limit_fails_with_its_task(world: World) -> None:
     """To the runner, the gateway's refusal is a fault of the program. A further run would get the same limit anew."""
-    asking = Asking(world, limits={"maxTokens": 1000, "maxCostUsd": 9})
+    asking = QuestioningRun(world, limits={"maxTokens": 1000, "maxCostUsd": 9})
     record_calls([a_call(asking, 600), a_call(asking, 400)])
 
     for _ in range(2):
@@ -124,7 +124,7 @@ def test_a_run_that_is_cut_short_at_its_own_limit_fails_with_its_task(world: Wor
 
 @pytest.mark.usefixtures("within_a_day")
 def test_a_days_cap_of_a_project_parks_until_midnight(world: World) -> None:
-    asking = Asking(world)
+    asking = QuestioningRun(world)
     patch(world.client, f"projects/{asking.project.id}", caps={"day": {"costUsd": 1}, "task": {"tokens": 10**6}})
     record_calls([a_call(asking, 600, cost_usd=1.5)])
     asking.finish("failed")
@@ -149,7 +149,7 @@ def _make_yesterday(tx: Transaction) -> None:
 
 
 def test_a_platforms_cap_is_an_administrators(world: World) -> None:
-    asking = Asking(world)
+    asking = QuestioningRun(world)
     admin = world.client_of("root", Role.ADMIN)
     assert admin.get("/api/caps").json["caps"] == {
         "task": {}, "day": {}, "total": {}, "changedBy": None, "changedAt": None, "uses": [],
@@ -191,7 +191,7 @@ def test_no_run_begins_beyond_the_cap_of_runs(world: World) -> None:
 
 @pytest.mark.usefixtures("within_a_day")
 def test_people_are_warned_once_for_each_cap_and_again_after_it_was_raised(world: World) -> None:
-    asking = Asking(world)
+    asking = QuestioningRun(world)
     patch(world.client, f"tasks/{asking.task_id}", caps={"tokens": 1000})
     patch(world.client, f"projects/{asking.project.id}", caps={"day": {"costUsd": 10}})
     record_calls([a_call(asking, 799, cost_usd=7.9)])
@@ -214,7 +214,7 @@ def test_people_are_warned_once_for_each_cap_and_again_after_it_was_raised(world
     assert [_data(row)["limit"] for row in events("spend:warning") if _data(row)["scope"] == "task"] == [1000, 1050]
 
 
-def _state(world: World, asking: Asking) -> list[dict[str, Any]]:
+def _state(world: World, asking: QuestioningRun) -> list[dict[str, Any]]:
     shown: list[dict[str, Any]] = world.client.get(f"/api/tasks/{asking.task_id}").json["task"]["capState"]
     return [{**one, "used": round(one["used"], 4)} for one in shown]
 
@@ -261,7 +261,7 @@ def test_who_may_set_which_caps(world: World) -> None:
 NIGHT = timedelta(hours=9)
 
 
-def over_night(asking: Asking) -> str:
+def over_night(asking: QuestioningRun) -> str:
     """The run was at work for ten minutes, and its machine has been off since. Returns the run's id."""
     run_id = str(asking.claimed["run"]["id"])
     asking.agent.post("/api/runner/heartbeat", json={"runIds": [run_id]})
@@ -271,13 +271,13 @@ def over_night(asking: Asking) -> str:
     return run_id
 
 
-def minutes_of_task(asking: Asking) -> float:
+def minutes_of_task(asking: QuestioningRun) -> float:
     spent = asking.world.client.get(f"/api/tasks/{asking.task_id}").json["task"]["spent"]
     return float(spent["minutes"])
 
 
 def test_a_machine_that_was_off_uses_up_no_minutes(world: World) -> None:
-    asking = Asking(world)
+    asking = QuestioningRun(world)
     run_id = over_night(asking)
 
     asking.agent.post("/api/runner/heartbeat", json={"runIds": []})

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from common.models import Task
-from tests.web.made import a_question
+from tests.web.factories import a_question
 from tests.web.page_reader import PageReader
 from tests.web.server_texts import translations
 from tests.web.world import World, put
@@ -114,7 +114,7 @@ def test_what_the_platform_asks_is_told_in_spanish_wherever_it_is_shown(
     spaniard: PageReader, plain_world: World
 ) -> None:  # fmt: skip
     project = plain_world.project()
-    stuck, asking = plain_world.task(project, "Stuck"), plain_world.task(project, "Asking")
+    stuck, asking = plain_world.task(project, "Stuck"), plain_world.task(project, "QuestioningRun")
     a_question(stuck, "The platform could not verify the work: no Answer this to try again.", is_platforms=True)
     shown = "La plataforma no pudo verificar el trabajo: no Responder a esto para volver a intentarlo."
     # An agent's stays as it wrote it, even in the platform's words.
@@ -124,7 +124,7 @@ def test_what_the_platform_asks_is_told_in_spanish_wherever_it_is_shown(
     spaniard.open(f"#/projects/{project.id}/tasks")
     cards = spaniard.page.locator("[data-testid=task-card]")
     expect(cards.filter(has_text="Stuck")).to_contain_text("La plataforma no pudo verificar")
-    expect(cards.filter(has_text="Asking")).to_contain_text("The work was refused 3 times")
+    expect(cards.filter(has_text="QuestioningRun")).to_contain_text("The work was refused 3 times")
     spaniard.open("#/inbox")
     expect(spaniard.page.get_by_text(shown)).to_be_visible()
     expect(spaniard.page.get_by_text(agents)).to_be_visible()

@@ -14,19 +14,19 @@ from common.services.requests.access import acting
 from common.services.tasks import question_deadlines
 from common.transaction import Transaction, transactional
 from common.values.states import Role
-from tests.web.api.asking import Asking
+from tests.web.api.questioning_run import QuestioningRun
 from tests.web.world import SHA, World, at_once, events, get, put
 
 
 @pytest.fixture
-def asking(world: World) -> Asking:
-    return Asking(world)
+def asking(world: World) -> QuestioningRun:
+    return QuestioningRun(world)
 
 
 # Answered in time, and later
 
 
-def test_an_answer_within_the_hold_continues_the_very_run(asking: Asking) -> None:
+def test_an_answer_within_the_hold_continues_the_very_run(asking: QuestioningRun) -> None:
     question = asking.ask()
     assert asking.state == ("needs_input", None)
 
@@ -39,7 +39,7 @@ def test_an_answer_within_the_hold_continues_the_very_run(asking: Asking) -> Non
     assert asking.state == ("in_progress", "verifying")
 
 
-def test_an_answer_after_the_run_resumes_its_session_on_another_agent(asking: Asking) -> None:
+def test_an_answer_after_the_run_resumes_its_session_on_another_agent(asking: QuestioningRun) -> None:
     question = asking.ask()
     session = asking.run.put(f"{asking.path}/session", data=b"session", content_type="application/octet-stream")
     assert session.status_code == 204
@@ -60,7 +60,7 @@ def test_an_answer_after_the_run_resumes_its_session_on_another_agent(asking: As
     assert asking.ask() == question  # the stored one, with its answer
 
 
-def test_of_two_open_questions_the_last_answer_continues_the_task(asking: Asking) -> None:
+def test_of_two_open_questions_the_last_answer_continues_the_task(asking: QuestioningRun) -> None:
     first, second = asking.ask("One?"), asking.ask("Two?")
     asking.finish("waiting")
 
@@ -74,7 +74,7 @@ def test_of_two_open_questions_the_last_answer_continues_the_task(asking: Asking
     assert "The answer: 2" in prompt
 
 
-def test_of_two_answers_one_counts(asking: Asking) -> None:
+def test_of_two_answers_one_counts(asking: QuestioningRun) -> None:
     question = asking.ask()
     clients = [asking.world.app_client(), asking.world.app_client()]
 
@@ -91,7 +91,7 @@ def test_of_two_answers_one_counts(asking: Asking) -> None:
 # Withdrawn
 
 
-def test_a_question_is_withdrawn_when_its_agent_finishes_without_the_answer(asking: Asking) -> None:
+def test_a_question_is_withdrawn_when_its_agent_finishes_without_the_answer(asking: QuestioningRun) -> None:
     question = asking.ask()
     asking.finish("completed", commitSha=SHA)
 
@@ -103,7 +103,7 @@ def test_a_question_is_withdrawn_when_its_agent_finishes_without_the_answer(aski
 # Those that do not block
 
 
-def test_a_question_that_does_not_block_holds_nothing_up(asking: Asking) -> None:
+def test_a_question_that_does_not_block_holds_nothing_up(asking: QuestioningRun) -> None:
     question = asking.ask(blocking=False)
 
     assert asking.state == ("in_progress", "working")
@@ -141,7 +141,7 @@ def sweep() -> None:
 
 def test_a_reminder_comes_once_and_names_whom_it_asks(world: World) -> None:
     world.client_of("mia", Role.MEMBER)
-    asking = Asking(world, question_rules={**RULES, "escalateTo": "mia"})
+    asking = QuestioningRun(world, question_rules={**RULES, "escalateTo": "mia"})
     question = asking.ask()
     pass_time(question, 29)
     sweep()
@@ -158,7 +158,7 @@ def test_a_reminder_comes_once_and_names_whom_it_asks(world: World) -> None:
 
 
 def test_at_the_deadline_the_task_fails_and_says_so(world: World) -> None:
-    asking = Asking(world, question_rules=RULES)
+    asking = QuestioningRun(world, question_rules=RULES)
     question = asking.ask()
     asking.finish("waiting")
     pass_time(question, 61)
@@ -175,7 +175,7 @@ def test_at_the_deadline_the_task_fails_and_says_so(world: World) -> None:
 
 
 def test_at_the_deadline_the_default_answer_counts_where_the_project_says_so(world: World) -> None:
-    asking = Asking(world, question_rules={**RULES, "onDeadline": "default"})
+    asking = QuestioningRun(world, question_rules={**RULES, "onDeadline": "default"})
     question = asking.ask(defaultResponse="grey")
     asking.finish("waiting")
     pass_time(question, 61)
@@ -190,7 +190,7 @@ def test_at_the_deadline_the_default_answer_counts_where_the_project_says_so(wor
 
 
 def test_the_answer_and_the_deadline_at_once_leave_one_of_them(world: World) -> None:
-    asking = Asking(world, question_rules=RULES)
+    asking = QuestioningRun(world, question_rules=RULES)
     question = asking.ask()
     pass_time(question, 61)
 

@@ -14,11 +14,11 @@ from common.models.account import User
 from common.models.task import Task
 from common.values.states import Role
 from tests import builders
-from tests.web.made import a_project, a_task
+from tests.web.factories import a_project, a_task
 from tests.web.world import put
 from web.app import Application
 from web.http import reply_cache
-from web.http.reply_cache import Repeats, is_repeatable
+from web.http.reply_cache import ReplyCache, is_repeatable
 
 Reply = tuple[str, dict[str, str], bytes]
 
@@ -29,7 +29,7 @@ def repeated(client: FlaskClient, path: str, **environ: str) -> Reply | None:
     assert isinstance(app, Application)
     found: list[Any] = []
     asked = EnvironBuilder(path, environ_base=client.environ_base, environ_overrides=environ).get_environ()
-    body = app.repeats.answer(asked, lambda *start: found.extend(start))  # type: ignore[arg-type]
+    body = app.reply_cache.answer(asked, lambda *start: found.extend(start))  # type: ignore[arg-type]
     return None if body is None else (found[0], dict(found[1]), b"".join(body))
 
 
@@ -120,7 +120,7 @@ def test_another_request_is_not_the_same(member: FlaskClient, environ: dict[str,
     assert repeated(member, path, **environ) is None
 
 
-def keep(app: Flask, kept: Repeats, path: str, look: Callable[[], object], content: bytes = b"{}") -> dict[str, Any]:
+def keep(app: Flask, kept: ReplyCache, path: str, look: Callable[[], object], content: bytes = b"{}") -> dict[str, Any]:
     """The reply to a request for the path is kept; returns the request's environment."""
     environ = EnvironBuilder(path).get_environ()
     with app.request_context(environ):
@@ -131,7 +131,7 @@ def keep(app: Flask, kept: Repeats, path: str, look: Callable[[], object], conte
 
 def test_the_oldest_replies_go_when_there_are_too_many(plain_app: Flask) -> None:
     assert isinstance(plain_app, Application)
-    kept = Repeats(plain_app.counts)
+    kept = ReplyCache(plain_app.counts)
     third = b"x" * (reply_cache.MOST_BYTES // 3)
     first, second, third_one = (keep(plain_app, kept, f"/{name}", lambda: 1, third) for name in "abc")
 

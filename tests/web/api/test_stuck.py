@@ -13,7 +13,7 @@ from common.secrets.sealing import digest
 from common.services.agent_api.stuck import record_and_watch
 from common.services.spend.model_tokens import find_access, new_model_token
 from common.values.runs.model_provider import TokenCount
-from tests.web.api.asking import Asking
+from tests.web.api.questioning_run import QuestioningRun
 from tests.web.api.test_caps import BYTES, a_call
 from tests.web.world import World, all_of, get, put
 
@@ -35,12 +35,12 @@ def came(number: int, *, ok: bool = False, said: str = "exit 1: no such file") -
     }  # fmt: skip
 
 
-def tell(asking: Asking, *entries: dict[str, Any]) -> None:
+def tell(asking: QuestioningRun, *entries: dict[str, Any]) -> None:
     reply = asking.run.post(f"{asking.path}/logs", json={"lines": list(entries)})
     assert reply.status_code in {200, 201, 204}, reply.json
 
 
-def beat(asking: Asking) -> list[dict[str, Any]]:
+def beat(asking: QuestioningRun) -> list[dict[str, Any]]:
     run_id = asking.claimed["run"]["id"]
     directives: list[dict[str, Any]] = asking.agent.post("/api/runner/heartbeat", json={"runIds": [run_id]}).json[
         "directives"
@@ -48,14 +48,14 @@ def beat(asking: Asking) -> list[dict[str, Any]]:
     return directives
 
 
-def question_of(asking: Asking) -> Question:
+def question_of(asking: QuestioningRun) -> Question:
     (question,) = all_of(Question, Question.task_id == asking.task_id)
     assert asking.state == ("needs_input", None)
     return question  # type: ignore[no-any-return]
 
 
 def test_a_run_that_reads_and_writes_nothing_is_stopped_and_asks(world: World) -> None:
-    asking = Asking(world)
+    asking = QuestioningRun(world)
     run_id = asking.claimed["run"]["id"]
     token = new_model_token()
     put(Run, run_id, model_digest=digest(token))
@@ -89,7 +89,7 @@ def test_a_run_that_reads_and_writes_nothing_is_stopped_and_asks(world: World) -
     ],
 )
 def test_a_run_that_has_written_may_read_more(plain_app: Flask, entry: dict[str, Any]) -> None:
-    asking = Asking(World(plain_app))
+    asking = QuestioningRun(World(plain_app))
     tell(asking, entry)
 
     record_and_watch([a_call(asking, 0, count=READ), a_call(asking, 0, count=READ)])
@@ -99,7 +99,7 @@ def test_a_run_that_has_written_may_read_more(plain_app: Flask, entry: dict[str,
 
 @pytest.mark.slow
 def test_the_same_failure_ten_times_in_a_row_stops_the_run(world: World) -> None:
-    asking = Asking(world)
+    asking = QuestioningRun(world)
     for number in range(9):
         tell(asking, called(number), came(number))
     assert asking.state == ("in_progress", "working")

@@ -12,7 +12,7 @@ from common.services.lifecycle.task_states import MOST_ATTEMPTS
 from common.services.runs import run_end
 from common.transaction import Transaction, transactional
 from common.values.states import By, Phase, RunState, TaskState
-from tests.web.api.questioning_run import Asking
+from tests.web.api.questioning_run import QuestioningRun
 from tests.web.world import World, get, put
 
 
@@ -70,7 +70,7 @@ def test_work_that_is_sent_back_loses_its_approval_and_its_counters(plain_world:
 
 
 def test_only_a_live_review_ends_with_the_proof(plain_world: World) -> None:
-    asking = Asking(plain_world)
+    asking = QuestioningRun(plain_world)
     run_id = asking.claimed["run"]["id"]
 
     @transactional

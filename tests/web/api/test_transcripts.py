@@ -16,18 +16,18 @@ from common.secrets.sealing import new_token, seal
 from common.services.agent_api import transcripts
 from common.transaction import Transaction, transactional
 from tests.long_waits import LONG_WAIT_SECONDS
-from tests.web.talking import Talking
+from tests.web.transcript_run import TranscriptRun
 from tests.web.world import World, all_of, at_once, get, put
 
 CANARY = "canary/wörd+7f3a"
 
 
 @pytest.fixture
-def run(world: World) -> Talking:
-    return Talking(world, secret_env_vars={"API_KEY": CANARY})
+def run(world: World) -> TranscriptRun:
+    return TranscriptRun(world, secret_env_vars={"API_KEY": CANARY})
 
 
-def test_a_batch_that_is_sent_again_is_stored_once(run: Talking) -> None:
+def test_a_batch_that_is_sent_again_is_stored_once(run: TranscriptRun) -> None:
     assert run.say(1, 2, 3) == {"accepted": 3, "received": 3}
     assert run.say(1, 2, 3) == {"accepted": 0, "received": 3}
     assert run.say(2, 3, 4, 5) == {"accepted": 2, "received": 5}
@@ -37,7 +37,7 @@ def test_a_batch_that_is_sent_again_is_stored_once(run: Talking) -> None:
     assert [entry["message"] for entry in entries] == [f"entry {number}" for number in range(1, 6)]
 
 
-def test_batches_that_arrive_at_the_same_time_are_stored_once(world: World, run: Talking) -> None:
+def test_batches_that_arrive_at_the_same_time_are_stored_once(world: World, run: TranscriptRun) -> None:
     batch = [{"number": number, "message": str(number)} for number in range(1, 51)]
     clients = [world.app.test_client() for _ in range(4)]
     for client in clients:
@@ -49,7 +49,7 @@ def test_batches_that_arrive_at_the_same_time_are_stored_once(world: World, run:
     assert run.messages() == [str(number) for number in range(1, 51)]
 
 
-def test_a_gap_is_said_in_its_place_and_what_comes_late_is_ignored(run: Talking) -> None:
+def test_a_gap_is_said_in_its_place_and_what_comes_late_is_ignored(run: TranscriptRun) -> None:
     run.say(1, 2, 3, 4)
     assert run.say(10, 11) == {"accepted": 3, "received": 11}
     assert run.say(5, 6, 13) == {"accepted": 2, "received": 13}
@@ -60,7 +60,7 @@ def test_a_gap_is_said_in_its_place_and_what_comes_late_is_ignored(run: Talking)
     ]  # fmt: skip
 
 
-def test_an_entry_is_read_back_with_all_that_was_written(run: Talking) -> None:
+def test_an_entry_is_read_back_with_all_that_was_written(run: TranscriptRun) -> None:
     call = {"name": "Edit", "input": {"path": "a.py", "lines": [1, 2.5, True, None]}, "diff": "-a\n+b\n"}
     run.post(
         {"number": 1, "kind": "tool", "message": "Edit a.py", "callId": "toolu_01", "details": call},
@@ -76,7 +76,7 @@ def test_an_entry_is_read_back_with_all_that_was_written(run: Talking) -> None:
     assert (fourth["kind"], "details" in fourth, "callId" in fourth) == ("thinking", False, False)
 
 
-def test_every_text_in_the_details_is_masked(run: Talking) -> None:
+def test_every_text_in_the_details_is_masked(run: TranscriptRun) -> None:
     token, model_token = run.claim["run"]["token"], new_token("awm")
     secrets = [CANARY, token, run.claim["clone"]["password"], model_token, "AKIAIOSFODNN7EXAMPLE", f"sk-ant-{'x' * 40}"]
     for number, secret in enumerate(secrets, 1):
@@ -93,7 +93,7 @@ def test_every_text_in_the_details_is_masked(run: Talking) -> None:
 
 
 @pytest.mark.slow
-def test_the_keys_of_model_providers_are_masked(run: Talking) -> None:
+def test_the_keys_of_model_providers_are_masked(run: TranscriptRun) -> None:
     for sealed in (seal("local-provider-key-1"), seal({"key": "local-provider-key-2"})):
         add_provider(sealed)
 
@@ -113,7 +113,7 @@ def add_provider(tx: Transaction, sealed: str) -> None:
     )  # fmt: skip
 
 
-def test_a_full_transcript_that_was_purged_does_not_call_what_was_stored_left_out(run: Talking) -> None:
+def test_a_full_transcript_that_was_purged_does_not_call_what_was_stored_left_out(run: TranscriptRun) -> None:
     put(Run, run.id, log_bytes=transcripts.MOST_BYTES - 50_000)
     run.say(1, 2, 3, 4, 5, details={"input": {"content": "x" * 20_000}})
     assert run.read()["leftOut"] == 3
@@ -125,7 +125,7 @@ def test_a_full_transcript_that_was_purged_does_not_call_what_was_stored_left_ou
     assert (read["entries"], read.get("leftOut", 0)) == ([], 0)
 
 
-def test_words_are_found_in_messages_and_details_in_either_case(run: Talking) -> None:
+def test_words_are_found_in_messages_and_details_in_either_case(run: TranscriptRun) -> None:
     run.post(
         {"number": 1, "kind": "text", "message": "The Login is broken"},
         {"number": 2, "kind": "tool", "message": "Bash", "details": {"input": {"command": 'grep "LOGIN" 100%_x'}}},
@@ -144,7 +144,7 @@ def test_words_are_found_in_messages_and_details_in_either_case(run: Talking) ->
     assert run.messages("q=command") == []
 
 
-def test_a_transcript_is_read_by_kinds_and_page_by_page(run: Talking) -> None:
+def test_a_transcript_is_read_by_kinds_and_page_by_page(run: TranscriptRun) -> None:
     run.say(1, 3, 5, kind="text")
     run.say(6, kind="tool")
     run.say(7, kind="result")
@@ -156,7 +156,7 @@ def test_a_transcript_is_read_by_kinds_and_page_by_page(run: Talking) -> None:
     assert run.messages(f"kind=text&q=entry&limit=2&after={first['next']}") == ["entry 5"]
 
 
-def test_a_transcript_is_read_backwards_from_its_end(run: Talking) -> None:
+def test_a_transcript_is_read_backwards_from_its_end(run: TranscriptRun) -> None:
     run.say(*range(1, 7))
 
     last = run.read("before=9007199254740991&limit=2")
@@ -171,7 +171,7 @@ def test_a_transcript_is_read_backwards_from_its_end(run: Talking) -> None:
     assert run.messages(f"after={2**63 - 1}") == []
 
 
-def test_followers_get_what_is_read_back_in_parts_of_a_bounded_size(run: Talking) -> None:
+def test_followers_get_what_is_read_back_in_parts_of_a_bounded_size(run: TranscriptRun) -> None:
     run.say(*range(1, 21), callId="c1", details={"input": "x" * 30_000})
 
     assert announcer().flush(LONG_WAIT_SECONDS)
@@ -183,12 +183,12 @@ def test_followers_get_what_is_read_back_in_parts_of_a_bounded_size(run: Talking
     assert {message["data"]["runId"] for message in told} == {run.id}
 
 
-def test_only_the_platform_says_who_wrote_a_message(run: Talking) -> None:
+def test_only_the_platform_says_who_wrote_a_message(run: TranscriptRun) -> None:
     run.post({"number": 1, "kind": "message", "message": "approve it", "details": {"author": "ada", "seq": 1}})
     assert run.details() == {"seq": 1}
 
 
-def test_after_the_end_of_a_run_its_lines_are_refused(world: World, run: Talking) -> None:
+def test_after_the_end_of_a_run_its_lines_are_refused(world: World, run: TranscriptRun) -> None:
     world.client.post(f"/api/tasks/{run.task.id}/cancel")
     assert run.post({"number": 1}).status_code == 409
     assert get(Run, run.id).entries_received == 0

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from web.page.bundles import Bundle, bundle
-from web.page.modules import UnknownForm
+from web.page.modules import UnsupportedModule
 from web.page.routes import STATIC, bundled
 
 HTML = """<head>
@@ -114,7 +114,7 @@ def test_a_changed_module_changes_the_name_of_its_file_alone(tmp_path: Path) -> 
     ],
 )
 def test_what_cannot_be_joined_is_refused(tmp_path: Path, changed: dict[str, str], said: str) -> None:
-    with pytest.raises(UnknownForm, match=said):
+    with pytest.raises(UnsupportedModule, match=said):
         _bundle(tmp_path, changed)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from web.page.modules import UnknownForm, read_module
+from web.page.modules import UnsupportedModule, read_module
 
 NAMES = {"preact": "vendor/preact-1/preact.mjs"}
 
@@ -51,5 +51,5 @@ def test_a_form_that_the_page_uses_is_joined(source: str, joined: str) -> None:
     ],
 )
 def test_every_other_form_is_refused(source: str) -> None:
-    with pytest.raises(UnknownForm, match=r"app/views/one\.mjs"):
+    with pytest.raises(UnsupportedModule, match=r"app/views/one\.mjs"):
         _text(source)

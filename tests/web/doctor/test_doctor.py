@@ -16,7 +16,7 @@ from common.values.finding import Finding
 from tests.doubles.gitea import Fault, GiteaDouble
 from tests.doubles.kubernetes import ClusterDouble
 from tests.web.world import forget_providers
-from web.doctor.checks import examine, within
+from web.doctor.checks import examine, run_within
 from web.doctor.flower import examine_flower
 
 LISTEN = """
@@ -115,7 +115,7 @@ def test_a_part_that_hangs_is_given_up() -> None:
         yield Finding("ok", "runtime", "the beginning")
         is_over.wait(60)
 
-    found = list(within(2, "runtime", hang))
+    found = list(run_within(2, "runtime", hang))
     is_over.set()
 
     assert [one.status for one in found] == ["ok", "fail"]

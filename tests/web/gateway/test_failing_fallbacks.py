@@ -13,14 +13,14 @@ from tests.web.gateway.test_fallbacks import run_of, says, with_fallback
 from tests.web.gateway.upstream import Script, Upstream
 from tests.web.world import put
 from web.gateway import token_cache
-from web.gateway.answers.known_limits import book
+from web.gateway.answers.known_limits import process_limits
 
 SONNET = FORMATS["anthropic"]
 
 
 @pytest.fixture(autouse=True)
 def _nothing_is_known_of_limits() -> None:
-    book.forget_all()
+    process_limits.forget_all()
 
 
 def refusing(status: int) -> Script:

@@ -13,12 +13,12 @@ from werkzeug.test import TestResponse
 from common.models.run import Run
 from common.services.spend.provider_limits import mark_limited
 from common.settings import settings
+from tests.web.factories import a_live_run, end
 from tests.web.gateway.conftest import RunningAgent
 from tests.web.gateway.provider_answers import FORMATS, Format
 from tests.web.gateway.upstream import Script, Upstream
-from tests.web.made import a_live_run, end
 from tests.web.world import get, put
-from web.gateway.answers.known_limits import MOST_IN_A_ROW, book
+from web.gateway.answers.known_limits import MOST_IN_A_ROW, process_limits
 from web.gateway.model_apis import error_message
 
 SSE = "text/event-stream"
@@ -29,7 +29,7 @@ LONG = {"retry-after": "120"}
 
 @pytest.fixture(autouse=True)
 def _nothing_is_known_of_limits() -> None:
-    book.forget_all()
+    process_limits.forget_all()
 
 
 def limited(headers: dict[str, str] | None = None, status: int = 429) -> Script:

@@ -19,8 +19,8 @@ from common.transaction import Transaction, snapshot, transactional
 from common.values.states import Role
 from tests import builders
 from tests.web.conftest import AppOn
-from web.http.auth import allow, who
-from web.http.blueprint import Blueprint, body, one, reply
+from web.http.auth import allow, current_caller
+from web.http.blueprint import Blueprint, body, reply, single
 from web.http.fields import Line, Schema
 
 
@@ -40,9 +40,9 @@ def _people() -> Blueprint:
     @people.post("/people")
     @allow(Role.MEMBER)
     @body(MakePerson)
-    @reply(one("person", Person), 201)
+    @reply(single("person", Person), 201)
     def make_person(name: str) -> object:
-        caller = who()
+        caller = current_caller()
         builders.a_user(name, Role.VIEWER)
         if name == "refused":
             raise Conflict("refused is refused", field="name")
@@ -51,9 +51,9 @@ def _people() -> Blueprint:
     @people.post("/more-people")
     @allow(Role.MEMBER)
     @body(MakePerson)
-    @reply(one("person", Person), 201)
+    @reply(single("person", Person), 201)
     def make_more(name: str) -> object:
-        return {"id": who().user_id, "username": name}
+        return {"id": current_caller().user_id, "username": name}
 
     return people
 

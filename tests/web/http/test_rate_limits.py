@@ -53,11 +53,11 @@ def test_as_many_pass_if_several_are_taken_at_once(times: int) -> None:
 
 def test_what_another_process_took_is_not_passed_twice(plain_app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     limit = Limit("shared", 10, LONG_SECONDS, at_once=4)
-    processes = [rate_limits._Taken() for _number in range(2)]
+    processes = [rate_limits._ReservedCounts() for _number in range(2)]
     passed = 0
     for number in range(40):
         # Each process knows only what it took itself; the count in Redis is common.
-        monkeypatch.setattr(rate_limits, "_taken", processes[number % 2])
+        monkeypatch.setattr(rate_limits, "_reserved", processes[number % 2])
         with contextlib.suppress(TooManyRequests):
             spend(limit, "a")
             passed += 1

@@ -37,10 +37,10 @@ class Pair:
         self._thread.start()
         self.connection.listen(self)
 
-    def hear(self, text: str) -> None:
+    def on_message(self, text: str) -> None:
         self.heard.append(text)
 
-    def ended(self) -> None:
+    def on_end(self) -> None:
         assert not self._has_ended.is_set()
         self._has_ended.set()
 

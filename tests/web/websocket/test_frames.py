@@ -30,11 +30,11 @@ def masked(opcode: int, payload: bytes, *, first: int = 0x80) -> bytearray:
 def test_a_frame_is_taken_only_when_it_is_whole(payload: bytes, more: bytes) -> None:
     whole = masked(frames.TEXT, payload)
     for size in range(len(whole)):
-        assert frames.take(bytearray(whole[:size])) is None
+        assert frames.take_frame(bytearray(whole[:size])) is None
 
     buffer = whole + more
 
-    assert frames.take(buffer) == Frame(frames.TEXT, True, payload)
+    assert frames.take_frame(buffer) == Frame(frames.TEXT, True, payload)
     assert buffer == more
 
 
@@ -50,6 +50,6 @@ def test_a_frame_is_taken_only_when_it_is_whole(payload: bytes, more: bytes) -> 
 )
 def test_what_breaks_a_rule_is_refused_by_its_head(head: bytes, code: int) -> None:
     with pytest.raises(Refused) as refused:
-        frames.take(bytearray(head))
+        frames.take_frame(bytearray(head))
 
     assert refused.value.code == code

@@ -23,7 +23,7 @@ def admin(lone_admin: Person) -> Person:
 @pytest.fixture
 def authority() -> Authority:
     made = Authority(Topics())
-    made.hears_stream = True
+    made.is_stream_read = True
     return made
 
 
@@ -43,7 +43,7 @@ def test_a_change_of_the_user_counts_at_once(admin: Person, authority: Authority
     session = authority.admit(person.token)
     authority.require_feed(session, hidden)
     projects.delete_member(hidden, person.caller.user_id, by=admin.caller)
-    authority.ask_again(person.caller.user_id)
+    authority.recheck_user(person.caller.user_id)
 
     with pytest.raises(NotFound):
         authority.require_feed(session, hidden)

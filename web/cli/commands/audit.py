@@ -11,7 +11,7 @@ from common.secrets.envelopes import NotVerified, PublicKey, read_keys
 from common.secrets.signing import public_key
 from common.services.activity.audit_checks import FeedFinding, NotedSeal, check_audit
 from web.cli.api_error import ApiError
-from web.cli.operators import operating, operator
+from web.cli.operators import operator, operator_session
 from web.cli.tables import counted
 from web.cli.terminal import Terminal, cell, pass_terminal
 
@@ -39,16 +39,16 @@ def verify_audit(
     status is 1 if anything is not as it was.
     """
     noted = [_noted(text) for text in seals]
-    with operating():
+    with operator_session():
         operator()
         keys = _keys(files)
         findings = []
         for finding in check_audit(keys, noted):
             findings.append(finding)
             if not terminal.is_json:
-                terminal.say(cell(_line(finding)))
+                terminal.print_line(cell(_line(finding)))
     if terminal.is_json:
-        terminal.write({"feeds": [_fields(finding) for finding in findings]})
+        terminal.print_json({"feeds": [_fields(finding) for finding in findings]})
     context.exit(int(any(finding.problem for finding in findings)))
 
 

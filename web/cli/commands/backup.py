@@ -13,8 +13,8 @@ from common.errors import Misconfigured
 from common.settings import settings
 from common.settings.environment import Environment
 from common.settings.platform_address import read_platform_address
-from web.cli.main import print_nothing_more
-from web.cli.operators import operating, operator
+from web.cli.main import discard_output
+from web.cli.operators import operator, operator_session
 from web.cli.tables import counted
 from web.cli.terminal import Terminal, pass_terminal
 from web.launcher.backup.backup_file import SHORTEST_PASSPHRASE, read_heading
@@ -40,7 +40,7 @@ def backup(terminal: Terminal, file: Path) -> None:
     if str(file) == "-":
         _to_standard_output()
         return
-    with operating():
+    with operator_session():
         operator()
         contents = write_backup(file, _passphrase(is_new=True), settings(), _Shown())
     _say(terminal, contents, f"The backup is in {file}", file=str(file))
@@ -49,14 +49,14 @@ def backup(terminal: Terminal, file: Path) -> None:
 def _to_standard_output() -> None:
     if sys.stdout.isatty():
         raise Misconfigured("a backup is nothing to look at; send it to a file or a program: aiworker backup - >FILE")
-    with operating():
+    with operator_session():
         operator()
         try:
             contents = stream_backup(sys.stdout.buffer, _passphrase(is_new=True), settings(), _Shown())
         except BrokenPipeError:
             raise
         except OSError as error:
-            print_nothing_more()
+            discard_output()
             raise Misconfigured(f"the backup can't be written: {error.strerror}") from error
     click.echo(f"Written: {_told(contents)}", err=True)
 
@@ -90,7 +90,7 @@ def restore(terminal: Terminal, file: Path, check: bool, replace: bool) -> None:
             return
         place = read_platform_address()
         place.require_open("set AIWORKER_DATA_DIR")
-        with operating():
+        with operator_session():
             contents, aside = restore_backup(source, passphrase, place, _Shown(), replaces=replace)
     _say(terminal, contents, f"Restored into {place.data_dir}", file=str(file))
     if aside is not None:
@@ -114,7 +114,7 @@ def _passphrase(*, is_new: bool) -> str:
 
 def _say(terminal: Terminal, contents: Contents, what: str, *, file: str) -> None:
     if terminal.is_json:
-        terminal.write({"backup": {"file": file, **vars(contents)}})
+        terminal.print_json({"backup": {"file": file, **vars(contents)}})
     else:
         click.echo(f"{what}: {_told(contents)}")
 

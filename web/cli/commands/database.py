@@ -23,7 +23,7 @@ from common.services.upkeep import schema
 from common.settings import settings
 from common.settings.private_files import require_restored
 from common.values.states import Role
-from web.cli.operators import first_administrator, operating, operator
+from web.cli.operators import first_administrator, operator, operator_session
 from web.cli.short_ids import TOKENS, only_one
 from web.cli.tables import SHORTEST_ID_DIGITS
 from web.cli.terminal import JsonObject, Terminal, pass_terminal
@@ -40,7 +40,7 @@ ROLES = [role.label for role in Role]
 @click.pass_context
 def db(context: click.Context) -> None:
     """The database's schema."""
-    context.with_resource(operating())
+    context.with_resource(operator_session())
 
 
 @db.command()
@@ -72,7 +72,7 @@ def _say_current(terminal: Terminal) -> None:
 
 def _say(terminal: Terminal, reply: JsonObject, words: str) -> None:
     if terminal.is_json:
-        terminal.write(reply)
+        terminal.print_json(reply)
     else:
         click.echo(words)
 
@@ -81,7 +81,7 @@ def _say(terminal: Terminal, reply: JsonObject, words: str) -> None:
 @click.pass_context
 def user(context: click.Context) -> None:
     """Users, directly in the database."""
-    context.with_resource(operating())
+    context.with_resource(operator_session())
 
 
 def _given_password() -> str:
@@ -138,7 +138,7 @@ def add_user(terminal: Terminal, username: str, role: str, password: str | None)
 @click.pass_obj
 def list_users(terminal: Terminal) -> None:
     """List all users with their roles."""
-    terminal.rows("users", list(map(dict, _users(operator()))), ("id", "username", "role", "active"))
+    terminal.print_rows("users", list(map(dict, _users(operator()))), ("id", "username", "role", "active"))
 
 
 @user.command("password")
@@ -169,7 +169,7 @@ def set_role(terminal: Terminal, username: str, role: str) -> None:
 @click.pass_context
 def token(context: click.Context) -> None:
     """API tokens, directly in the database."""
-    context.with_resource(operating())
+    context.with_resource(operator_session())
 
 
 @token.command("create")
@@ -191,7 +191,7 @@ def create_token(terminal: Terminal, name: str, username: str | None, role: str 
         by=_owner(username), name=name, role=Role.of(role) if role else None, expires_at=expires_at
     )
     if terminal.is_json:
-        terminal.write({"token": {"id": made.row.id, "name": name, "token": made.token}})
+        terminal.print_json({"token": {"id": made.row.id, "name": name, "token": made.token}})
     else:
         click.echo(made.token)
 
@@ -201,7 +201,7 @@ def create_token(terminal: Terminal, name: str, username: str | None, role: str 
 @click.pass_obj
 def list_tokens(terminal: Terminal, username: str | None) -> None:
     """List the API tokens of a user."""
-    terminal.rows("tokens", _tokens(_owner(username)), ("id", "name", "role", "expiresAt"))
+    terminal.print_rows("tokens", _tokens(_owner(username)), ("id", "name", "role", "expiresAt"))
 
 
 def _tokens(owner: Caller) -> list[JsonObject]:

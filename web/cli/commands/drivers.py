@@ -35,7 +35,7 @@ def drivers(context: click.Context) -> None:
             }
         )
     terminal: Terminal = context.obj
-    terminal.rows("drivers", rows, ("name", "canWork", "version", "says"))
+    terminal.print_rows("drivers", rows, ("name", "canWork", "version", "says"))
 
 
 @drivers.command()
@@ -54,4 +54,4 @@ def install(terminal: Terminal, names: tuple[str, ...]) -> None:
         for name in names
     ]
     if terminal.is_json:
-        terminal.write({"drivers": installed})
+        terminal.print_json({"drivers": installed})

@@ -49,8 +49,8 @@ def list_groups(terminal: Terminal, named: str | None, status: str | None, limit
     """List groups, newest first."""
     with api_of(terminal) as api:
         query = {"projectId": api.chosen_project_id(named), "status": status}
-        terminal.rows(
-            "taskGroups", list(api.every("/task-groups", "taskGroups", most=limit, **query)), GROUP, most=limit
+        terminal.print_rows(
+            "taskGroups", list(api.list_all("/task-groups", "taskGroups", most=limit, **query)), GROUP, most=limit
         )
 
 
@@ -81,7 +81,7 @@ def create_group(
         reply = api.call("POST", "/task-groups", body)
         if is_awaited:
             reply = wait_for_group(api, reply, {"pending", "merging"}, {"merged", "deploying_staging", "staging"})
-        terminal.one(reply, "taskGroup", GROUP)
+        terminal.print_object(reply, "taskGroup", GROUP)
 
 
 def _members(api: Api, words: Sequence[str], named: str | None, *, is_all: bool) -> tuple[str, list[str]]:
@@ -101,12 +101,12 @@ def _members(api: Api, words: Sequence[str], named: str | None, *, is_all: bool)
 def _free_tasks(api: Api, project_id: str) -> list[str]:
     """The ids of the project's approved tasks that no live group holds. Raises ApiError if there is none."""
     query = {"projectId": project_id, "state": "approved"}
-    approved = [one["id"] for one in api.every("/tasks", "tasks", most=MOST, **query)]
+    approved = [one["id"] for one in api.list_all("/tasks", "tasks", most=MOST, **query)]
     if not approved:
         raise ApiError("no task of the project is approved; see: aiworker task list --state ready_to_test")
     held: set[str] = set()
     for status in sorted(GROUP_LIVE):
-        groups = api.every("/task-groups", "taskGroups", most=MOST, projectId=project_id, status=str(status))
+        groups = api.list_all("/task-groups", "taskGroups", most=MOST, projectId=project_id, status=str(status))
         held.update(task_id for group in groups for task_id in group["taskIds"])
     free = [task_id for task_id in approved if task_id not in held]
     if not free:
@@ -115,7 +115,7 @@ def _free_tasks(api: Api, project_id: str) -> list[str]:
 
 
 def _project_or_none(api: Api, named: str) -> JsonObject | None:
-    known = api.every("/projects", "projects", most=MOST)
+    known = api.list_all("/projects", "projects", most=MOST)
     return next((one for one in known if named in {one["id"], one["name"], one["slug"]}), None)
 
 
@@ -164,7 +164,7 @@ def _deploy(terminal: Terminal, api: Api, group_id: str, environment: str, is_ac
         reply = wait_for_group(api, reply, busy, {"staging", "deploying_production", "production"})
     elif is_awaited:
         reply = wait_for_group(api, reply, {"deploying_production"}, {"production"})
-    terminal.one(reply, "taskGroup", GROUP)
+    terminal.print_object(reply, "taskGroup", GROUP)
 
 
 @group.command("cancel")
@@ -201,7 +201,9 @@ def remove_from_group(terminal: Terminal, named: str, task: str) -> None:
 def _act(terminal: Terminal, named: str, verb: str, task: str | None = None) -> None:
     with api_of(terminal) as api:
         body = None if task is None else {"taskId": whole_id(api, TASKS, task)}
-        terminal.one(api.call("POST", f"/task-groups/{whole_id(api, GROUPS, named)}/{verb}", body), "taskGroup", GROUP)
+        terminal.print_object(
+            api.call("POST", f"/task-groups/{whole_id(api, GROUPS, named)}/{verb}", body), "taskGroup", GROUP
+        )
 
 
 @click.command()
@@ -226,7 +228,7 @@ def deploy(
 
 def _only_group(api: Api, named: str | None, environment: str) -> str:
     project = api.required_project(named)
-    groups = api.every("/task-groups", "taskGroups", most=MOST, projectId=project["id"])
+    groups = api.list_all("/task-groups", "taskGroups", most=MOST, projectId=project["id"])
     found = [one for one in groups if one["status"] in _DEPLOYABLE[environment]]
     if len(found) == 1:
         return str(found[0]["id"])
@@ -245,8 +247,8 @@ def deployments(terminal: Terminal, named: str | None, environment: str | None, 
     """List the deployments of a project, newest first."""
     with api_of(terminal) as api:
         query = {"projectId": api.required_project(named)["id"], "environment": environment}
-        found = list(api.every("/deployments", "deployments", most=limit, **query))
-        terminal.rows("deployments", found, DEPLOYMENT, most=limit)
+        found = list(api.list_all("/deployments", "deployments", most=limit, **query))
+        terminal.print_rows("deployments", found, DEPLOYMENT, most=limit)
 
 
 @click.command()
@@ -263,7 +265,7 @@ def rollback(
     with api_of(terminal) as api:
         project = api.required_project(named)
         query = {"projectId": project["id"], "environment": environment, "status": "completed"}
-        live = next(api.every("/deployments", "deployments", most=1, **query), None)
+        live = next(api.list_all("/deployments", "deployments", most=1, **query), None)
         if live is None:
             raise ApiError(f"nothing of {project['name']} runs in {environment}")
         to = None if target is None else whole_id(api, DEPLOYMENTS, target)
@@ -277,9 +279,9 @@ def rollback(
         if is_awaited:
             wait_for_deployment(api, reply["rollbackDeploymentId"], reply["job"])
         if terminal.is_json:
-            terminal.write(reply)
+            terminal.print_json(reply)
         else:
-            terminal.say(
+            terminal.print_line(
                 f"{reply['rollbackDeploymentId']}  {environment} goes back to {plan['target']['commitSha'][:12]}"
             )
 

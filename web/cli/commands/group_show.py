@@ -21,17 +21,17 @@ def show_group(terminal: Terminal, named: str) -> None:
     with api_of(terminal) as api:
         reply = api.call("GET", f"/task-groups/{whole_id(api, GROUPS, named)}")
         if not terminal.is_screen:
-            terminal.one(reply, "taskGroup")
+            terminal.print_object(reply, "taskGroup")
             return
         group = reply["taskGroup"]
-        tasks = {one["id"]: one for one in api.every("/tasks", "tasks", most=MOST, projectId=group["projectId"])}
+        tasks = {one["id"]: one for one in api.list_all("/tasks", "tasks", most=MOST, projectId=group["projectId"])}
     for line in _described(terminal, group, tasks):
-        terminal.say(line)
+        terminal.print_line(line)
 
 
 def _described(terminal: Terminal, group: JsonObject, tasks: dict[str, JsonObject]) -> Iterator[str]:
     yield terminal.styled(cell(group["name"] or group["stagingBranch"]), bold=True)
-    yield f"{short_id(group['id'])}  {terminal.state(group['status'])}  {cell(group['stagingBranch'])}"
+    yield f"{short_id(group['id'])}  {terminal.coloured_state(group['status'])}  {cell(group['stagingBranch'])}"
     if group["rolledBackAt"]:
         yield terminal.styled("Rolled back from production", fg="red")
     if group["error"]:
@@ -48,7 +48,7 @@ def _described(terminal: Terminal, group: JsonObject, tasks: dict[str, JsonObjec
         yield ""
         yield from check_lines(terminal, group["checks"])
     for one in group["deployments"]:
-        yield f"{one['environment']}  {terminal.state(one['status'])}  {cell(one['url'])}"
+        yield f"{one['environment']}  {terminal.coloured_state(one['status'])}  {cell(one['url'])}"
     if group["status"] in NEXT_OF_GROUP:
         yield ""
         yield f"Next: {NEXT_OF_GROUP[group['status']].format(id=short_id(group['id']))}"

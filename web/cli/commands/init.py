@@ -37,7 +37,7 @@ def init(terminal: Terminal, named: str | None, remove: bool) -> None:
 
 def _guess(api: Api, folder: str) -> JsonObject:
     addresses = {_bare(line.split()[1]) for line in (git("remote", "--verbose") or "").splitlines()}
-    projects = list(api.every("/projects", "projects", most=MOST))
+    projects = list(api.list_all("/projects", "projects", most=MOST))
     found = [one for one in projects if _bare(one["giteaRepoUrl"]) in addresses]
     found = found or [one for one in projects if folder in {one["name"], one["slug"]}]
     if len(found) != 1:
@@ -53,6 +53,6 @@ def _bare(address: str) -> str:
 
 def _say(terminal: Terminal, project: JsonObject | None, words: str) -> None:
     if terminal.is_json:
-        terminal.write({"project": project})
+        terminal.print_json({"project": project})
     else:
         click.echo(words)

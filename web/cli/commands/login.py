@@ -14,7 +14,7 @@ from common.settings.environment import Environment
 from common.settings.platform_address import read_platform_address
 from web.cli.api_error import ApiError, Unanswered
 from web.cli.client import Api, api_of, is_loopback, require_address
-from web.cli.instances import Instance, Kept, kept_path, read_kept, write_kept
+from web.cli.instances import Instance, SavedLogins, read_saved_logins, saved_logins_path, write_saved_logins
 from web.cli.terminal import JsonObject, Terminal, pass_terminal
 
 LONGEST_NAME = 100
@@ -37,7 +37,7 @@ def login(
     """
     if password_stdin and token_stdin:
         raise click.UsageError("--password-stdin and --token-stdin exclude each other")
-    kept = read_kept()
+    kept = read_saved_logins()
     known = kept.named(url or terminal.url or "")
     address = known[1].url if known else _address(url or terminal.url)
     chosen = name or (known[0] if known else urlsplit(address).netloc.rpartition("@")[2])
@@ -48,14 +48,14 @@ def login(
     token = _line_of_input() if token_stdin else terminal.token
     made = _with_token(address, token) if token else _with_password(address, username, is_piped=password_stdin)
     try:
-        write_kept(kept.with_one(chosen, made))
+        write_saved_logins(kept.with_instance(chosen, made))
     except Misconfigured:
         # Nobody could use it, or would know of it.
         _revoke(made)
         raise
     if known is not None:
         _revoke(known[1])
-    _say(terminal, chosen, made, f"Logged in to {address} as {made.username}; the token is in {kept_path()}.")
+    _say(terminal, chosen, made, f"Logged in to {address} as {made.username}; the token is in {saved_logins_path()}.")
 
 
 def _address(given: str | None) -> str:
@@ -117,16 +117,16 @@ def logout(terminal: Terminal, named: str | None, is_all: bool) -> None:
 
     NAME: name or address of the instance; default: the current one.
     """
-    kept = read_kept()
+    kept = read_saved_logins()
     names = list(kept.instances) if is_all else [_one_of(kept, named or terminal.url or kept.current)]
     for name in names:
         _revoke(kept.instances[name])
         kept = kept.without(name)
-        write_kept(kept)
+        write_saved_logins(kept)
         if not terminal.is_json:
             click.echo(f"Logged out of {name}.")
     if terminal.is_json:
-        terminal.write({"loggedOut": names})
+        terminal.print_json({"loggedOut": names})
 
 
 @click.command()
@@ -134,20 +134,20 @@ def logout(terminal: Terminal, named: str | None, is_all: bool) -> None:
 @pass_terminal
 def use(terminal: Terminal, named: str | None) -> None:
     """List the instances that you are logged in to, or make one of them the current one."""
-    kept = read_kept()
+    kept = read_saved_logins()
     if named is not None:
         name = _one_of(kept, named)
-        write_kept(kept.using(name))
+        write_saved_logins(kept.with_current(name))
         _say(terminal, name, kept.instances[name], f"Commands now use {name}.")
         return
     rows: list[JsonObject] = [
         {"name": name, "url": one.url, "username": one.username, "isCurrent": name == kept.current}
         for name, one in kept.instances.items()
     ]
-    terminal.rows("instances", rows, ("name", "url", "username", "isCurrent"))
+    terminal.print_rows("instances", rows, ("name", "url", "username", "isCurrent"))
 
 
-def _one_of(kept: Kept, named: str | None) -> str:
+def _one_of(kept: SavedLogins, named: str | None) -> str:
     found = kept.named(named) if named else None
     if found is None:
         known = f"choose one of: {', '.join(kept.instances)}" if kept.instances else "log in with: aiworker login URL"
@@ -162,13 +162,13 @@ def whoami(terminal: Terminal) -> None:
     with api_of(terminal) as api:
         user = api.call("GET", "/auth/me")["user"]
         if terminal.is_json:
-            terminal.write({"user": user, "url": api.url, "tokenFrom": api.token_from})
+            terminal.print_json({"user": user, "url": api.url, "tokenFrom": api.token_from})
         else:
             click.echo(f"{user['username']} ({user['role']}) at {api.url}, with {api.token_from}")
 
 
 def _say(terminal: Terminal, name: str, instance: Instance, words: str) -> None:
     if terminal.is_json:
-        terminal.write({"instance": {"name": name, "url": instance.url, "username": instance.username}})
+        terminal.print_json({"instance": {"name": name, "url": instance.url, "username": instance.username}})
     else:
         click.echo(words)

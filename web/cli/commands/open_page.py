@@ -28,7 +28,7 @@ def open_page(
     with api_of(terminal) as api:
         address = f"{api.url}/{_view(api, named_task, named_group, named)}"
     if terminal.is_json:
-        terminal.write({"url": address})
+        terminal.print_json({"url": address})
         return
     click.echo(address)
     if terminal.is_screen and not is_printed:

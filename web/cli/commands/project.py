@@ -31,7 +31,7 @@ project.add_command(import_project)
 def list_projects(terminal: Terminal, limit: int) -> None:
     """List projects, newest first."""
     with api_of(terminal) as api:
-        terminal.rows("projects", list(api.every("/projects", "projects", most=limit)), PROJECT, most=limit)
+        terminal.print_rows("projects", list(api.list_all("/projects", "projects", most=limit)), PROJECT, most=limit)
 
 
 @project.command("create")
@@ -61,7 +61,7 @@ def create_project(
     body = {"name": name, **{key: value for key, value in given.items() if value is not None}}
     with api_of(terminal) as api:
         reply = api.call("POST", "/projects", body | fields_of(fields))
-        terminal.one(wait_for_project(api, reply) if is_awaited else reply, "project", PROJECT)
+        terminal.print_object(wait_for_project(api, reply) if is_awaited else reply, "project", PROJECT)
 
 
 @project.command("show")
@@ -70,7 +70,7 @@ def create_project(
 def show_project(terminal: Terminal, named: str) -> None:
     """Show all fields of a project."""
     with api_of(terminal) as api:
-        terminal.one({"project": api.project(named)}, "project")
+        terminal.print_object({"project": api.project(named)}, "project")
 
 
 @project.command("delete")
@@ -83,4 +83,4 @@ def delete_project(terminal: Terminal, named: str, yes: bool) -> None:
         found = api.project(named)
         if not yes:
             click.confirm(f"Delete {found['name']} with its repository and all its deployments?", abort=True, err=True)
-        terminal.one(api.call("DELETE", f"/projects/{found['id']}"), "project", PROJECT)
+        terminal.print_object(api.call("DELETE", f"/projects/{found['id']}"), "project", PROJECT)

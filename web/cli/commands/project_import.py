@@ -65,7 +65,7 @@ def import_project(
             api.call("DELETE", f"/projects/{project['id']}")
             raise
         page = f"{api.url}/#/projects/{project['id']}/tasks"
-    terminal.one({"project": project}, "project", _SHOWN)
+    terminal.print_object({"project": project}, "project", _SHOWN)
     click.echo(f"Imported {source.branch} of {source.root}. Write its first task at {page}", err=True)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from common.secrets.signing import key_id, public_key
-from web.cli.operators import operating, operator
+from web.cli.operators import operator, operator_session
 from web.cli.terminal import Terminal, pass_terminal
 
 
@@ -13,9 +13,9 @@ from web.cli.terminal import Terminal, pass_terminal
 @pass_terminal
 def print_public_key(terminal: Terminal) -> None:
     """Print the public key that receipts and the audit are checked with."""
-    with operating():
+    with operator_session():
         operator()
         if terminal.is_json:
-            terminal.write({"key": {"id": key_id(), "publicKey": public_key()}})
+            terminal.print_json({"key": {"id": key_id(), "publicKey": public_key()}})
         else:
             click.echo(public_key(), nl=False)

@@ -15,7 +15,7 @@ from common.services.upkeep.resealing import Resealed, reseal_everything
 from common.settings import given_key, settings
 from common.settings.environment import Environment
 from common.settings.private_files import FINISH, forget_earlier_key, replace_kept_key
-from web.cli.operators import operating, operator
+from web.cli.operators import operator, operator_session
 from web.cli.tables import counted
 from web.cli.terminal import Terminal, pass_terminal
 from web.launcher.prerequisites import own_directory
@@ -27,7 +27,7 @@ _SHORT_KEY_ID = 8
 @click.pass_context
 def secret_key(context: click.Context) -> None:
     """The secret key, which seals what is stored and signs logins."""
-    context.with_resource(operating())
+    context.with_resource(operator_session())
 
 
 @secret_key.command()
@@ -52,7 +52,7 @@ def change(terminal: Terminal) -> None:
         done = _seal_anew()
     _say(terminal, done)
     if kept is not None and not terminal.is_json:
-        terminal.say(f"The public key is a new one. The one for receipts and events of before is in {kept}.")
+        terminal.print_line(f"The public key is a new one. The one for receipts and events of before is in {kept}.")
 
 
 @secret_key.command()
@@ -94,10 +94,12 @@ def _is_set() -> bool:
 
 def _say(terminal: Terminal, done: Resealed) -> None:
     if terminal.is_json:
-        terminal.write({"secretKey": {"resealed": done.resealed, "unreadable": done.unreadable}})
+        terminal.print_json({"secretKey": {"resealed": done.resealed, "unreadable": done.unreadable}})
         return
-    terminal.say(f"{counted(done.resealed, 'value is', 'values are')} sealed with the new key now.")
+    terminal.print_line(f"{counted(done.resealed, 'value is', 'values are')} sealed with the new key now.")
     if done.unreadable:
-        terminal.say(f"{counted(done.unreadable, 'value')} can't be opened with either key; see: aiworker doctor")
+        terminal.print_line(
+            f"{counted(done.unreadable, 'value')} can't be opened with either key; see: aiworker doctor"
+        )
     if _is_set():
-        terminal.say("Remove AIWORKER_EARLIER_SECRET_KEY, and start every process anew.")
+        terminal.print_line("Remove AIWORKER_EARLIER_SECRET_KEY, and start every process anew.")

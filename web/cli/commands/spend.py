@@ -34,9 +34,11 @@ def spend(terminal: Terminal, by: str, named: str | None, days: int) -> None:
         since = datetime.now(UTC).date() - timedelta(days=days - 1)
         found = api.call("GET", "/spend", None, by=by, projectId=project_id, **{"from": since.isoformat()})
     if terminal.is_json:
-        terminal.write(found)
+        terminal.print_json(found)
         return
-    terminal.rows("groups", [_row(one) for one in (*found["groups"], {**found["total"], "label": "total"})], COLUMNS)
+    terminal.print_rows(
+        "groups", [_row(one) for one in (*found["groups"], {**found["total"], "label": "total"})], COLUMNS
+    )
     if found["isCut"]:
         click.echo("There are too many groups: the cheapest are not shown.", err=True)
     if found["total"]["unpricedCalls"]:

@@ -48,7 +48,7 @@ def list_tasks(
     with api_of(terminal) as api:
         project_id = None if is_all else api.chosen_project_id(named)
         query = {"projectId": project_id, "state": state, "priority": priority, "q": search}
-        terminal.rows("tasks", list(api.every("/tasks", "tasks", most=limit, **query)), TASK, most=limit)
+        terminal.print_rows("tasks", list(api.list_all("/tasks", "tasks", most=limit, **query)), TASK, most=limit)
 
 
 @task.command("add")
@@ -72,7 +72,7 @@ def add_task(
             body["labels"] = list(labels)
         if before:
             body["dependsOn"] = [whole_id(api, TASKS, one) for one in before]
-        terminal.one(api.call("POST", "/tasks", body | fields_of(fields)), "task", TASK)
+        terminal.print_object(api.call("POST", "/tasks", body | fields_of(fields)), "task", TASK)
 
 
 @task.command("create")
@@ -89,7 +89,7 @@ def create_task(
     with api_of(terminal) as api:
         body = {"projectId": api.project(named)["id"], "title": title, "priority": priority}
         body |= {"description": _text(description)}
-        terminal.one(api.call("POST", "/tasks", body | fields_of(fields)), "task", TASK)
+        terminal.print_object(api.call("POST", "/tasks", body | fields_of(fields)), "task", TASK)
 
 
 @task.command("edit")
@@ -123,7 +123,7 @@ def edit_task(
         body |= fields_of(fields)
         if not body:
             raise click.UsageError("Nothing to change: give at least one option.")
-        terminal.one(api.call("PATCH", f"/tasks/{task_id}", body), "task", TASK)
+        terminal.print_object(api.call("PATCH", f"/tasks/{task_id}", body), "task", TASK)
 
 
 def _text(description: str) -> str:
@@ -159,7 +159,7 @@ def answer_question(terminal: Terminal, named: str, response: str | None, questi
         task_id = whole_id(api, TASKS, named)
         asked = question_id(api.call("GET", f"/tasks/{task_id}")["task"]["questions"], question)
         body = {"questionId": asked["id"], "response": _ask(asked) if response is None else response}
-        terminal.one(api.call("POST", f"/tasks/{task_id}/respond", body), "question", ("id", "status"))
+        terminal.print_object(api.call("POST", f"/tasks/{task_id}/respond", body), "question", ("id", "status"))
 
 
 def _ask(asked: JsonObject) -> str:
@@ -213,11 +213,11 @@ def comment_on_task(terminal: Terminal, named: str, text: str, place: str | None
         body |= {"path": path, "line": int(line)}
     with api_of(terminal) as api:
         reply = api.call("POST", f"/tasks/{whole_id(api, TASKS, named)}/comments", body)
-        terminal.one(reply, "comment", ("id", "author", "body"))
+        terminal.print_object(reply, "comment", ("id", "author", "body"))
 
 
 def _act(terminal: Terminal, named: str, verb: str, body: JsonObject | None = None) -> None:
     api: Api
     with api_of(terminal) as api:
         reply = api.call("POST", f"/tasks/{whole_id(api, TASKS, named)}/{verb}", body)
-        terminal.one(reply, "task", TASK)
+        terminal.print_object(reply, "task", TASK)

@@ -35,7 +35,7 @@ def review_task(terminal: Terminal, named: str, is_approved: bool, reason: str |
             return
         diff = api.call("GET", f"/tasks/{task_id}/diff")
         if terminal.is_json:
-            terminal.write({"task": task, "diff": diff})
+            terminal.print_json({"task": task, "diff": diff})
             return
         _show(terminal, task, diff)
         if terminal.is_screen and task["state"] == "ready_to_test":
@@ -43,12 +43,14 @@ def review_task(terminal: Terminal, named: str, is_approved: bool, reason: str |
 
 
 def _show(terminal: Terminal, task: JsonObject, diff: JsonObject) -> None:
-    terminal.say(terminal.styled(cell(task["title"]), bold=True))
-    terminal.say(f"{short_id(task['id'])}  {terminal.state(task['state'])}  {(task['headSha'] or 'no commit')[:12]}")
+    terminal.print_line(terminal.styled(cell(task["title"]), bold=True))
+    terminal.print_line(
+        f"{short_id(task['id'])}  {terminal.coloured_state(task['state'])}  {(task['headSha'] or 'no commit')[:12]}"
+    )
     if task["previewUrl"]:
-        terminal.say(f"Preview: {cell(task['previewUrl'])}")
+        terminal.print_line(f"Preview: {cell(task['previewUrl'])}")
     for line in (*check_lines(terminal, task["checks"]), *stat_lines(terminal, diff)):
-        terminal.say(line)
+        terminal.print_line(line)
 
 
 def _ask(terminal: Terminal, api: Api, task: JsonObject, diff: JsonObject) -> None:
@@ -70,4 +72,4 @@ def _decide(terminal: Terminal, api: Api, task: JsonObject, reason: str | None) 
         raise ApiError(f"task {short_id(task['id'])} is {task['state']}: it has no proven commit yet")
     else:
         reply = api.call("POST", f"/tasks/{task['id']}/approve", {"commitSha": task["headSha"]})
-    terminal.one(reply, "task", SHOWN)
+    terminal.print_object(reply, "task", SHOWN)

@@ -50,17 +50,17 @@ def show_task(terminal: Terminal, named: str) -> None:
     with api_of(terminal) as api:
         reply = api.call("GET", f"/tasks/{whole_id(api, TASKS, named)}")
     if not terminal.is_screen:
-        terminal.one(reply, "task")
+        terminal.print_object(reply, "task")
         return
     task = reply["task"]
     for line in _described(terminal, task):
-        terminal.say(line)
+        terminal.print_line(line)
 
 
 def _described(terminal: Terminal, task: JsonObject) -> Iterator[str]:
     yield terminal.styled(cell(task["title"]), bold=True)
     phase = f" ({task['phase']})" if task["phase"] else ""
-    state, project = terminal.state(task["state"]), cell(task["project"]["name"])
+    state, project = terminal.coloured_state(task["state"]), cell(task["project"]["name"])
     yield f"{short_id(task['id'])}  {state}{phase}  {task['priority']}  {project}"
     spent = task["spent"]
     if spent["runs"]:
@@ -136,7 +136,7 @@ def _changes(api: Api, task_id: str, project_id: str) -> Iterator[JsonObject]:
     shown = None
     for message in follow(api, project_id, is_told_of_starts=True):
         if message["event"] == "subscribed" or message.get("data", {}).get("taskId") == task_id:
-            task = api.read_patiently(f"/tasks/{task_id}")["task"]
+            task = api.get_patiently(f"/tasks/{task_id}")["task"]
             if (task["state"], task["phase"], task["round"]) != shown:
                 shown = task["state"], task["phase"], task["round"]
                 yield task
@@ -147,7 +147,9 @@ def _tell(terminal: Terminal, task: JsonObject) -> None:
         click.echo(as_json({"task": task}))
     else:
         phase = f" ({task['phase']})" if task["phase"] else ""
-        terminal.say(f"{short_id(task['id'])}  {terminal.state(task['state'])}{phase}  {cell(task['title'])}")
+        terminal.print_line(
+            f"{short_id(task['id'])}  {terminal.coloured_state(task['state'])}{phase}  {cell(task['title'])}"
+        )
     sys.stdout.flush()
 
 
@@ -160,10 +162,10 @@ def diff_task(terminal: Terminal, named: str, stat: bool) -> None:
     with api_of(terminal) as api:
         diff = api.call("GET", f"/tasks/{whole_id(api, TASKS, named)}/diff")
     if terminal.is_json:
-        terminal.write(diff)
+        terminal.print_json(diff)
     elif stat:
         for line in stat_lines(terminal, diff):
-            terminal.say(line)
+            terminal.print_line(line)
     elif terminal.is_screen:
         click.echo_via_pager(shown_patch(terminal, diff["patch"]), color=has_colour())
     else:
@@ -215,10 +217,10 @@ def show_logs(
             elif terminal.is_json:
                 click.echo(as_json(entry))
             else:
-                terminal.say(_entry(terminal, entry))
+                terminal.print_line(_entry(terminal, entry))
             sys.stdout.flush()
         if terminal.is_json and not is_followed:
-            terminal.write({"run": run, "entries": kept})
+            terminal.print_json({"run": run, "entries": kept})
 
 
 def _run(runs: list[JsonObject], named: str | None) -> JsonObject:
@@ -239,7 +241,7 @@ def _entries(api: Api, run_id: str, *, is_followed: bool, kind: str | None, q: s
     while True:
         query = {"after": after, "limit": PAGE, "kind": kind, "q": q}
         path = f"/runs/{run_id}/transcript"
-        page = api.read_patiently(path, **query) if is_followed else api.call("GET", path, None, **query)
+        page = api.get_patiently(path, **query) if is_followed else api.call("GET", path, None, **query)
         yield from page["entries"]
         is_at_end, after = page["next"] == after or not page["entries"], page["next"]
         if is_at_end and not (is_followed and page["live"]):

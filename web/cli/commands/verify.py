@@ -101,11 +101,11 @@ def _tell(terminal: Terminal, commit: Commit | None, checked: Sequence[Checked],
     if terminal.is_json:
         receipts = [{"number": one.number, "kind": one.kind, "commitSha": one.sha, "digest": one.digest,
                      "statement": one.statement} for one in checked]  # fmt: skip
-        terminal.write({"isVerified": problem is None, "problem": problem, "receipts": receipts})
+        terminal.print_json({"isVerified": problem is None, "problem": problem, "receipts": receipts})
     elif problem is not None:
-        terminal.say(cell(f"not verified: {problem}"))
+        terminal.print_line(cell(f"not verified: {problem}"))
     else:
         for one in checked:
-            terminal.say(cell(f"receipt {one.number}: {one.kind} of {one.sha}, signed as it is"))
+            terminal.print_line(cell(f"receipt {one.number}: {one.kind} of {one.sha}, signed as it is"))
         assert commit is not None
-        terminal.say(f"verified: {commit.sha}")
+        terminal.print_line(f"verified: {commit.sha}")

@@ -37,7 +37,7 @@ def watch(terminal: Terminal, named: str | None, count: int | None) -> None:
             if terminal.is_json:
                 click.echo(as_json(message))
             else:
-                terminal.say(_event(api, message, terminal))
+                terminal.print_line(_event(api, message, terminal))
             sys.stdout.flush()
             if number == count:
                 return
@@ -54,7 +54,7 @@ def _event(api: Api, message: JsonObject, terminal: Terminal) -> str:
     if not terminal.is_screen:
         return cell(f"{line_of(message)}  {now}".rstrip())
     facts = (
-        f"{in_words(name)} {terminal.state(cell(short_id(_word(value))))}"
+        f"{in_words(name)} {terminal.coloured_state(cell(short_id(_word(value))))}"
         for name, value in about.items()
         if value is not None and name not in {"projectId", "seq"}
     )

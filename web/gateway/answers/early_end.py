@@ -36,20 +36,20 @@ class _UnderWay:
         self.is_stopping = False
 
 
-under_way = _UnderWay()
+calls_under_way = _UnderWay()
 
 
 def stop_all() -> None:
     """End all calls, so that they are recorded before the process is killed."""
-    under_way.is_stopping = True
-    for call in list(under_way.calls):
+    calls_under_way.is_stopping = True
+    for call in list(calls_under_way.calls):
         call.stop(STOPPED)
 
 
 before_kill.append(stop_all)
 
 
-class Watch:
+class CallerWatch:
     """Calls `gone` when the caller's connection ends while the provider is silent.
 
     Otherwise it would only be noticed at the next chunk, which may be minutes and much money later. A watcher of
@@ -104,21 +104,21 @@ class Opening:
 
     def __init__(self, client: socket.socket | None) -> None:
         self._client = client
-        self._watch: Watch | None = None
+        self._watch: CallerWatch | None = None
         self._waiting: gevent.Greenlet | None = None
         self._throw: gevent._interfaces.ICallback | None = None
 
     def __enter__(self) -> None:
-        if under_way.is_stopping:
+        if calls_under_way.is_stopping:
             raise Refused(503, "The platform is stopping; try again", 1)
         if is_gevent():
             self._waiting = gevent.getcurrent()
-            under_way.calls.add(self)
+            calls_under_way.calls.add(self)
             if self._client is not None:
-                self._watch = Watch(self._client, lambda: self.stop(CALLER_GONE))
+                self._watch = CallerWatch(self._client, lambda: self.stop(CALLER_GONE))
 
     def __exit__(self, *_raised: object) -> None:
-        under_way.calls.discard(self)
+        calls_under_way.calls.discard(self)
         if self._watch is not None:
             self._watch.stop()
         if self._throw is not None:

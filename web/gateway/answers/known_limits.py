@@ -71,4 +71,4 @@ def _key(route: Route, model: str) -> _Key:
     return (provider.name, provider.base_url, provider.key, route.model or model)
 
 
-book = KnownLimits()
+process_limits = KnownLimits()

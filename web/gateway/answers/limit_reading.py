@@ -73,7 +73,7 @@ class Limit:
     reason: str
     until: datetime | None = None
     is_for_payment: bool = False
-    is_lasting: bool = False
+    is_permanent: bool = False
     said_at: datetime = field(kw_only=True)
 
 
@@ -84,7 +84,7 @@ def read_limit(status: int, headers: Mapping[str, str], body: bytes, now: dateti
     return _limit(_error(body), error_message(body) or f"it answered {status}", headers, now)
 
 
-def limit_within(error: Mapping[str, object], headers: Mapping[str, str], now: datetime) -> Limit | None:
+def limit_in_error(error: Mapping[str, object], headers: Mapping[str, str], now: datetime) -> Limit | None:
     """The limit in an error within an answer whose status is 200; None if it says nothing of one. headers, now: as for
     `read_limit`.
     """

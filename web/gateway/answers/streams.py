@@ -25,8 +25,8 @@ from common.values.runs.model_provider import ModelProvider, Sampling, TokenCoun
 from web.gateway import counters
 from web.gateway.answers import bodies
 from web.gateway.answers.bodies import ReadAhead, body_of, is_gevent
-from web.gateway.answers.early_end import CALLER_GONE, Watch, under_way
-from web.gateway.answers.limit_reading import Limit, limit_within
+from web.gateway.answers.early_end import CALLER_GONE, CallerWatch, calls_under_way
+from web.gateway.answers.limit_reading import Limit, limit_in_error
 from web.gateway.answers.usage_formats import Event, Usage
 from web.gateway.answers.usage_readers import BlindReader, DocumentReader, Reader, fitting_reader, probe_for
 from web.gateway.call_log import call_log
@@ -57,14 +57,14 @@ _ENDLESS = "the provider did not end the answer after an error"
 
 @dataclass
 class Call:
-    """A call under way. model: as the request names it. guessed_input: the tokens of the request, estimated.
+    """A call under way. model: as the request names it. estimated_input: the tokens of the request, estimated.
     is_recorded: False for calls that cost nothing.
     """
 
     access: ModelAccess
     provider: ModelProvider
     model: str
-    guessed_input: int
+    estimated_input: int
     is_recorded: bool
     began: float
     at: datetime
@@ -115,11 +115,11 @@ class Call:
         if usage.error is not None and not usage.text_bytes:
             # It is as if the provider had refused the call with a status of its own, but for an input that it named.
             return [Sampling(replace(known, output=0))] if is_input_known else [], None
-        guessed_input = known.input if is_input_known else self.guessed_input
+        estimated_input = known.input if is_input_known else self.estimated_input
         # An event of a stream has at least one token.
         guessed_output = max(usage.events, (usage.text_bytes + usage.body_bytes) // BYTES_PER_TOKEN)
         output = max(known.output, guessed_output)
-        return [Sampling(replace(known, input=guessed_input, output=output))], ESTIMATED
+        return [Sampling(replace(known, input=estimated_input, output=output))], ESTIMATED
 
     def _masked(self, error: str | None) -> str | None:
         if error is None:
@@ -143,8 +143,8 @@ class Answer:
         self._stopped: str | None = None
         self._on_limit: Callable[[Limit], object] = lambda _limit: None
         self._seen: Event | None = None
-        under_way.calls.add(self)
-        self._watch = Watch(client, self._note_gone) if client is not None and is_gevent() else None
+        calls_under_way.calls.add(self)
+        self._watch = CallerWatch(client, self._note_gone) if client is not None and is_gevent() else None
         self._body = body_of(answer, bodies.SILENCE_SECONDS, lambda: gevent.spawn(self.stop, _SILENT))
         self._ahead = ReadAhead(self._body)
 
@@ -255,7 +255,7 @@ class Answer:
         if key and isinstance(message := error.get("message"), str):
             error = {**error, "message": message.replace(key, "***")}
         headers = {name.lower(): value for name, value in self._answer.headers.items()}
-        return limit_within(error, headers, datetime.now(UTC))
+        return limit_in_error(error, headers, datetime.now(UTC))
 
     def _look_for_limit(self) -> None:
         """Have the limit noted that the newest error in the answer tells of."""
@@ -296,7 +296,7 @@ class Answer:
         if self._is_over:
             return
         self._is_over = True
-        under_way.calls.discard(self)
+        calls_under_way.calls.discard(self)
         if self._watch is not None:
             self._watch.stop()
         self._body.close()

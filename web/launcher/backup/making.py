@@ -45,7 +45,7 @@ _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.E
 
 
 @dataclass
-class _Moment:
+class _Snapshot:
     """What is read of the data directory at the moment of the backup."""
 
     repositories: list[PinnedRepository] = field(default_factory=list)
@@ -133,7 +133,7 @@ def stream_backup(file: IO[bytes], passphrase: str, settings: Settings, progress
 def _write(tar: tarfile.TarFile, settings: Settings, progress: Progress) -> tuple[int, int]:
     """Write all members. Returns how many rows and repositories there were."""
     _add(tar, SECRET_KEY, settings.security.secret_key)
-    at_once = _Moment()
+    at_once = _Snapshot()
 
     def look() -> None:
         at_once.repositories = repository_copies.pin(settings.forge.repositories_dir)

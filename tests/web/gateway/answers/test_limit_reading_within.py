@@ -11,7 +11,7 @@ from tests.web.gateway.conftest import KEY, RunningAgent
 from tests.web.gateway.provider_answers import FORMATS, Format
 from tests.web.gateway.test_fallbacks import answers, run_of, says
 from tests.web.gateway.upstream import Script, Upstream, events
-from web.gateway.answers.known_limits import book
+from web.gateway.answers.known_limits import process_limits
 
 SSE = "text/event-stream"
 OVERLOADED = {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}
@@ -49,7 +49,7 @@ names_a_time = pytest.mark.parametrize("name", ["responses", "chat", "gemini"])
 
 @pytest.fixture(autouse=True)
 def _nothing_is_known_of_limits() -> None:
-    book.forget_all()
+    process_limits.forget_all()
 
 
 def stream(*pieces: bytes, headers: dict[str, str] | None = None, gate: threading.Event | None = None) -> Script:

@@ -13,7 +13,7 @@ from common.models import Deployment, Task, TaskGroup
 from common.services.deployment import rollouts
 from common.values.states import Role
 from tests.web.api.production_line import ProductionLine
-from tests.web.made import MISSING_ID
+from tests.web.factories import MISSING_ID
 from tests.web.world import World, all_of, forget_providers, get, put
 
 

@@ -7,15 +7,15 @@ from marshmallow import fields
 from common.services.agent_api import steering
 from common.services.conversation.messages import PersonMessage
 from common.services.tasks.attachments import read_attachment_of_run as stored_attachment
-from web.api.attachments import MEDIA_TYPES, sent
+from web.api.attachments import MEDIA_TYPES, attachment_reply
 from web.api.steering import MessageSchema
-from web.http.auth import allow_run, run
+from web.http.auth import allow_run, current_run
 from web.http.blueprint import Blueprint, QueryInteger, query, reply
 from web.http.fields import Schema
 from web.http.replies import Verbatim
 from web.websocket.long_poll import Waiter
 
-run_talk = Blueprint("run_talk", __name__, url_prefix="/api/runner")
+run_inputs = Blueprint("run_talk", __name__, url_prefix="/api/runner")
 
 LONGEST_WAIT_SECONDS = 30
 LARGEST_SEQ = 2**53
@@ -32,7 +32,7 @@ class MessagesSchema(Schema):
     messages = fields.List(fields.Nested(MessageSchema))
 
 
-@run_talk.get("/runs/<id:run_id>/messages")
+@run_inputs.get("/runs/<id:run_id>/messages")
 @allow_run()
 @query(ReadMessagesSchema)
 @reply(MessagesSchema)
@@ -46,7 +46,7 @@ def read_messages(run_id: str, after: int, wait: int) -> object:
 
 def _messages(after: int, wait_seconds: int) -> list[PersonMessage]:
     """Wait without an open database session, and read before writing: most looks find nothing."""
-    caller = run()
+    caller = current_run()
     if after and steering.has_acknowledged(caller, after):
         steering.acknowledge_messages(caller, after)
     if steering.has_messages(caller, after):
@@ -60,9 +60,9 @@ def _messages(after: int, wait_seconds: int) -> list[PersonMessage]:
     return steering.take_messages(caller, after) if found else []
 
 
-@run_talk.get("/runs/<id:run_id>/attachments/<id:attachment_id>")
+@run_inputs.get("/runs/<id:run_id>/attachments/<id:attachment_id>")
 @allow_run()
 @reply(None, also=MEDIA_TYPES)
 def read_attachment_of_run(run_id: str, attachment_id: str) -> Verbatim:
     """The content of a file that people added to the task."""
-    return sent(stored_attachment(run().task_id, attachment_id))
+    return attachment_reply(stored_attachment(current_run().task_id, attachment_id))

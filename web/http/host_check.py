@@ -46,7 +46,7 @@ class Hosts:
         return any(known.startswith(".") and name.endswith(known) for known in self._names)
 
 
-def init_arrival(app: Flask) -> Callable[[str], bool]:
+def init_host_check(app: Flask) -> Callable[[str], bool]:
     """Refuse such requests. Call it before other modules register their before_request functions.
 
     Returns what tells whether a host is served, for requests that Flask does not see.

@@ -8,7 +8,7 @@ from typing import cast
 from marshmallow import fields
 
 
-class Kept(fields.Nested):
+class VerbatimObject(fields.Nested):
     """An object that is checked by its schema, and stored and replied as it was sent."""
 
     def _deserialize(  # type: ignore[override]

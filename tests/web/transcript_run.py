@@ -10,7 +10,7 @@ from common.values.states import Role
 from tests.web.world import World
 
 
-class Talking:
+class TranscriptRun:
     """A run under way that writes numbered lines."""
 
     def __init__(self, world: World, **project: Any) -> None:

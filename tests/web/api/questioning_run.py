@@ -11,7 +11,7 @@ from common.models.task import Task
 from tests.web.world import World, get
 
 
-class Asking:
+class QuestioningRun:
     """A run at work on a task, and the agent that has it."""
 
     def __init__(self, world: World, *, slots: int = 1, **project: Any) -> None:

@@ -12,7 +12,7 @@ from tests.e2e.contract.fake_agent import FakeAgent, FakeRun
 from tests.e2e.instance import wait_until
 
 
-class Talk:
+class ScriptedRun:
     """A run of a task whose agent says what a test wants, numbered as a runner numbers it."""
 
     def __init__(self, api: Caller, folder: Path, title: str) -> None:

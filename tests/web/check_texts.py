@@ -16,7 +16,7 @@ from workers.proof.forge.forge_checks import NO_DEFAULT_BRANCH
 from workers.proof.untested_lines import UNTESTED
 
 
-def checks_words() -> set[str]:
+def words_of_checks() -> set[str]:
     """Checks, why one failed, and why a group has a problem.
 
     The reasons are read from the calls that give them.

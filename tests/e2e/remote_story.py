@@ -11,7 +11,7 @@ import requests
 from tests.e2e.instance import Instance, wait_until
 from tests.e2e.story import Story, tell_first
 from tests.e2e.story_tasks import SECOND
-from tests.patience import PATIENCE_SECONDS
+from tests.long_waits import LONG_WAIT_SECONDS
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Places:
     name: str | None = None
 
 
-class StoryElsewhere(Story):
+class RemoteStory(Story):
     def __init__(self, instance: Instance, import_url: str, places: Places, *, quiet: bool = False) -> None:
         super().__init__(instance, import_url, quiet=quiet)
         self._places = places
@@ -53,7 +53,9 @@ class StoryElsewhere(Story):
             return "(what is not read: nodes are simulated)"
         if self._places.ingress_url is None:
             return super().look(who, url, expected)
-        reply = requests.get(self._places.ingress_url, headers={"Host": urlsplit(url).netloc}, timeout=PATIENCE_SECONDS)
+        reply = requests.get(
+            self._places.ingress_url, headers={"Host": urlsplit(url).netloc}, timeout=LONG_WAIT_SECONDS
+        )
         saw = reply.text.strip()
         assert (reply.status_code, saw) == (200, expected), f"{who} answers {reply.status_code} {saw!r}"
         return saw
@@ -78,7 +80,7 @@ class StoryElsewhere(Story):
         return self.project["id"] not in {one["id"] for one in self.api.get("/projects")["projects"]}
 
 
-def tell_shortly(story: StoryElsewhere) -> None:
+def tell_short_story(story: RemoteStory) -> None:
     """One task's whole way with a question and a rejection, a second one's, and back to the first."""
     tell_first(story)
     second = story.write_task("Be formal", SECOND.steps)

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from common.settings import from_env
 from tests.web.conftest import AppOn
-from web.http.arrival import Hosts
+from web.http.host_check import Hosts
 
 FOREIGN = ["evil.test", "evil.test:3000", "localhost.evil.test", "127.0.0.1.evil.test", "evil.test@localhost", "a b",
            "localhost:3000/x", "[::1", "127.0.0.1:999999", "notlocalhost", ""]  # fmt: skip

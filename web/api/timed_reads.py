@@ -14,10 +14,10 @@ from common.errors import ProviderUnavailable
 
 T = TypeVar("T")
 
-LOOK_SECONDS = 5.0
+READ_SECONDS = 5.0
 
 
-def look(read: Callable[[], T], what: str) -> T:
+def read_in_time(read: Callable[[], T], what: str) -> T:
     """Return or raise what `read` does. Raises ProviderUnavailable (503) after 5 s; `what` names it in the log."""
     found: list[T] = []
     raised: list[BaseException] = []
@@ -30,9 +30,9 @@ def look(read: Callable[[], T], what: str) -> T:
 
     thread = threading.Thread(target=run, name=f"look at {what}", daemon=True)
     thread.start()
-    thread.join(LOOK_SECONDS)
+    thread.join(READ_SECONDS)
     if raised:
         raise raised[0]
     if not found:
-        raise ProviderUnavailable(f"{what} could not be read within {LOOK_SECONDS:g} s")
+        raise ProviderUnavailable(f"{what} could not be read within {READ_SECONDS:g} s")
     return found[0]
