@@ -25,7 +25,7 @@ from common.values.names import new_id
 from common.values.states import Environment, Role
 from tests import builders
 from tests.attacks.access import AGENT, ENROLMENT, RUN, Principal
-from tests.web import made
+from tests.web import factories
 from tests.web.conftest import made_apps
 from tests.web.world import World, put
 
@@ -43,24 +43,24 @@ class House(World):
         self.principals = [*_nobodies(), *self._people(), *self._programs()]
 
     def _one_of_each(self) -> dict[str, str]:
-        task = made.a_task(self.secret, title="Secret plan")
-        question = made.a_question(task)
-        proposal = made.a_proposal(task)
+        task = factories.a_task(self.secret, title="Secret plan")
+        question = factories.a_question(task)
+        proposal = factories.a_proposal(task)
         grouped = self.task(self.secret, state="approved")
         group = self._as_admin.post(
             "/api/task-groups", json={"projectId": self.secret.id, "taskIds": [grouped.id], "targetBranch": "staging"}
         ).json["taskGroup"]
-        run = made.a_live_run(self._under_way(self.secret))
+        run = factories.a_live_run(self._under_way(self.secret))
         somebody = builders.a_user("somebody")
         attached = self._as_admin.post(f"/api/tasks/{task.id}/attachments?name=secret.txt", data=b"Secret plan")
         return {
             "project_id": self.secret.id, "task_id": task.id, "question_id": question.id, "group_id": group["id"],
-            "proposal_id": proposal.id, "test_id": made.a_group_test(group["id"]).id,
+            "proposal_id": proposal.id, "test_id": factories.a_group_test(group["id"]).id,
             "deployment_id": self.deployment(self.secret, Environment.STAGING), "run_id": run.id,
             "job_id": _a_job(self.secret.id), "user_id": somebody.id, "agent_id": "agent-00000000abcd",
             "token_id": new_id(), "owner": self.secret.repository_owner, "name": self.secret.slug, "number": "1",
             "service_path": "info/refs", "attachment_id": attached.json["attachment"]["id"], "provider_id": new_id(),
-            "picture_id": made.a_picture(task).id,
+            "picture_id": factories.a_picture(task).id,
             "delivery_id": new_id(), "sha": _a_receipt(self.secret.id),
             "comment_id": new_id(),
             "session_id": new_id(),
@@ -114,7 +114,7 @@ class House(World):
         register = builders.client_with(self.app, enrolment).post
         body = {"podName": "pod", "capabilities": [], "driver": "scripted", "version": "1.0", "slots": 1}
         yield _with(register("/api/runner/register", json=body).json["token"], "agent", AGENT)
-        own, other = _token_of(self.ids["run_id"]), _token_of(made.a_live_run(self._under_way(self.open)).id)
+        own, other = _token_of(self.ids["run_id"]), _token_of(factories.a_live_run(self._under_way(self.open)).id)
         yield _with(own, "the run's own", RUN, is_own_run=True)
         yield _with(other, "another run", RUN)
 

@@ -20,8 +20,8 @@ from common.values.states import ProjectState, Role, TaskState
 from tests import builders
 from tests.e2e.instance import wait_until
 from tests.providers.git_work_tree import WorkTree
+from tests.web.factories import SHA, a_project, ready_task, set_state
 from tests.web.git.test_smart_http import Shop, served_app
-from tests.web.made import SHA, a_project, ready_task, set_state
 from tests.web.world import all_of, get, run_jobs
 from tests.workers.platform import Platform
 

@@ -33,7 +33,7 @@ from common.values.states import AgentState, ProjectState, TaskState
 from tests.bench.figures import Figure, Found, Missing
 from tests.databases import create_schema, sqlite_url
 from tests.servers import NotInstalled, mariadb_server, redis_server
-from tests.web.made import a_project
+from tests.web.factories import a_project
 
 CAPABILITIES = ("python", "node", "go", "rust", "java")
 DURABLE = ("--innodb-flush-log-at-trx-commit=1", "--innodb-flush-method=fsync")

@@ -10,7 +10,7 @@ from common.models.task import Task
 from common.transaction import Transaction, transactional
 from common.values.states import Role
 from tests import builders, version_guard
-from tests.web.made import a_project, a_task
+from tests.web.factories import a_project, a_task
 
 version_guard.watch()
 

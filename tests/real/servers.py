@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from common.providers.forge.gitea.client import Client
 from common.providers.runtime.cluster.client import Cluster
 from common.providers.runtime.cluster_objects import names as places
-from tests.e2e.elsewhere import Places
+from tests.e2e.remote_story import Places
 
 KUBECONFIG = os.environ.get("KUBECONFIG")
 IMAGE = os.environ.get("AIWORKER_TEST_IMAGE", "python:3.13-slim")
@@ -30,7 +30,7 @@ class Server:
 
 
 def namespaces_of(cluster: Cluster, names: Names) -> list[str]:
-    found = cluster.items(places.path("namespaces"), labels=places.ours(names.instance))
+    found = cluster.items(places.path("namespaces"), labels=places.instance_selector(names.instance))
     return [one["metadata"]["name"] for one in found]
 
 

@@ -16,7 +16,7 @@ from common.values.states import ProjectState, TaskState
 from tests.ports import free_port
 from tests.web.api.test_spend import a_call
 from tests.web.conftest import AppOn
-from tests.web.made import a_project, a_task, set_state
+from tests.web.factories import a_project, a_task, set_state
 
 
 def read(client: FlaskClient) -> dict[tuple[str, ...], float]:

@@ -19,7 +19,7 @@ from common.transaction import Transaction, transactional
 from common.values.states import AgentState, GroupState, JobState, Role, RunState, TaskState
 from tests.servers import ROOT
 from tests.web.api.test_spend import a_call
-from tests.web.made import a_project, a_task
+from tests.web.factories import a_project, a_task
 from web.gateway import counters
 from web.metrics import PlatformCollector
 

@@ -13,7 +13,7 @@ from common.models.task import TaskCheck
 from common.transaction import Transaction, transactional
 from common.values.names import new_id
 from common.values.states import Role
-from tests.web.made import a_live_run, a_question
+from tests.web.factories import a_live_run, a_question
 from tests.web.world import World, put
 
 

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 from common.models import EventRow, Job, Project, Task, TaskGroup
 from common.values.states import Environment, ProjectState, Role, TaskState
 from tests import builders
-from tests.web import made
+from tests.web import factories
 from tests.web.api import test_findings, test_lost_tests, test_overruled_reviews, test_project_tests
 from tests.web.api.test_parking import Shop
 from tests.web.world import SHA, World, all_of, head_of, put
@@ -53,7 +53,7 @@ class Scene:
 
     def of_task(self, verb: str, *, state: TaskState | None = None, **body: Any) -> TestResponse:
         if state is not None:
-            made.set_state(self.task, state, head_sha=SHA)
+            factories.set_state(self.task, state, head_sha=SHA)
         return self.send("POST", f"/tasks/{self.task.id}/{verb}", **body)
 
     def of_group(self, verb: str, *, state: str = "merging", **body: Any) -> TestResponse:
@@ -68,7 +68,7 @@ class Scene:
         return self.send("POST", f"/jobs/{job.id}/retry")
 
     def retry_project(self) -> TestResponse:
-        made.set_state(self.project, ProjectState.FAILED)
+        factories.set_state(self.project, ProjectState.FAILED)
         return self.send("POST", f"/projects/{self.project.id}/retry")
 
     def member(self, method: str, **body: Any) -> TestResponse:
@@ -89,7 +89,7 @@ class Scene:
         return self.send("POST", f"/deployments/{live}/rollback")
 
     def answer(self) -> TestResponse:
-        question = made.a_question(self.task)
+        question = factories.a_question(self.task)
         return self.of_task("respond", questionId=question.id, response="Yes")
 
     def test_of_project(self, verb: str, **body: Any) -> TestResponse:
@@ -123,7 +123,7 @@ class Scene:
         return self.send("DELETE", f"/tasks/{self.task.id}/attachments/{attached}")
 
     def propose(self, verb: str) -> TestResponse:
-        return self.of_task(f"proposals/{made.a_proposal(self.task).id}/{verb}")
+        return self.of_task(f"proposals/{factories.a_proposal(self.task).id}/{verb}")
 
     def resolve(self) -> TestResponse:
         comment = self.make(f"/tasks/{self.task.id}/comments", "comment", body="Mind this")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from common.models import Task
-from tests.web.api.refusals import refused_task
+from tests.web.api.refused_tasks import refused_task
 from tests.web.world import World, events, get
 
 NAMES = ["AWS Access Key 0a1b2c3d4e", "Private Key 99887766aa"]

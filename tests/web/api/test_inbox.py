@@ -12,7 +12,7 @@ from common.models.project import ProjectMember
 from common.transaction import Transaction, transactional
 from common.values.states import Role
 from tests import builders
-from tests.web.made import a_question
+from tests.web.factories import a_question
 from tests.web.world import World, put
 
 

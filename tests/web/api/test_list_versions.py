@@ -16,7 +16,7 @@ from common.services.tasks import board
 from common.services.tasks.board import TaskFilter
 from common.services.tasks.tasks import read_task
 from common.values.states import TaskState
-from tests.web.made import a_project, a_task, set_state, somebody
+from tests.web.factories import a_project, a_task, set_state, somebody
 from tests.web.world import put
 from web.api.tasks import TaskDetailsSchema, TaskSchema
 

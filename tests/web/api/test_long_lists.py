@@ -21,7 +21,7 @@ from common.transaction import Transaction, transactional
 from common.values.names import new_id
 from common.values.states import Role, TaskState
 from tests import builders
-from tests.web.made import a_project
+from tests.web.factories import a_project
 
 BEGAN_AT = datetime(2026, 1, 1, tzinfo=UTC)
 

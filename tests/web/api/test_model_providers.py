@@ -18,7 +18,7 @@ from common.transaction import snapshot
 from common.values.states import Role
 from tests import builders
 from tests.web.conftest import AppOn
-from tests.web.made import a_live_run, a_project, a_task
+from tests.web.factories import a_live_run, a_project, a_task
 from tests.web.world import all_of
 
 KEY = "sk-ant-very-secret-key"

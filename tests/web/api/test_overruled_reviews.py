@@ -5,7 +5,7 @@ from __future__ import annotations
 from common.models import Task
 from common.values.states import Role
 from tests import builders
-from tests.web.api.refusals import refused_task
+from tests.web.api.refused_tasks import refused_task
 from tests.web.world import World, get, put
 
 WHY = "It greets as agreed"

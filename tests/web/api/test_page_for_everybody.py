@@ -16,7 +16,7 @@ from common.values.states import Environment, Role
 from tests.builders import log_in
 from tests.png import solid
 from tests.web.api.test_project_tests import note_tests
-from tests.web.made import a_live_run, a_picture, a_proposal, a_question
+from tests.web.factories import a_live_run, a_picture, a_proposal, a_question
 from tests.web.page_reader import PageReader
 from tests.web.world import World, head_of, put
 

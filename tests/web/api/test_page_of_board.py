@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 from common.models import Task, TaskGroup
 from common.values.states import Priority
 from tests.e2e.browser import stopped_clock
-from tests.web.made import a_question, changes_files
+from tests.web.factories import a_question, changes_files
 from tests.web.page_reader import PageReader
 from tests.web.world import World, all_of, put
 

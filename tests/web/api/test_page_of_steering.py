@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from common.models import Run, Task
+from tests.web.factories import a_live_run
 from tests.web.live_feed import LiveFeed
-from tests.web.made import a_live_run
 from tests.web.page_reader import PageReader
 from tests.web.world import World, put
 

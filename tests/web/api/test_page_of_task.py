@@ -13,7 +13,7 @@ from playwright.sync_api import Locator, Route, expect
 
 from common.models import Deployment, Project, Run, Task, TaskGroup
 from common.values.states import Environment, Role
-from tests.web.made import a_question
+from tests.web.factories import a_question
 from tests.web.page_reader import PageReader
 from tests.web.world import SHA, World, all_of, put
 

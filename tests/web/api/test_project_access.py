@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from common.values.states import Role
 from tests import builders
-from tests.web.made import MISSING_ID, a_project
+from tests.web.factories import MISSING_ID, a_project
 from tests.web.world import events
 
 

@@ -26,7 +26,7 @@ from common.values.delivery.starter_files import STARTERS
 from common.values.states import Role
 from tests import builders
 from tests.providers.git_work_tree import WorkTree
-from tests.web.made import a_project
+from tests.web.factories import a_project
 from tests.web.world import World, events, get, head_of, repository_of, run_jobs
 
 WHOLE: dict[str, Any] = {

@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 from common.models import EventRow
 from common.values.states import Role
 from tests import builders
-from tests.web.made import MISSING_ID
+from tests.web.factories import MISSING_ID
 from tests.web.world import World, all_of
 
 PASSWORD = "correct horse staple 9"

@@ -17,7 +17,7 @@ from common.transaction import Transaction, transactional
 from common.values.delivery.health_check import HealthObservation, HealthState
 from common.values.states import Environment, Role
 from tests.providers.git_work_tree import git
-from tests.web import made
+from tests.web import factories
 from tests.web.api.production_line import ProductionLine
 from tests.web.world import World, all_of, forget_providers, get, put
 
@@ -75,7 +75,7 @@ def test_a_train_shows_what_was_taken_out_and_a_log_of_another_group_is_a_404(li
     first, second = line.task("One"), line.task("Two")
     group_id, other = line.merged(first, second), line.merged()
     assert line.act(group_id, "remove", taskId=second).status_code == 200
-    test_id = made.a_group_test(group_id, position=1, task_id=first, log="said red").id
+    test_id = factories.a_group_test(group_id, position=1, task_id=first, log="said red").id
 
     train = read(line, f"/task-groups/{group_id}/train")["train"]
 
@@ -89,7 +89,7 @@ def test_a_train_shows_what_was_taken_out_and_a_log_of_another_group_is_a_404(li
     assert [(one["id"], "log" in one) for one in train["tests"]] == [(test_id, False)]
     shown = read(line, f"/task-groups/{group_id}/tests/{test_id}")["test"]
     assert (shown["log"], shown["taskId"], shown["passed"]) == ("said red", first, False)
-    for path in (f"{other}/tests/{test_id}", f"{group_id}/tests/{made.MISSING_ID}"):
+    for path in (f"{other}/tests/{test_id}", f"{group_id}/tests/{factories.MISSING_ID}"):
         assert line.world.client.get(f"/api/task-groups/{path}").status_code == 404
     purge_tests()
     assert len(read(line, f"/task-groups/{group_id}/train")["train"]["tests"]) == 1

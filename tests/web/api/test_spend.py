@@ -21,7 +21,7 @@ from common.values.names import new_id
 from common.values.runs.model_provider import TokenCount
 from common.values.states import Role
 from tests import builders
-from tests.web.made import a_live_run, a_project, a_task, somebody
+from tests.web.factories import a_live_run, a_project, a_task, somebody
 from tests.web.world import put
 
 NOON = datetime(2026, 3, 14, 12, tzinfo=UTC)

@@ -22,7 +22,7 @@ from common.values.states import Role, TaskState
 from tests import builders
 from tests.long_waits import LONG_WAIT_SECONDS
 from tests.providers.git_work_tree import WorkTree
-from tests.web.made import MISSING_ID, SHA, a_live_run, a_project, a_task, ready_task, set_state
+from tests.web.factories import MISSING_ID, SHA, a_live_run, a_project, a_task, ready_task, set_state
 from tests.web.world import all_of
 
 LISTED = {

@@ -27,7 +27,7 @@ from common.values.delivery.notice import CHOSEN
 from common.values.runs.parking import Parked
 from common.values.states import By, GroupState, Role
 from tests.doubles.webhook_receiver import Received, WebhookReceiver
-from tests.web.made import somebody
+from tests.web.factories import somebody
 from tests.web.world import World, all_of, at_once, get, put, run_jobs
 
 BY = somebody()

@@ -22,7 +22,7 @@ from common.settings import settings
 from common.transaction import Transaction, snapshot, transactional
 from common.values.names import new_id
 from common.values.states import Phase, ProjectState, TaskState
-from tests.web.made import SHA, a_project, a_task, set_state
+from tests.web.factories import SHA, a_project, a_task, set_state
 
 PUSH = {"ref": "refs/heads/task-1", "repository": {"full_name": "aiworker/shop"}}
 

@@ -19,7 +19,7 @@ from common.values.states import Environment, TaskState
 from tests.e2e.instance import wait_until
 from tests.providers.git_work_tree import WorkTree
 from tests.web.cli.test_main import aiworker, aiworker_json
-from tests.web.made import a_question, set_state
+from tests.web.factories import a_question, set_state
 from tests.web.world import World, all_of, forget_providers, get, put, repository_of, served
 from web.cli import waiting
 

@@ -9,7 +9,7 @@ import pytest
 from click.shell_completion import BashComplete
 
 from tests.web.cli.test_main import aiworker, aiworker_json
-from tests.web.made import a_project, a_task
+from tests.web.factories import a_project, a_task
 from web.cli import id_completion
 from web.cli.main import cli
 

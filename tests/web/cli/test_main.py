@@ -21,7 +21,7 @@ from common.services.requests.paging import PageQuery
 from common.settings import settings
 from common.values.states import ProjectState, Role
 from tests import builders
-from tests.web.made import a_project, a_question, a_task, ready_task, set_state
+from tests.web.factories import a_project, a_question, a_task, ready_task, set_state
 from tests.web.world import events, forget_providers, served
 from web.cli import main, operators
 from web.cli.client import Api

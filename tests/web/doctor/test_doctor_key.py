@@ -12,7 +12,7 @@ from common.settings import settings
 from common.values.finding import Finding
 from common.values.states import Role
 from tests import builders
-from tests.web.made import a_project
+from tests.web.factories import a_project
 from web.doctor.checks import examine
 
 PAGE = "docs/troubleshooting.md"

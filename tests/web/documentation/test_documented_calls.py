@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 
 from common.values.states import ProjectState, Role
 from tests import app_server, builders
-from tests.web import made
+from tests.web import factories
 from tests.web.documentation.snippets import blocks, commands, program
 
 BLOCKS = blocks()
@@ -59,9 +59,9 @@ def shell(plain_app: Flask) -> _Shell:
     """Of an administrator with a project, two tasks that are ready to test, one that asks, and two model providers."""
     admin = builders.a_user("admin", Role.ADMIN)
     token = builders.a_token(admin)
-    project = made.a_project("Toys")
-    made.set_state(project, ProjectState.ACTIVE)
-    asking = made.a_task(project)
+    project = factories.a_project("Toys")
+    factories.set_state(project, ProjectState.ACTIVE)
+    asking = factories.a_task(project)
     known = builders.client_with(plain_app, token)
     for name in ("first", "second"):
         provider = {"name": name, "api": "anthropic", "baseUrl": f"https://{name}.example", "key": "sk-of-tests"}
@@ -74,10 +74,10 @@ def shell(plain_app: Flask) -> _Shell:
         "ANTHROPIC_API_KEY": "sk-of-tests",
         "PROJECT": project.id,
         "ETAG": 'W/"of an earlier reply"',
-        "TASK": made.ready_task(project).id,
-        "OTHER": made.ready_task(project).id,
+        "TASK": factories.ready_task(project).id,
+        "OTHER": factories.ready_task(project).id,
         "ASKING": asking.id,
-        "QUESTION": made.a_question(asking).id,
+        "QUESTION": factories.a_question(asking).id,
         "ID": known.get("/api/model-providers").json["modelProviders"][0]["id"],
     }
     return _Shell(plain_app.test_client(), variables)

@@ -17,9 +17,9 @@ from common.services.spend import model_providers
 from common.services.spend.model_providers import NewProvider
 from common.services.spend.model_tokens import new_model_token
 from tests.long_waits import LONG_WAIT_SECONDS
+from tests.web.factories import a_live_run, a_project, a_task, end, somebody
 from tests.web.gateway.provider_answers import Format
 from tests.web.gateway.upstream import Upstream, upstream
-from tests.web.made import a_live_run, a_project, a_task, end, somebody
 from tests.web.world import all_of, get, put
 from web.gateway import token_cache
 from web.gateway.call_log import call_log

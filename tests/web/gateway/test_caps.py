@@ -19,10 +19,10 @@ from common.services.spend.cap_settings import update_platform_caps
 from common.services.spend.model_tokens import new_model_token
 from common.transaction import Transaction, transactional
 from common.values.testing.agent_review import Purpose
+from tests.web.factories import a_live_run, a_task, somebody
 from tests.web.gateway.conftest import LateBody, RunningAgent
 from tests.web.gateway.provider_answers import FORMATS, Format
 from tests.web.gateway.upstream import Script
-from tests.web.made import a_live_run, a_task, somebody
 from tests.web.world import all_of, put
 from web.gateway import call_log
 from web.gateway.concurrent_calls import MOST_WITH_A_CAP

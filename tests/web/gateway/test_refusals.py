@@ -11,10 +11,10 @@ import pytest
 from common.secrets.sealing import digest
 from common.services.spend.model_tokens import new_model_token
 from tests.ports import refusing_port
+from tests.web.factories import end
 from tests.web.gateway.conftest import KEY, LateBody, RunningAgent
 from tests.web.gateway.provider_answers import FORMATS, Format
 from tests.web.gateway.upstream import Script
-from tests.web.made import end
 from web.gateway import token_cache
 from web.gateway.model_apis import error_message
 

@@ -28,7 +28,7 @@ from tests import builders
 from tests.app_server import served
 from tests.e2e.instance import wait_until
 from tests.providers.git_work_tree import WorkTree, git
-from tests.web.made import a_live_run, a_project, a_task, end, set_state, somebody
+from tests.web.factories import a_live_run, a_project, a_task, end, set_state, somebody
 from tests.web.world import put
 
 

@@ -13,7 +13,7 @@ from common.values.states import Role
 from tests import builders
 from tests.database_proxy import DatabaseProxy
 from tests.web.conftest import AppOn
-from tests.web.made import a_project
+from tests.web.factories import a_project
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from tests import builders
 from tests.database_proxy import DatabaseProxy
 from tests.long_timeouts import use_product_timeouts
 from tests.web.conftest import AppOn
-from tests.web.made import a_project, a_task
+from tests.web.factories import a_project, a_task
 
 PROMISED_SECONDS = 5
 SPARE_SECONDS = 5

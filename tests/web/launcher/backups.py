@@ -21,7 +21,7 @@ from common.settings.platform_address import read_platform_address
 from common.transaction import Transaction, snapshot, transactional
 from common.values.repository import Repository
 from tests import builders
-from tests.web.made import a_project, a_task, somebody
+from tests.web.factories import a_project, a_task, somebody
 from web.launcher.backup.making import Contents, Progress, write_backup
 from web.launcher.backup.restoring import restore_backup
 

@@ -17,8 +17,8 @@ from common.values.states import ProjectState, Role
 from tests import builders
 from tests.long_waits import LONG_WAIT_SECONDS
 from tests.providers.git_work_tree import git
+from tests.web.factories import set_state
 from tests.web.git.test_smart_http import served_app
-from tests.web.made import set_state
 from tests.web.world import all_of, forget_providers, repository_of
 from web.cli.api_error import ApiError
 from web.cli.client import api_of

@@ -20,7 +20,7 @@ from tests import builders
 from tests.long_waits import LONG_WAIT_SECONDS
 from tests.tls import make_certificate, tls_in_front_of
 from tests.web.cli.test_main import aiworker
-from tests.web.made import a_project, a_task
+from tests.web.factories import a_project, a_task
 from tests.web.world import served
 
 pytestmark = pytest.mark.usefixtures("plain_app")
