@@ -24,8 +24,8 @@ from common.errors import Busy
 MOST = 32
 """Most transactions of a group."""
 QUIET_YIELDS = 2
-"""The group is committed once nobody joined for so many turns of the other greenlets or threads. Under gevent the first
-turn is of those that could go on already, the second of those whose sockets had something to read.
+"""The group is committed once nobody joined while others ran so many times. Under gevent the first time
+is of those that could go on already, the second of those whose sockets had something to read.
 """
 
 
@@ -124,7 +124,7 @@ def _for_all(error: BaseException) -> Exception:
 
 
 def _yield_to_others() -> None:
-    """Give other greenlets a turn, or the threads that wait for the lock."""
+    """Let other greenlets run, or the threads that wait for the lock."""
     if waiting or has_greenlets():
         time.sleep(0)
     else:

@@ -54,11 +54,6 @@ def live_job(kind: str, subject_id: str) -> Select[Job]:
     return select(Job).where(Job.live_key == _live_key(kind, subject_id))
 
 
-def due_jobs(now: datetime) -> Select[Job]:
-    """Query for the jobs that may be claimed: they are due, and no worker holds them."""
-    return select(Job).where(*is_due(now))
-
-
 def back_off(times: int) -> float:
     """Seconds to wait after `times` failures in a row: exponential with full jitter, up to 60 s."""
     longest = growing_delay(times, first_seconds=2.0, longest_seconds=60.0)

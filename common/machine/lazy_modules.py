@@ -15,9 +15,9 @@ class _LazyModule(ModuleType):
 
 
 def lazy_module(name: str) -> ModuleType:
-    """What stands for the module of this name. The first look at an attribute loads it. Safe from several threads.
+    """What stands for the module of this name. The first use of an attribute loads it. Safe from several threads.
 
     A daemon thread must not be the first: if the process ends while it imports, the exit waits for it forever.
-    A name that is in `except` is looked at only when something was raised.
+    A name that is in `except` is read only when something was raised.
     """
     return _LazyModule(name)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 
 AT_ONCE_SECONDS = 0.01
-"""So long the work goes on without a turn of the others."""
+"""So long the work goes on before others may run."""
 
 
 class PeriodicYield:
-    """Call it often during long work: it gives the other greenlets or threads a turn now and then.
+    """Call it often during long work: it lets other greenlets or threads run now and then.
 
     Not inside a transaction, which others may be waiting for.
     """

@@ -1,4 +1,4 @@
-"""Traces: what a request led to, over its jobs and the runs of agents, told to an OTLP/HTTP receiver.
+"""Traces: what a request led to, over its jobs and the runs of agents, sent to an OTLP/HTTP receiver.
 
 Without OTEL_EXPORTER_OTLP_ENDPOINT nothing of OpenTelemetry is loaded, and all of this does nothing. Where a trace goes
 on in another process, its `traceparent` (W3C Trace Context) stands in the row of the job or task, in the claim of a

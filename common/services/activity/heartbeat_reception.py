@@ -1,7 +1,7 @@
-"""Since when agents can be heard: the sweep looks at them, and a web process takes their heartbeats.
+"""Since when heartbeats of agents count: the sweep checks agents, and a web process takes their heartbeats.
 
-Web processes and workers are started, stopped and lost apart from each other. Nobody is to blame for a silence in which
-nobody listened.
+Web processes and workers are started, stopped and lost apart from each other. No agent is lost for a time
+in which its heartbeats could not be received.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from common.transaction import Snapshot, Transaction, transactional
 SIGN_SECONDS = 10
 """How often a web process says that it takes heartbeats."""
 AWAY_SECONDS = 30
-"""The platform was down if no sweep looked at its agents for this long, or no web process was there to hear them."""
+"""The platform was down if no sweep looked at its agents for this long, or no web process took their heartbeats."""
 _SWEEP, _WEB = "listening", "hearing"
 
 
@@ -29,7 +29,7 @@ def note_heartbeats_taken(tx: Transaction) -> None:
 
 
 def note_sweep(tx: Transaction) -> datetime | None:
-    """Note that a sweep looks at the agents now. Returns as `heartbeats_taken_since`.
+    """Note that a sweep checks the agents now. Returns as `heartbeats_taken_since`.
 
     Now, while nobody could hear them.
     """
@@ -39,7 +39,7 @@ def note_sweep(tx: Transaction) -> datetime | None:
 
 
 def heartbeats_taken_since(at: Snapshot | Transaction) -> datetime | None:
-    """When agents could be heard again after the platform was down for AWAY_SECONDS; None if it never was.
+    """When heartbeats were taken again after the platform was down for AWAY_SECONDS; None if it never was.
 
     Now, until a sweep has looked at them again.
     """

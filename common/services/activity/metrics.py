@@ -92,7 +92,7 @@ def _count_few(read: Snapshot, by: InstrumentedAttribute[str], *where: ColumnEle
 
 
 def _jobs(read: Snapshot, seen: VisibleProjects) -> dict[tuple[str, str], int]:
-    """Done jobs, which are most, are not read. Zero failed ones are told, so that the first failure is a rise."""
+    """Done jobs, which are most, are not read. Zero failed ones are reported, so that the first failure is a rise."""
     found = Counter({(queue.value, str(JobState.FAILED)): 0 for queue in Queue})
     states = [state for state in JobState if state is not JobState.DONE]
     query = select(Job.kind, Job.state_).where(Job.state_.in_(states), *seen.where(Job.project_id))

@@ -1,4 +1,4 @@
-"""What the scheduler looks at: the tasks that wait, their projects, and the agents that are ready.
+"""What the scheduler reads: the tasks that wait, their projects, and the agents that are ready.
 
 Everything is read in columns, outside of any transaction and without locks. It may be out of date when it is used:
 `common/services/agents/assigning.py` looks again at each row, locked, before it writes.

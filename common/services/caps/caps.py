@@ -38,7 +38,7 @@ WHILE_AT_WORK = ("tokens", "costUsd", "minutes")
 PLATFORM_CAPS = "caps"
 """The platform's setting."""
 WARNED_FROM = 0.8
-"""The share of a cap at which people are told."""
+"""The share of a cap at which people are warned."""
 
 OBSTACLE = "A cap of spending is reached"
 """How the error of a task begins that can't start because of a cap."""

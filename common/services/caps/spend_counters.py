@@ -51,7 +51,7 @@ class Spent:
 
 @dataclass(frozen=True)
 class Counter:
-    """warned: the caps of which people were told that most of them is used."""
+    """warned: the caps of which people were warned that most is used."""
 
     spent: Spent = Spent()
     warned: tuple[str, ...] = ()
@@ -128,7 +128,7 @@ def read_counters(at: Snapshot | Transaction, keys: Collection[Key]) -> dict[Key
 
 
 def note_warned(tx: Transaction, key: Key, warned: Iterable[str]) -> None:
-    """Remember of which caps people were told. The counter is locked."""
+    """Remember for which caps people were warned. The counter is locked."""
     tx.session.execute(update(SpendCounter).where(_is(key)).values(warned=list(warned)))
 
 

@@ -1,4 +1,4 @@
-"""The health of staging and production over time: what the looks at the runtime found, as spans.
+"""The health of staging and production over time: what was observed in the runtime, as spans.
 
 A look that finds the state that the one before found makes the newest span longer, with the reason of now; any other
 begins a span. Bounded for each app.

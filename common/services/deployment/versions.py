@@ -1,6 +1,6 @@
-"""The versions of one environment in the order of delivery (the line), and which of them were rolled back.
+"""The versions of one environment in the order of delivery, and which of them were rolled back.
 
-A rollback delivers nothing new: it makes an older version on the line live. Every version delivered after the live one
+A rollback delivers nothing new: it makes an older version live. Every version delivered after the live one
 is taken back. The numbers of versions are the order of deliveries; a clock may be set back between two of them.
 """
 
@@ -25,7 +25,7 @@ DeliveryQuery: TypeAlias = "Select[str, datetime, int | None, str, str | None, d
 
 @dataclass(frozen=True)
 class DeliveryPosition:
-    """A place on the line: the number of a version. None, for one that was never healthy: after all that were."""
+    """A position in the delivery order: a version's number. None: after all of them, for one that was never healthy."""
 
     version: int | None
 
@@ -43,7 +43,10 @@ class TakenBack:
 
 
 def delivery_position_of(tx: Transaction, version: Deployment) -> DeliveryPosition:
-    """The version's place on the line. A rollback stands where the version it brought back was delivered."""
+    """The version's position in the delivery order.
+
+    A rollback stands where the version it brought back was delivered.
+    """
     if version.rollback_of is None or version.version is not None:
         return DeliveryPosition(version.version)
     return DeliveryPosition(_brought_back(tx, version))
@@ -211,7 +214,7 @@ def _healthy(project_id: str, app_name: str) -> tuple[ColumnElement[bool], ...]:
 
 
 def _deliveries(project_id: str, app_name: str) -> DeliveryQuery:
-    """The line as columns, so that each query reads the database and not the session's rows."""
+    """The delivery order as columns, so that each query reads the database and not the session's rows."""
     return select(
         Deployment.id, Deployment.created_at, Deployment.version, Deployment.commit_sha, Deployment.task_group_id,
         Deployment.taken_back_at, Deployment.barrier,

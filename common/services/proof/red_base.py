@@ -1,4 +1,4 @@
-"""A default branch whose own tests fail: told once, and blamed on nobody."""
+"""A default branch whose own tests fail: reported once, and blamed on nobody."""
 
 from __future__ import annotations
 

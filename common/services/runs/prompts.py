@@ -62,7 +62,7 @@ interrupted."""
 LONGEST_EARLIER = 1_000
 """Characters of an earlier feedback; the log of a test that failed rounds ago is of no use."""
 MOST_EARLIER = 40
-"""Earlier feedback that is told, the newest."""
+"""Most earlier feedback in a prompt, the newest."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ def _feedback_parts(feedback: Sequence[Feedback]) -> list[str]:
 
 
 def _quoted(location: str, body: str) -> str:
-    """The place before the text. A marker at its beginning keeps the line of its own that it needs."""
+    """The location before the text. A marker at its beginning keeps the line of its own that it needs."""
     first_line = body.partition("\n")[0]
     return f"{location}:\n{body}" if SUGGESTION.fullmatch(first_line) else f"{location}: {body}"
 
