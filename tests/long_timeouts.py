@@ -8,6 +8,7 @@ from common.database import wait_budget
 from common.events import feed
 from common.providers.runtime import local
 from web.api import timed_reads
+from web.http.server import slow_requests
 
 LONG_SECONDS = 60.0
 _WAITS = [
@@ -17,6 +18,8 @@ _WAITS = [
         (wait_budget, "API_SECONDS"),
         (local, "ANSWER_SECONDS"),
         (timed_reads, "READ_SECONDS"),
+        # A line of the log; some tests read the whole log.
+        (slow_requests, "SLOW_SECONDS"),
     )
 ]
 
