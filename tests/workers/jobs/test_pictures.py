@@ -104,7 +104,7 @@ def test_the_pull_request_shows_the_pictures_of_its_commit_alone(on_gitea: OnGit
     git("checkout", "--quiet", "-B", task.branch_name, f"origin/{task.branch_name}", at=tree.path)
     tree.commit({"late": "x"}, on=task.branch_name)
     tree.push(task.branch_name)
-    on_gitea.look_at_repository(project)
+    on_gitea.poll_repository(project)
     assert on_gitea.shown(project) == []
 
     on_gitea.work(task, page("red"))
@@ -139,6 +139,22 @@ def test_no_browser_starts_unconfined(taking: None, platform: Platform, monkeypa
     monkeypatch.setenv("AIWORKER_SANDBOX", "off")
     settings.cache_clear()
     assert pictures.find_browser() is None
+
+
+@transactional
+def _age(tx: Transaction, picture_id: str) -> None:
+    row = tx.get(PreviewPicture, picture_id)
+    row.taken_at = row.taken_at.replace(year=2020)
+
+
+def test_old_pictures_are_deleted(taking: None, platform: Platform) -> None:
+    task = platform.ready(platform.project(), "Green", page("green"))
+    assert preview_pictures.purge_pictures() == 0
+
+    _age(rows(platform, task)["after"].id)
+
+    assert preview_pictures.purge_pictures() == 1
+    assert rows(platform, task) == {}
 
 
 @transactional
