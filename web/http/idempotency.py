@@ -14,7 +14,7 @@ from flask import Response, g, request
 
 from common.errors import Invalid
 from common.services.agent_api.agent_api import AgentPrincipal, RunPrincipal
-from common.services.requests.access import Caller, noting_grants
+from common.services.requests.access import Caller, recording_grants
 from common.services.requests.idempotency import LONGEST_KEY, Answer, KeyedRequest, find_answer, keep_answer, once
 from web.http.auth import Principal
 from web.http.blueprint import body_bytes
@@ -61,7 +61,7 @@ def _owner(principal: Caller | AgentPrincipal | RunPrincipal) -> str:
 
 
 def _act_and_keep(asked: KeyedRequest, act: Callable[[], Response]) -> Response:
-    with noting_grants() as grants:
+    with recording_grants() as grants:
         response = act()
     if response.status_code >= 400:
         return response
