@@ -161,3 +161,9 @@ class TestAnOldServerKeepsTheContract:
         work.push("release/sprint-1", accept=(1, 128))
 
         assert forge.read_head(repository, "release/sprint-1") == head
+
+
+def test_the_platform_knows_its_own_names(server: GiteaDouble, forge: GiteaForge, repository: Repository) -> None:
+    run = forge.ensure_credential(repository, branch="main", run_id="r")
+
+    assert [forge.is_own_login(name) for name in (server.admin.login, run.username, "ada")] == [True, True, False]

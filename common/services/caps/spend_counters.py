@@ -141,7 +141,7 @@ def _is(key: Key) -> ColumnElement[bool]:
 
 def end_of_work(outcome: str | None, seen_at: datetime, finished_at: datetime | None, now: datetime) -> datetime:
     """Until when a run that was claimed has been at work: a lost one until it was last heard of, one that lives or was
-    ended by others than its agent for SILENCE after that at most.
+    ended by others than its agent for LONGEST_HEARTBEAT_GAP after that at most.
 
     outcome, finished_at: None while it lives. seen_at: when it was last heard of.
     """

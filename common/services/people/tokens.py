@@ -53,7 +53,7 @@ class NewEnrolmentToken:
 def authenticate_api_token(token: str, add: ExtendQuery, **values: object) -> tuple[Caller, Row]:
     """The caller who owns this API token, with the lower of the token's and the user's role, and what is read along.
 
-    add, values: see accounts.authenticate_along. Unauthenticated if the token is unknown or expired, or the user is
+    add, values: see accounts.authenticate_with. Unauthenticated if the token is unknown or expired, or the user is
     inactive.
     """
     now = datetime.now(UTC)
