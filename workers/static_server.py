@@ -40,7 +40,7 @@ MOST_CONNECTIONS = 100
 """Each connection has a thread; further connections wait until one has ended."""
 IDLE_SECONDS = 1.0
 """How long a connection may wait for a request while another client waits for a thread."""
-LOOK_SECONDS = 0.1
+IDLE_CHECK_SECONDS = 0.1
 
 
 def open_inside(root: Path, *names: str) -> BinaryIO:
@@ -180,7 +180,7 @@ class Sites(http.server.ThreadingHTTPServer):
         is_free = self._free.acquire(blocking=False)
         while not is_free:
             self._end_idle()
-            is_free = self._free.acquire(timeout=LOOK_SECONDS)
+            is_free = self._free.acquire(timeout=IDLE_CHECK_SECONDS)
         super().process_request(request, client_address)
 
     def process_request_thread(self, request: Connection, client_address: object) -> None:

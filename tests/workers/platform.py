@@ -155,7 +155,7 @@ class Platform:
         self.run_jobs()
         return self.get(Deployment, made.id)
 
-    def look_at_repository(self, project: Project) -> None:
+    def poll_repository(self, project: Project) -> None:
         """As after a push that the forge told of."""
         forge_changes.read_repository_after_push(project.id)
         self.run_jobs()

@@ -25,6 +25,7 @@ from common.machine.git import checkout_sizes
 from common.machine.git.limits import limits, met_limit, was_cut_short
 from common.values.delivery.app import NOTHING_TO_RUN_EXIT
 from common.values.testing.check import OVERLAY_FAILED_EXIT, FileText, Overlay
+from workers import static_server
 from workers.checkouts.commits import (
     NOTHING_TO_RUN,
     TRY_AGAIN_AFTER_SECONDS,
@@ -39,8 +40,6 @@ from workers.reports import pod_reports
 
 CHECKOUT_FAILED_EXIT = 21
 GIT_SECONDS = 150
-
-_STATIC = Path(__file__).parent / "supervisor" / "static.py"
 
 
 class LaunchFailed(Exception):
@@ -170,7 +169,7 @@ def script(start_command: str | None, code: Path, workspace: Path) -> str:
     if line := start_line(start_command, code):
         return line + "\n"
     if is_website(code):
-        server = Path(shutil.copy(_STATIC, workspace / "static.py"))
+        server = Path(shutil.copy(static_server.__file__, workspace / "static.py"))
         return f"exec python3 -I {shlex.quote(str(server))} {shlex.quote(str(code))}\n"
     raise LaunchFailed(NOTHING_TO_RUN_EXIT, NOTHING_TO_RUN)
 

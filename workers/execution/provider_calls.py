@@ -37,9 +37,9 @@ def run_check(runtime: Runtime, wanted: Check, *, may_take_down_previews: bool =
     commit, and a later try may succeed.
 
     A command that was killed by a signal runs once more, as a second check, because the machine may have killed it. The
-    second verdict is final. may_take_down_previews: take down previews if it waits for a place to run. A command that exited with
-    NO_TESTS has passed if its report has no test. One that exited with 0 has failed if its report names tests that
-    failed, as below `| tee` or `|| true`. Secrets are masked in the names of tests, and nowhere else.
+    second verdict is final. may_take_down_previews: take down previews if it waits for a place to run. A command that
+    exited with NO_TESTS has passed if its report has no test. One that exited with 0 has failed if its report names
+    tests that failed, as below `| tee` or `|| true`. Secrets are masked in the names of tests, and nowhere else.
     A check of the same id that began with other settings is ended and begins anew.
     """
     state = _run_once(runtime, wanted, may_take_down_previews)

@@ -2,7 +2,7 @@
 
 Its servers obey clients that nobody has reviewed, with all rights in the server: PostgreSQL's superuser runs programs,
 MariaDB reads and writes files, and Redis connects to where it is told. So the host has a sandbox of its own, and the
-run's programs reach the servers through doors.
+run's programs reach the servers through forwarded ports.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ ONLY_TEMPLATES = "--only-templates"
 
 
 def host_limits(databases: Databases, reach: Reach, bounds: Bounds, *, makes_templates: bool = False) -> SandboxLimits:
-    """The walls of the host. reach: see `host_reach`. makes_templates: of the command that only makes templates."""
+    """The limits of the host. reach: see `host_reach`. makes_templates: of the command that only makes templates."""
     home = databases.report.parent
     shown = (databases.place, databases.templates) if makes_templates else (databases.place,)
     return SandboxLimits(
@@ -35,7 +35,7 @@ def host_limits(databases: Databases, reach: Reach, bounds: Bounds, *, makes_tem
 
 def host_reach(sandboxes: Sandboxes, reach: Reach) -> Reach:
     """The reach of the host for programs with this one. It has no network but its loopback; where the programs share
-    this machine's network, which has no doors, the host does too.
+    this machine's network, which has no forwarded ports, the host does too.
     """
     return reach if sandboxes.shares_network(reach) else Reach.NOTHING
 

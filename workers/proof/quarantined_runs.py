@@ -33,8 +33,8 @@ def without_quarantined(check: Check, quarantined: Collection[str]) -> Check:
 def run_without(runtime: Runtime, without: Check, quarantined: Collection[str]) -> CheckState:
     """Run a check of `without_quarantined`, and return its state: running, passed or failed. Safe to repeat.
 
-    A runner that can't leave the tests out runs them again; so the check runs MOST_RUNS times if nothing else fails, as a
-    flaky test may be green in one of them. It runs with them, too, after a run in which none was left. Raises
+    A runner that can't leave the tests out runs them again; so the check runs MOST_RUNS times if nothing else fails, as
+    a flaky test may be green in one of them. It runs with them, too, after a run in which none was left. Raises
     ProviderUnavailable if the command can't be started yet.
     """
     number = failed = 0

@@ -31,7 +31,7 @@ MOST_BYTES = 16 * 2**20
 """Of all reports of a run together."""
 MOST_DEPTH, MOST_ELEMENTS = 40, 600_000
 MOST_FILES, MOST_LINES, MOST_ROOTS = 20_000, 500_000, 20
-MOST_LOOKED_FOR, LOOK = 50_000_000, 100
+MOST_LOOKUPS, LOOK = 50_000_000, 100
 """Characters of all paths at which files are looked for, and how many each look counts beside. A name may be below each
 root and each folder above the report."""
 LONGEST_PATH = 4096
@@ -57,7 +57,7 @@ class CoverageFiles:
 
     def read(self, *, began_ns: int) -> Coverage | None:
         """Read the reports; None if the run wrote none. Blocking. began_ns: see `Reports`."""
-        found, looks, left, count = _Found(), _Looks(), MOST_BYTES, 0
+        found, lookups, left, count = _Found(), _Lookups(), MOST_BYTES, 0
         try:
             for path, shown, folder in self._files():
                 content = content_of_run(path, shown, began_ns=began_ns, left=left, most=MOST_BYTES)
@@ -67,7 +67,7 @@ class CoverageFiles:
                 if count > MOST_REPORTS:
                     raise Unusable(f"there are more than {MOST_REPORTS} files")
                 read = _read_cobertura if path.suffix == ".xml" else _read_lcov
-                read(content, shown, _Paths(self.code, folder, looks), found)
+                read(content, shown, _Paths(self.code, folder, lookups), found)
         except Unusable as error:
             return Coverage(problem=str(error))
         except OSError as error:
@@ -116,10 +116,10 @@ def _file(path: str, lines: Mapping[int, bool]) -> FileCoverage:
 
 
 @dataclass
-class _Looks:
+class _Lookups:
     """How many characters the paths may still have at which files are looked for, for all reports of a run."""
 
-    left: int = MOST_LOOKED_FOR
+    left: int = MOST_LOOKUPS
 
     def take(self, path: str) -> None:
         """Count one. Raises Unusable if it is one too many."""
@@ -134,7 +134,7 @@ class _Paths:
 
     code: Path
     folder: str
-    looks: _Looks
+    lookups: _Lookups
     _known: dict[tuple[str, ...], str | None] = field(default_factory=dict)
 
     def path_of(self, name: str, roots: Sequence[str] = ()) -> str | None:
@@ -153,7 +153,7 @@ class _Paths:
         for above in (folder, *folder.parents):
             for root in (*roots, ""):
                 full = os.path.normpath(os.path.join(self.code, above, root, name))
-                self.looks.take(full)
+                self.lookups.take(full)
                 for top in tops:
                     if not full.startswith(f"{top}/") or not os.path.isfile(full):
                         continue

@@ -1,4 +1,4 @@
-"""The command line of bubblewrap for a command's walls. It looks at which files exist and changes nothing."""
+"""The command line of bubblewrap for a confined command. It looks at which files exist and changes nothing."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ _PROLOGUE = (
 
 @dataclass(frozen=True)
 class Plan:
-    """What the command line is made of, beside the walls.
+    """What the command line is made of, beside the limits.
 
     files: descriptors with the contents of files below /etc, by their names there. etc: what else is shown there.
-    hidden: folders that nothing may show, unless the walls name something in them. shares_network: the network is this
+    hidden: folders that nothing may show, unless the limits name something in them. shares_network: the network is this
     machine's. lifeline: a descriptor that the sandbox holds as long as it lives. groups: files of control groups to
     enter. more: a descriptor of further arguments. is_only_killed: there is no first program that would set signals
     back, so none is ignored.
@@ -58,7 +58,7 @@ def arguments(bwrap: str, sandbox_limits: SandboxLimits, plan: Plan, inner: Sequ
     """Return what to start. inner: the first program, with its arguments.
 
     User namespaces stay allowed inside: a repository's own tests may use bubblewrap, Chromium does, and a nested one
-    has no rights over what these walls are made of.
+    has no rights over what the sandbox is made of.
     """
     prologue = _PROLOGUE if plan.is_only_killed else _IGNORE + _PROLOGUE
     return [
@@ -80,7 +80,7 @@ def arguments(bwrap: str, sandbox_limits: SandboxLimits, plan: Plan, inner: Sequ
         *_shown("--ro-bind", [*interpreter_folders(), *toolchains(plan.search_path, plan.hidden)]),
         *_shown("--ro-bind", [Path(chosen)] if (chosen := chosen_bundle()) else []),
         *_hidden(plan.hidden),
-        *_walls(sandbox_limits),
+        *_namespaces(sandbox_limits),
         *("--ro-bind", str(plan.program), PROGRAM_PLACE),
         *("--remount-ro", "/", "--chdir", str(plan.cwd), "--", *inner),
     ]
@@ -143,8 +143,8 @@ def _hidden(folders: Iterable[Path]) -> list[str]:
     return [text for folder in covered for text in ("--tmpfs", str(folder))]
 
 
-def _walls(sandbox_limits: SandboxLimits) -> list[str]:
-    """The paths of the walls, outer before inner, so that a path in another keeps its own kind."""
+def _namespaces(sandbox_limits: SandboxLimits) -> list[str]:
+    """The paths of the limits, outer before inner, so that a path in another keeps its own kind."""
     kinds = dict.fromkeys(sandbox_limits.readable, "--ro-bind") | dict.fromkeys(sandbox_limits.writable, "--bind")
     kinds[sandbox_limits.home] = "--bind"
     ordered = sorted(kinds, key=lambda path: len(path.parts))
@@ -155,7 +155,7 @@ def _walls(sandbox_limits: SandboxLimits) -> list[str]:
 
 
 def _emptied(hidden: Iterable[Path], shown: Sequence[Path]) -> list[str]:
-    """Lay an empty folder or file over each. What links lead to outside of the walls is not there in any case."""
+    """Lay an empty folder or file over each. What links lead to outside of the sandbox is not there in any case."""
     made: list[str] = []
     roots = [path.resolve() for path in shown]
     for path in dict.fromkeys(one.resolve() for one in hidden):

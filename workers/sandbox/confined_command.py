@@ -36,7 +36,7 @@ class Enclosed:
         self.is_confined = False
 
     def begin(self, pid: int) -> None:
-        """The command was started as this process. Returns at once; its doors open beside it."""
+        """The command was started as this process. Returns at once; its forwarded ports open beside it."""
 
     def dial(self, port: int) -> socket.socket:
         """A socket that is not connected yet, in the network of the command: connect it to 127.0.0.1:port.
@@ -57,7 +57,10 @@ class Enclosed:
 
     @property
     def failure(self) -> str | None:
-        """Why its doors could not be opened, so that it did not start; None: they could, or it is too early to say."""
+        """Why its forwarded ports could not be opened, so that it did not start; None.
+
+        They could, or it is too early to say.
+        """
         return None
 
     def close(self) -> None:

@@ -72,7 +72,7 @@ class Preparation:
 
 
 class Confined(Enclosed):
-    """A command within walls. OSError if what it needs can't be made, ValueError for contradicting walls."""
+    """A command in a sandbox. OSError if what it needs can't be made, ValueError for contradicting limits."""
 
     def __init__(
         self,
@@ -106,7 +106,9 @@ class Confined(Enclosed):
             allowed = _allowed(sandbox_limits, preparation.admin_hosts)
             proxy_port = _proxy_port(self._forwarded_ports) if allowed else None
             if allowed:
-                self._guarded.proxy = lambda: Proxy(allowed, _told(on_refusal), preparation.sandbox_proxy.lookups)
+                self._guarded.proxy = lambda: Proxy(
+                    allowed, _refusal_callback(on_refusal), preparation.sandbox_proxy.lookups
+                )
             if sandbox_limits.reach is Reach.OUTBOUND and not self._shares_network:
                 unreachable(sandbox_limits.blocked)
                 self._guarded.outbound = lambda pid: Outbound(preparation.finding, pid, sandbox_limits.blocked)
@@ -149,7 +151,7 @@ class Confined(Enclosed):
         lifeline: int,
         variables: Mapping[str, str],
     ) -> list[str]:
-        """The first program, which opens doors and becomes the command."""
+        """The first program, which opens ports and becomes the command."""
         ports = [forwarded_port.inner_port or forwarded_port.port for forwarded_port in self._forwarded_ports] + (
             [proxy_port] if proxy_port else []
         )
@@ -266,7 +268,7 @@ class Confined(Enclosed):
 
 
 def _forwarded_ports(sandbox_limits: SandboxLimits, *, shares_network: bool) -> tuple[ForwardedPort, ...]:
-    """The doors that are needed. Where the network is shared, what is at its own port needs none."""
+    """The forwarded ports that are needed. Where the network is shared, what is at its own port needs none."""
     forwarded_ports = sandbox_limits.forwarded_ports
     if shares_network:
         forwarded_ports = tuple(
@@ -303,7 +305,7 @@ def _allowed(sandbox_limits: SandboxLimits, admin_hosts: Sequence[str]) -> list[
     return allowed if sandbox_limits.reach is not Reach.OUTBOUND else []
 
 
-def _told(on_refusal: Callable[[Refusal], None] | None) -> Callable[[str, int, str], None]:
+def _refusal_callback(on_refusal: Callable[[Refusal], None] | None) -> Callable[[str, int, str], None]:
     def tell(host: str, port: int, why: str) -> None:
         if on_refusal is not None:
             on_refusal(Refusal(host, port, why))
@@ -312,7 +314,7 @@ def _told(on_refusal: Callable[[Refusal], None] | None) -> Callable[[str, int, s
 
 
 def _names(forwarded_ports: Sequence[ForwardedPort]) -> list[str]:
-    """The hosts of doors that are names and not this machine's usual one."""
+    """The hosts of forwarded ports that are names and not this machine's usual one."""
     return sorted(
         {
             forwarded_port.host

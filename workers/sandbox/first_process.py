@@ -1,6 +1,6 @@
 """The first program in a sandbox. It opens the ports that lead out, hands them out, and becomes the command.
 
-    python3 -I -S inside.py CONTROL ENVIRON PORTS PROCESSES FILE_BYTES DIALS COMMAND ...
+    python3 -I -S first_process.py CONTROL ENVIRON PORTS PROCESSES FILE_BYTES DIALS COMMAND ...
 
 CONTROL: number of a Unix socket (SOCK_SEQPACKET) to the process outside. ENVIRON: number of a file with the command's
 environment, so that no variable of it, such as LD_PRELOAD, acts on a program outside. PORTS: ports of loopback to

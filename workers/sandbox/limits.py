@@ -13,11 +13,14 @@ class Reach(StrEnum):
     """The network of a confined command."""
 
     NOTHING = "nothing"
-    """Its own loopback, and its doors."""
+    """Its own loopback, and its forwarded ports."""
     PROXY = "proxy"
-    """Its own loopback, its doors, and through a proxy the hosts of an allow-list."""
+    """Its own loopback, its forwarded ports, and through a proxy the hosts of an allow-list."""
     OUTBOUND = "outbound"
-    """Every address but this machine's loopback, metadata services and `SandboxLimits.blocked`; and its doors."""
+    """Every address but this machine's loopback, metadata services and `SandboxLimits.blocked`.
+
+    And its forwarded ports.
+    """
 
 
 class Dialer(Protocol):
@@ -33,8 +36,8 @@ class ForwardedPort:
 
     inner_port: the port inside; it is the same as outside, so that addresses stay true, unless given. paths: only HTTP
     requests whose path begins with one of these are passed on; empty: any bytes are. A port inside is 1024 or higher.
-    A host that is a name leads to the door inside (/etc/hosts); to an address that is not of loopback there is no door,
-    but `SandboxLimits.trusted_hosts`. through: the door leads to this port of loopback in the network of another
+    A host that is a name leads to the port inside (/etc/hosts); to an address that is not of loopback there is none,
+    but `SandboxLimits.trusted_hosts`. through: it leads to this port of loopback in the network of another
     command; None: to this machine's network.
     """
 
@@ -64,9 +67,9 @@ class SandboxLimits:
     home: its HOME, writable. scratch: its /tmp, writable; None: an empty one in memory. writable, readable: files and
     folders; one that is missing is left out. hidden: files and folders in the others of which the command sees only an
     empty one that it can't change; one that is missing is left out. reach, hosts: its network, and further hosts for
-    the proxy. doors: ports that lead out. blocked: addresses and networks that OUTBOUND may not reach, beside those
-    that it never may. trusted_hosts: hosts, as `host` or `host:port`, that the platform itself names, such as a forge:
-    the proxy reaches them also at private addresses, and also with Reach.NOTHING.
+    the proxy. forwarded_ports: ports that lead out. blocked: addresses and networks that OUTBOUND may not reach, beside
+    those that it never may. trusted_hosts: hosts, as `host` or `host:port`, that the platform itself names, such as a
+    forge: the proxy reaches them also at private addresses, and also with Reach.NOTHING.
     """
 
     home: Path

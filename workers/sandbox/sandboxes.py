@@ -39,7 +39,7 @@ class Sandboxes:
     not be there: what can be is kept in memory, and the control groups have its name.
 
     admin_hosts: hosts that the administrator lets every command with Reach.PROXY reach, also at private addresses
-    (AIWORKER_EGRESS_HOSTS). hidden: folders, such as the platform's data, that no command sees but for what its walls
+    (AIWORKER_EGRESS_HOSTS). hidden: folders, such as the platform's data, that no command sees but for what its limits
     name; `directory` is always one of them.
     """
 
@@ -87,7 +87,8 @@ class Sandboxes:
 
         needs_dial: `dial` will be used. is_only_killed: it is sent no signal but SIGKILL; any other ends it with its
         whole tree, too. Without a network it starts in half the time then. Raises OSError if what it needs can't be
-        made, SandboxMissing if it must be confined and can't be, and ValueError for doors that contradict each other.
+        made, SandboxMissing if it must be confined and can't be, and ValueError for forwarded ports that contradict
+        each other.
         """
         if not self.is_confining:
             if self.mode is SandboxMode.REQUIRED:
@@ -105,7 +106,7 @@ class Sandboxes:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def close(self) -> None:
-        """End the thread that serves doors. All that was enclosed is closed. Safe to repeat."""
+        """End the thread that serves forwarded ports. All that was enclosed is closed. Safe to repeat."""
         self._proxy_thread.close()
 
 

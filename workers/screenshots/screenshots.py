@@ -1,7 +1,8 @@
 """Takes a screenshot of a page that nobody trusts, with Chromium in a sandbox that reaches this page's host alone.
 
 The page may be an agent's work, written to harm the browser. The sandbox shows no data of the platform, has a network
-of its own whose one door leads to the host and port of the page, and ends after START_SECONDS and MOST_SECONDS.
+of its own whose one forwarded port leads to the host and port of the page, and ends after START_SECONDS and
+MOST_SECONDS.
 """
 
 from __future__ import annotations
@@ -88,7 +89,10 @@ class RunningBrowser:
     sandboxes: Sandboxes
 
     def take(self, url: str) -> bytes:
-        """Return a PNG of WIDTH × HEIGHT, at most MOST_BYTES, of the page at the http(s) address. Raises NoScreenshot."""
+        """Return a PNG of WIDTH × HEIGHT, at most MOST_BYTES, of the page at the http(s) address.
+
+        Raises NoScreenshot.
+        """
         with tempfile.TemporaryDirectory(prefix="picture-", dir=self.directory) as made, _Pipes() as pipes:
             home = Path(made)
             argv = [

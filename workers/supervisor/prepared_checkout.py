@@ -1,6 +1,6 @@
 """Makes a checkout ready for a test or start command: its databases, its cached folders, and the setup command.
 
-Every command of the repository is started here, within the walls of its workplace.
+Every command of the repository is started here, within the limits of its sandbox.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ MEMORY_MARGIN_BYTES = 256 * 2**20
 """Allowed above a project's memory limit before the kernel kills a process: the supervisor, which looks at intervals,
 comes first then and says that it was the limit."""
 LOWEST_FORWARDED_PORT = 1024
-"""The lowest port that a program without rights may listen on, and so a door."""
+"""The lowest port that a program without rights may listen on, and so a forwarded port."""
 MOST_REFUSALS = 50
 """How many hosts that a program may not reach are named in its log."""
 
@@ -264,7 +264,10 @@ class PreparedCheckout:
             raise NotReady(error.code, str(error)) from error
 
     async def _serve(self, databases: Databases, output: Tail) -> None:
-        """Start the host, and set the variables and doors. Raises NotReady, ServicesUnavailable and OSError."""
+        """Start the host, and set the variables and forwarded ports.
+
+        Raises NotReady, ServicesUnavailable and OSError.
+        """
         self._has_served = False
         self._host = host = await self._start_host(databases, output)
         self._host_end = asyncio.create_task(host.wait())

@@ -34,7 +34,7 @@ def flaky(counter: Path, red: str) -> str:
 LUCK = "tests.test_page::test_luck"
 
 
-def told(platform: Platform, project: Project) -> list[EventRow]:
+def base_tested_events(platform: Platform, project: Project) -> list[EventRow]:
     return platform.all(EventRow, EventRow.feed_id == project.id, EventRow.name == "project:base_tested")
 
 
@@ -48,7 +48,7 @@ def test_a_red_base_blames_no_task_and_is_told_once(platform: Platform) -> None:
         assert tests.message == f"One test fails, and it fails on the commit below too, in main: {RED_NAME}."
 
     red = platform.get(Project, project.id).red_base
-    assert (red.tests, len(told(platform, project))) == ((RED_NAME,), 1)
+    assert (red.tests, len(base_tested_events(platform, project))) == ((RED_NAME,), 1)
     assert "test_red" in red.log
 
 

@@ -65,7 +65,7 @@ def test_a_person_does_not_wait_for_it_and_a_push_voids_it(platform: Platform) -
     branch = task.branch_name
     tree.commit({"late": "x"}, on=branch, start=f"origin/{branch}")
     tree.push(branch)
-    platform.look_at_repository(project)
+    platform.poll_repository(project)
 
     assert platform.get(Task, task.id).state == "in_progress"
     assert platform.all(TaskCheck, TaskCheck.name == "coverage") == []

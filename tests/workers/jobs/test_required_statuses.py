@@ -65,7 +65,7 @@ class Claim:
         check: Any = self.check
         return (check.status, check.code, str(task.state)) if check is not None else ("none", None, str(task.state))
 
-    def told(self) -> str:
+    def refusal_text(self) -> str:
         """What the agent is told of the refusal."""
         (comment,) = self.platform.all(Comment, Comment.task_id == self.task.id, Comment.kind == "refusal")
         return str(comment.body)
@@ -109,7 +109,7 @@ def test_a_missing_status_is_not_passing(plain: GiteaAndCluster) -> None:
 
     assert claim.verdict[:2] == ("failed", "status_missing")
     text = "status_missing: The repository's own CI did not end within 60 minutes: ci/lint is missing."
-    assert claim.told().startswith(text)
+    assert claim.refusal_text().startswith(text)
 
 
 def test_a_failed_status_goes_back_to_the_agent_at_once(plain: GiteaAndCluster) -> None:
@@ -119,7 +119,7 @@ def test_a_failed_status_goes_back_to_the_agent_at_once(plain: GiteaAndCluster) 
 
     assert claim.verdict[:2] == ("failed", "status_failed")
     assert plain.get(Task, claim.task.id).refusals == 1
-    assert claim.told() == (
+    assert claim.refusal_text() == (
         "status_failed: The repository's own CI does not pass on this commit: ci/build (failure).\n\n"
         "ci/build: failure by ci-bot: 2 tests failed: https://ci.example.org/8\nci/lint: missing"
     )

@@ -77,7 +77,7 @@ def _push_to(platform: Platform, project: Project, task: Task, files: dict[str, 
     git("checkout", "--quiet", "-B", task.branch_name, f"origin/{task.branch_name}", at=tree.path)
     sha = tree.commit(files, on=task.branch_name)
     tree.push(task.branch_name)
-    platform.look_at_repository(project)
+    platform.poll_repository(project)
     return sha
 
 

@@ -27,7 +27,7 @@ HIDDEN: dict[str, dict[str, str | None]] = {
 }
 
 
-def told(check: TaskCheck) -> tuple[str, str | None, str]:
+def outcome_of(check: TaskCheck) -> tuple[str, str | None, str]:
     return check.status, check.code, check.message or ""
 
 
@@ -38,10 +38,10 @@ def test_a_test_that_passes_only_because_it_was_changed_is_named(platform: Platf
         platform.work(task, {**BROKEN, **files})
 
         checks = checks_of(platform, task)
-        assert platform.get(Task, task.id).state == "ready_to_test", (how, [told(one) for one in checks.values()])
+        assert platform.get(Task, task.id).state == "ready_to_test", (how, [outcome_of(one) for one in checks.values()])
         found = checks["changed_tests"]
         message = "2 tests pass only because they were changed; as they were, they do not: " + ", ".join(RED) + "."
-        assert (how, *told(found)) == (how, "passed", "tests_changed", message)
+        assert (how, *outcome_of(found)) == (how, "passed", "tests_changed", message)
         assert (found.log or "").splitlines() == [f"fails: {name}" for name in RED]
         assert found.facts["failing"] == 2
 

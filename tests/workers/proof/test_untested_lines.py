@@ -22,7 +22,7 @@ def lcov(path: str, executed: list[int], missed: list[int]) -> str:
     return "\n".join([f"SF:{path}", *lines, "end_of_record", ""])
 
 
-def said(check: TaskCheck | None) -> tuple[object, ...]:
+def outcome_of(check: TaskCheck | None) -> tuple[object, ...]:
     assert check is not None
     return check.status, check.code, check.message, check.log, check.facts
 
@@ -33,7 +33,7 @@ def test_the_reviewer_sees_which_added_lines_no_test_touches(platform: Platform)
     report = lcov("page.py", executed=[1, 2, 5, 9, 10], missed=[6, 12, 13])
     task = platform.ready(project, "Tax", {"page.py": MORE, "report": report})
 
-    assert said(checks_of(platform, task).get("coverage")) == (
+    assert outcome_of(checks_of(platform, task).get("coverage")) == (
         "passed", "lines_untested", "No test touches 2 of the 4 added lines that can run: page.py:12-13.",
         "page.py:12-13", {"added": 4, "uncovered": 2},
     )  # fmt: skip

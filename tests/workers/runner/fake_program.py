@@ -140,7 +140,7 @@ def attempt(
     )  # fmt: skip
 
 
-def without_place(work: Work) -> str:
+def without_sandbox(work: Work) -> str:
     """Its prompt without the first line, which names the working directory."""
     first, _, rest = work.prompt.partition("\n\n")
     if not first.startswith("Working directory: "):
@@ -175,4 +175,4 @@ class Fake:
     @property
     def prompts(self) -> list[tuple[str, str | None]]:
         """Each without the line on its working directory, which is that of its workspace if there is one."""
-        return [(without_place(work), work.resume) for work in self.driver.works]
+        return [(without_sandbox(work), work.resume) for work in self.driver.works]

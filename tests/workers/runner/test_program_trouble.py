@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.workers.runner.fake_program import FakeDriver, attempt, without_place, write_program
+from tests.workers.runner.fake_program import FakeDriver, attempt, without_sandbox, write_program
 from tests.workers.runner.runner_platform import Platform, PlatformRun, ended, eventually, git, head
 from workers.runner.attempt.attempt import Attempt
 from workers.runner.attempt.attempt_settings import AttemptSettings
@@ -199,7 +199,7 @@ def test_an_interruption_ends_the_process_and_resumes_its_session(trouble: Troub
     trouble.platform.write(run, "Use tabs", interrupts=True)
 
     assert ended(run)["summary"] == "turn-2"
-    prompts = [(without_place(work), work.resume) for work in trouble.driver.works]
+    prompts = [(without_sandbox(work), work.resume) for work in trouble.driver.works]
     assert prompts == [("f", None), ("A message from Ada:\n\nUse tabs", "s")]
     assert "fake is interrupted." in run.log
     assert trouble.show("one") == "1"

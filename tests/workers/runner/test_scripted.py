@@ -62,7 +62,8 @@ def session(tmp_path: Path, listener: Listener) -> Session:
     return Session(
         run_id="r", round=1, task=ClaimedTask("t", "Do it", ""), prompt="", feedback=(), workspace=workspace.path,
         session_dir=workspace.session_dir, saved=None, head_sha=workspace.head(), is_repeated=False,
-        environ=workspace.environ, place=workspace.place(), cancellation=cancellation, platform=listener,
+        environ=workspace.environ, command_sandbox=workspace.command_sandbox(),
+        cancellation=cancellation, platform=listener,
     )  # fmt: skip
 
 
@@ -103,7 +104,7 @@ def test_a_commands_environment_is_scrubbed(
         "PATH", "HOME", "LANG", "PYTHONDONTWRITEBYTECODE", "GIT_CEILING_DIRECTORIES",
         "GIT_AUTHOR_NAME", "GIT_AUTHOR_EMAIL", "GIT_COMMITTER_NAME", "GIT_COMMITTER_EMAIL",
         # A sandbox with a network tells of the machine's certificates.
-        *(certificate_variables(bundle()) if session.place.sandboxes.is_confining else ()),
+        *(certificate_variables(bundle()) if session.command_sandbox.sandboxes.is_confining else ()),
     }  # fmt: skip
     assert f"HOME={session.workspace.parent / 'home'}" in lines
 

@@ -1,4 +1,4 @@
-"""Which paths a door lets through, however they are written."""
+"""Which paths a forwarded port lets through, however they are written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What namespaces do not cover, what they cover only together with other walls, and the lives of processes."""
+"""What namespaces do not cover, what they cover only together with other limits, and the lives of processes."""
 
 from __future__ import annotations
 

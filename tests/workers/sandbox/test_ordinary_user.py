@@ -1,4 +1,7 @@
-"""The same walls for an ordinary user, who has no rights to lend. If root runs the tests, another user is borrowed."""
+"""The same sandbox for an ordinary user, who has no rights to lend.
+
+If root runs the tests, another user is borrowed.
+"""
 
 from __future__ import annotations
 

@@ -181,7 +181,7 @@ def test_a_hostile_test_command_finds_nothing_and_its_honest_part_counts(
 def test_what_a_setup_leaves_in_its_home_leads_the_platform_nowhere(
     supervisor: Supervisor, space: ProjectNamespace, repository: Repository, tmp_path: Path
 ) -> None:
-    """The platform runs without walls: a link that it follows, or a pipe that it opens, is its own."""
+    """The platform is not confined: a link that it follows, or a pipe that it opens, is its own."""
     key, folder = tmp_path / "platform" / "secret.key", tmp_path / "platform" / "folder"
     folder.mkdir(parents=True)
     key.write_text(CANARY)

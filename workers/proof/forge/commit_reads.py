@@ -29,11 +29,11 @@ def conflict_of(forge: Forge, repository: Repository, *, base: str, commit: str)
 
 @functools.lru_cache(maxsize=1024)
 def taken_back_by(forge: Forge, repository: Repository, *, base: str, head: str) -> tuple[str, ...]:
-    """As Forge.read_taken_back."""
+    """As Forge.read_dropped_changes."""
     return tuple(forge.read_dropped_changes(repository, base=base, head=head))
 
 
 @functools.lru_cache(maxsize=1024)
 def undone_by(forge: Forge, repository: Repository, *, base: str, onto: str, head: str) -> tuple[str, ...]:
-    """As Forge.read_undone."""
+    """As Forge.read_changes_undone_by_merge."""
     return tuple(forge.read_changes_undone_by_merge(repository, base=base, onto=onto, head=head))

@@ -19,12 +19,12 @@ from common.services.proof.verification import CheckResult, ProofPlan
 from common.settings import settings
 from common.values.testing.packages import Package
 from common.values.testing.scans import DEPENDENCIES
-from workers.proof.scans.findings import Finding, Words, digest_of, findings_check, shown_path, shown_paths
+from workers.proof.scans.findings import CheckTexts, Finding, digest_of, findings_check, shown_path, shown_paths
 from workers.proof.scans.lock_files import MOST_LOCK_BYTES, NOT_READ, ecosystem_of, packages_in
 from workers.proof.sources.links import linked_files
 
 UNREADABLE = "Lock file that can't be read"
-WORDS = Words(
+CHECK_TEXTS = CheckTexts(
     DEPENDENCIES,
     "known_faults",
     "dependency with a known fault",
@@ -59,7 +59,7 @@ def check_dependencies(forge: Forge, plan: ProofPlan, changes: Sequence[Change])
     if locks.unknown:
         notes.append(f"Not read, as of another format: {shown_paths(locks.unknown)}.")
     return findings_check(
-        WORDS,
+        CHECK_TEXTS,
         [*locks.unreadable, *_findings(known, locks.new)],
         accepted=plan.scans.accepted,
         is_refused=plan.scans.dependencies == "refuse",

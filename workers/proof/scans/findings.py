@@ -28,7 +28,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Words:
+class CheckTexts:
     """code: of a check with findings. what, many: what one finding is, and several. remedy: what the agent does."""
 
     check: str
@@ -39,7 +39,7 @@ class Words:
 
 
 def findings_check(
-    words: Words, found: Iterable[Finding], *, accepted: frozenset[str], is_refused: bool,
+    texts: CheckTexts, found: Iterable[Finding], *, accepted: frozenset[str], is_refused: bool,
     facts: Mapping[str, int], notes: Sequence[str] = (),
 ) -> CheckResult:  # fmt: skip
     """The check: passed without findings, else failed if is_refused, or passed with a warning.
@@ -53,16 +53,16 @@ def findings_check(
     facts = {**facts, "found": len(names), "accepted": let_go}
     notes = [*notes, *([f"{let_go} let go by a person."] if let_go else [])]
     if not findings:
-        return CheckResult(words.check, "passed", " ".join([f"No {words.what} was found.", *notes]), facts=facts)
+        return CheckResult(texts.check, "passed", " ".join([f"No {texts.what} was found.", *notes]), facts=facts)
     shown = first_of([f"{finding.name} in {finding.place}" for finding in findings])
     count = len(names)
-    result = f"One {words.what} was found: {shown}." if count == 1 else f"{count} {words.many} were found: {shown}."
+    result = f"One {texts.what} was found: {shown}." if count == 1 else f"{count} {texts.many} were found: {shown}."
     parts = [result, *notes]
     log = "\n".join(str(finding) for finding in findings[:MOST_LINES])
     if is_refused:
-        message = " ".join([*parts, words.remedy])
-        return CheckResult(words.check, "failed", message, code=words.code, log=log, facts=facts)
-    return CheckResult(words.check, "passed", " ".join(parts), code=words.code, log=log, facts=facts)
+        message = " ".join([*parts, texts.remedy])
+        return CheckResult(texts.check, "failed", message, code=texts.code, log=log, facts=facts)
+    return CheckResult(texts.check, "passed", " ".join(parts), code=texts.code, log=log, facts=facts)
 
 
 def shown_path(path: str) -> str:

@@ -59,7 +59,7 @@ _LOCAL_HOST = re.compile(
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundSecret:
     """line: counted from 0. value: the secret itself, never shown."""
 
     line: int
@@ -75,7 +75,7 @@ def reading_of(path: str) -> tuple[bool, bool]:
     return not _is_written_by_a_program(path), bool(_CONFIGURATION.search(path))
 
 
-def find_secrets(path: str, lines: Sequence[str], added: Sequence[bool]) -> Iterator[Found]:
+def find_secrets(path: str, lines: Sequence[str], added: Sequence[bool]) -> Iterator[FoundSecret]:
     """Yield what looks like a secret in the added lines, unordered; the same one may be found twice.
 
     lines: of the whole file. added: for each line, whether it counts. Takes time linear in the text's length.
@@ -88,14 +88,14 @@ def find_secrets(path: str, lines: Sequence[str], added: Sequence[bool]) -> Iter
         keys = list(find_kinds(line, patterns)) if patterns or "eyJ" in line else []
         for kind, start, end in keys:
             if not _is_sample(kind, line, start, end):
-                yield Found(number, kind, line[start:end])
+                yield FoundSecret(number, kind, line[start:end])
         if guesses and len(line) <= LONGEST_GUESSED_LINE:
             for value in _guesses(line, is_configuration=is_configuration):
                 if not any(line[start:end] in value or value in line[start:end] for _kind, start, end in keys):
-                    yield Found(number, RANDOM_VALUE, value)
+                    yield FoundSecret(number, RANDOM_VALUE, value)
 
 
-def _private_keys(lines: Sequence[str], added: Sequence[bool]) -> Iterator[Found]:
+def _private_keys(lines: Sequence[str], added: Sequence[bool]) -> Iterator[FoundSecret]:
     """Private keys with a body, of which any line was added."""
     if not any("PRIVATE KEY" in line or "PuTTY-User-Key" in line for line in lines):
         return
@@ -112,7 +112,7 @@ def _private_keys(lines: Sequence[str], added: Sequence[bool]) -> Iterator[Found
         first = bisect_right(starts, start) - 1
         last = bisect_right(starts, (end or body).end() - 1)
         if any(added[first:last]):
-            yield Found(first, "Private Key", body[0])
+            yield FoundSecret(first, "Private Key", body[0])
 
 
 def _is_sample(kind: str, line: str, start: int, end: int) -> bool:

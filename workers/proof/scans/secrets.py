@@ -18,7 +18,7 @@ from common.secrets.masking import Mask
 from common.services.proof.verification import CheckResult
 from common.values.repository import Repository
 from common.values.testing.scans import SECRETS, ScanPlan
-from workers.proof.scans.findings import Finding, Words, digest_of, findings_check, shown_path, shown_paths
+from workers.proof.scans.findings import CheckTexts, Finding, digest_of, findings_check, shown_path, shown_paths
 from workers.proof.scans.secret_texts import find_secrets, reading_of
 from workers.proof.sources.links import is_link
 
@@ -32,7 +32,7 @@ MOST_COPIES_NAMED = 20
 SNIFFED_BYTES = 8000
 TELLING_LENGTH = 32
 UNREAD = "File too large to search"
-WORDS = Words(
+CHECK_TEXTS = CheckTexts(
     SECRETS, "secrets_found", "secret", "secrets",
     "Take them out, also of the branch's earlier commits, and read them from the environment. A maintainer can let go "
     "what is none.",
@@ -76,7 +76,7 @@ class _Search:
         facts = {"files": count, "binary": len(self.binary)}
         is_refused = plan.secrets == "refuse"
         return findings_check(
-            WORDS, self.findings, accepted=plan.accepted, is_refused=is_refused, facts=facts, notes=notes
+            CHECK_TEXTS, self.findings, accepted=plan.accepted, is_refused=is_refused, facts=facts, notes=notes
         )
 
     def _blobs(self, ids: Sequence[str]) -> Iterator[Blob]:

@@ -44,9 +44,9 @@ START_SECONDS = 120.0
 STOP_SECONDS = 5.0
 SETTLE_SECONDS = 0.3
 WATCH_SECONDS = 0.2
-TELL_SECONDS = 2.0
+LOADED_SESSION_SECONDS = 2.0
 """How long after a session was loaded something of it may still be on its way."""
-LAST_WORDS_SECONDS = 2.0
+LAST_OUTPUT_SECONDS = 2.0
 """How long the output of a program that has ended may stay open: a child that lives on may hold it."""
 
 
@@ -248,7 +248,7 @@ async def _ended(process: asyncio.subprocess.Process, output: asyncio.StreamRead
     while process.returncode is None:
         await asyncio.sleep(WATCH_SECONDS)
     # What it said last may still be on its way.
-    deadline = Deadline(LAST_WORDS_SECONDS)
+    deadline = Deadline(LAST_OUTPUT_SECONDS)
     while not (output.at_eof() or deadline.is_over):
         await asyncio.sleep(WATCH_SECONDS)
     return process.returncode
@@ -295,7 +295,7 @@ async def _open(connection: ClientSideConnection, listener: Listener, task: AcpT
         # Some that say they can resume answer that they can't; loading tells the session again, which is not shown.
         if abilities is not None and abilities.load_session:
             await connection.load_session(cwd=task["workspace"], session_id=resume, mcp_servers=list(servers))
-            await _require_told(listener)
+            await _require_session_shown(listener)
         elif sessions is not None and sessions.resume is not None:
             await connection.resume_session(cwd=task["workspace"], session_id=resume, mcp_servers=list(servers))
         else:
@@ -305,10 +305,10 @@ async def _open(connection: ClientSideConnection, listener: Listener, task: AcpT
     return resume
 
 
-async def _require_told(listener: Listener) -> None:
+async def _require_session_shown(listener: Listener) -> None:
     """Raise RequestError if the loaded session is not told again, as the protocol demands: it is an empty one then."""
     try:
-        async with asyncio.timeout(TELL_SECONDS):
+        async with asyncio.timeout(LOADED_SESSION_SECONDS):
             await listener.has_heard.wait()
     except TimeoutError:
         raise RequestError(-32603, "No conversation found: the program loaded an empty session") from None

@@ -110,7 +110,7 @@ class GeminiReader(Reader):
             self._pieces.append(text(event.get("content")))
             return
         if kind in ("tool_use", "result", "error", "tool_result"):
-            yield from self._told()
+            yield from self._close_open_text()
         if kind == "init":
             yield SessionStarted(text(event.get("session_id")), text(event.get("model")) or None)
         elif kind == "tool_use":
@@ -127,12 +127,12 @@ class GeminiReader(Reader):
             yield End(is_ok, self._last_text if is_ok else said)
 
     def rest(self) -> Iterator[Event]:
-        return self._told()
+        return self._close_open_text()
 
     def classify(self, exit: Exit) -> Classified:  # noqa: A002
         return classify_exit(exit, program="Gemini CLI")
 
-    def _told(self) -> Iterator[Event]:
+    def _close_open_text(self) -> Iterator[Event]:
         said = "".join(self._pieces)
         self._pieces.clear()
         if said.strip():

@@ -15,7 +15,7 @@ from typing import Protocol
 
 from common.values.runs.claimed_run import ClaimedTask, Feedback
 from workers.runner.processes.cancellation import Cancellation
-from workers.runner.processes.run_confinement import Place
+from workers.runner.processes.run_confinement import CommandSandbox
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Session:
     """Whether the branch's head is a commit of this task and round already: an earlier run was lost or is waiting."""
     environ: dict[str, str]
     """The whole environment for the driver's commands: PATH, HOME, LANG and the git identity."""
-    place: Place
+    command_sandbox: CommandSandbox
     """What confines the driver's commands."""
     cancellation: Cancellation
     platform: Platform

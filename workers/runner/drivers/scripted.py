@@ -38,7 +38,7 @@ from workers.runner.drivers.steps import (
 from workers.runner.processes.commands import run_command
 from workers.runner.workspace.suggestions import patches_of
 
-_PLACE_FILE = "scripted.json"
+_POSITION_FILE = "scripted.json"
 _LAST_LINES = 10
 _NO_BYTECODE = {"PYTHONDONTWRITEBYTECODE": "1"}
 """What Python compiles would be committed: a step that runs the tests says nothing of the files that they leave."""
@@ -49,7 +49,7 @@ class StepFailed(Exception):
 
 
 @dataclass
-class _Place:
+class _Position:
     """The run's position in the block. next_step counts from 0."""
 
     next_step: int = 0
@@ -66,45 +66,47 @@ class ScriptedDriver:
             steps = steps_for_round(session.task.description, session.round, tag=tag)
         except StepError as error:
             return DriverOutcome(OutcomeKind.FAILED, reason=str(error))
-        place = _restored(session, len(steps))
-        for number in range(place.next_step, len(steps)):
+        position = _restored(session, len(steps))
+        for number in range(position.next_step, len(steps)):
             session.cancellation.check()
             session.platform.progress(f"Step {number + 1} of {len(steps)}", number, len(steps))
             try:
-                answered = _do(_with_answer(steps[number], place.answers), session, place)
+                answered = _do(_with_answer(steps[number], position.answers), session, position)
             except StepFailed as error:
                 reason = f"Step {number + 1}: {error}"
                 session.platform.result(reason, ok=False)
-                return DriverOutcome(OutcomeKind.FAILED, summary=_summary(place), reason=reason)
+                return DriverOutcome(OutcomeKind.FAILED, summary=_summary(position), reason=reason)
             if not answered:
-                place.next_step = number
-                _keep(session, place)
+                position.next_step = number
+                _keep(session, position)
                 return DriverOutcome(OutcomeKind.WAITING, summary="Waiting for an answer")
-        (session.session_dir / _PLACE_FILE).unlink(missing_ok=True)
-        return DriverOutcome(OutcomeKind.COMPLETED, summary=_summary(place) or f"Executed {len(steps)} steps")
+        (session.session_dir / _POSITION_FILE).unlink(missing_ok=True)
+        return DriverOutcome(OutcomeKind.COMPLETED, summary=_summary(position) or f"Executed {len(steps)} steps")
 
 
-def _summary(place: _Place) -> str:
-    return "\n".join(place.said)
+def _summary(position: _Position) -> str:
+    return "\n".join(position.said)
 
 
-def _keep(session: Session, place: _Place) -> None:
-    state = {"nextStep": place.next_step, "answers": place.answers, "said": place.said}
-    (session.session_dir / _PLACE_FILE).write_text(json.dumps(state), encoding="utf-8")
+def _keep(session: Session, position: _Position) -> None:
+    state = {"nextStep": position.next_step, "answers": position.answers, "said": position.said}
+    (session.session_dir / _POSITION_FILE).write_text(json.dumps(state), encoding="utf-8")
 
 
-def _restored(session: Session, steps: int) -> _Place:
+def _restored(session: Session, steps: int) -> _Position:
     """Return where to start: the position that an earlier run of this round saved at the present head, else step 0."""
     saved = session.saved
     if saved is None or saved.round != session.round or saved.head_sha != session.head_sha:
-        return _Place()
+        return _Position()
     try:
-        state = json.loads((session.session_dir / _PLACE_FILE).read_text(encoding="utf-8"))
-        place = _Place(int(state["nextStep"]), [str(it) for it in state["answers"]], [str(it) for it in state["said"]])
+        state = json.loads((session.session_dir / _POSITION_FILE).read_text(encoding="utf-8"))
+        position = _Position(
+            int(state["nextStep"]), [str(it) for it in state["answers"]], [str(it) for it in state["said"]]
+        )
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return _Place()
+        return _Position()
     # The description may have been edited since.
-    return place if 0 <= place.next_step < steps else _Place()
+    return position if 0 <= position.next_step < steps else _Position()
 
 
 def _with_answer(step: Step, answers: list[str]) -> Step:
@@ -118,18 +120,18 @@ def _with_answer(step: Step, answers: list[str]) -> Step:
     return replace(step, **texts)
 
 
-def _do(step: Step, session: Session, place: _Place) -> bool:
+def _do(step: Step, session: Session, position: _Position) -> bool:
     """Execute one step; False if it is a question without an answer. Raises StepFailed."""
     platform = session.platform
     match step:
         case Say(text):
             platform.add_text(text)
-            place.said.append(text)
+            position.said.append(text)
         case Ask(question, context, options):
             answer = platform.ask(question, context, options)
             if answer is None:
                 return False
-            place.answers.append(answer)
+            position.answers.append(answer)
         case Sleep(seconds):
             platform.tool(f"sleep {seconds:g}")
             session.cancellation.sleep(seconds)
@@ -178,7 +180,7 @@ def _run(command: str, session: Session) -> None:
             ["/bin/sh", "-c", command],
             cwd=session.workspace,
             environ=session.environ | _NO_BYTECODE,
-            place=session.place,
+            command_sandbox=session.command_sandbox,
             cancellation=session.cancellation,
             on_line=on_line,
         )

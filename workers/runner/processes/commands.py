@@ -18,7 +18,7 @@ from common.machine.processes.process_trees import environment_of, find_processe
 from common.machine.waiting import Deadline
 from workers.runner.processes.cancellation import Cancellation
 from workers.runner.processes.processes import start
-from workers.runner.processes.run_confinement import Place
+from workers.runner.processes.run_confinement import CommandSandbox
 
 LONGEST_LINE = 16_000
 """Most characters of a line, as the platform stores it."""
@@ -39,7 +39,7 @@ def run_command(
     *,
     cwd: Path,
     environ: Mapping[str, str],
-    place: Place | None,
+    command_sandbox: CommandSandbox | None,
     cancellation: Cancellation,
     on_line: Callable[[str], None],
     timeout_seconds: float | None = None,
@@ -47,15 +47,21 @@ def run_command(
     """Run a command to its end and return its exit code (128 + n for signal n, as in a shell).
 
     on_line is called with each line of its output, standard error included, without the line end, cut at
-    LONGEST_LINE. place, environ: see processes.start. Its standard input is empty. Raises Cancelled, TimedOut, and
-    FileNotFoundError or PermissionError if the program can't be started. On return its process group is dead.
+    LONGEST_LINE. command_sandbox, environ: see processes.start. Its standard input is empty. Raises Cancelled,
+    TimedOut, and FileNotFoundError or PermissionError if the program can't be started. On return its process group is
+    dead.
     """
     cancellation.check()
     deadline = None if timeout_seconds is None else Deadline(timeout_seconds)
     # A character has at most four bytes.
     with (
         start(
-            argv, cwd=cwd, environ=environ, place=place, joins_errors=True, longest_line_bytes=4 * LONGEST_LINE
+            argv,
+            cwd=cwd,
+            environ=environ,
+            command_sandbox=command_sandbox,
+            joins_errors=True,
+            longest_line_bytes=4 * LONGEST_LINE,
         ) as process,
         cancellation.calling(process.kill),
     ):

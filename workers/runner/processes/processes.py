@@ -29,7 +29,7 @@ from common.machine.processes.children import has_ended, kill_group
 from common.machine.processes.process_trees import kill_tree, signal_processes
 from common.settings.private_files import USUAL_UMASK
 from workers.runner.processes.private_streams import PrivateStreams
-from workers.runner.processes.run_confinement import Place
+from workers.runner.processes.run_confinement import CommandSandbox
 from workers.sandbox.sandboxes import Enclosed
 
 logger = logging.getLogger("workers.runner")
@@ -64,20 +64,20 @@ def start(
     *,
     cwd: Path,
     environ: Mapping[str, str],
-    place: Place | None,
+    command_sandbox: CommandSandbox | None,
     has_input: bool = False,
     joins_errors: bool = False,
     is_private: bool = False,
     longest_line_bytes: int = LONGEST_LINE_BYTES,
 ) -> Process:
-    """Start a process. Its environment is exactly `environ`, and what the place adds.
+    """Start a process. Its environment is exactly `environ`, and what the sandbox adds.
 
-    place: what confines it; None: nothing does, for programs of our own that obey nothing in the clone. has_input: its
-    standard input stays open for `write`; otherwise it is empty. joins_errors: standard error goes into standard
-    output. is_private: its standard input and output are sockets, which no other process opens (private_streams.py).
-    Raises FileNotFoundError, PermissionError or another OSError if it can't be started.
+    command_sandbox: what confines it; None: nothing does, for programs of our own that obey nothing in the clone.
+    has_input: its standard input stays open for `write`; otherwise it is empty. joins_errors: standard error goes into
+    standard output. is_private: its standard input and output are sockets, which no other process opens
+    (private_streams.py). Raises FileNotFoundError, PermissionError or another OSError if it can't be started.
     """
-    enclosed = Enclosed(argv, cwd, environ) if place is None else place.enclose(argv, cwd, environ)
+    enclosed = Enclosed(argv, cwd, environ) if command_sandbox is None else command_sandbox.enclose(argv, cwd, environ)
     try:
         with contextlib.ExitStack() as stack:
             private = stack.enter_context(PrivateStreams(has_input=has_input)) if is_private else None
@@ -134,7 +134,7 @@ class Process:
         self.is_over = False
         """Whether it has ended and all of its output was read."""
         self.broken_bound: str | None = None
-        """Which bound of its place was broken, `memory` or `processes`; None: none. Known after the `with` block."""
+        """Which bound of its sandbox was broken, `memory` or `processes`; None: none. Known after the `with` block."""
         self.last_output_at = time.monotonic()
         """When it last wrote anything, on the monotonic clock."""
 

@@ -1,4 +1,5 @@
-"""What confines the commands of one run. Every command below the runner is started in a `Place`: see processes.py.
+"""What confines the commands of one run. Every command below the runner is started in a `CommandSandbox`: see
+processes.py.
 
 A command of a coding CLI, of the setup or of the scripted driver sees the run's clone, home and temporary files, and
 what it needs of this machine's programs. Git in the clone sees less and has no network: the clone's own configuration
@@ -36,8 +37,8 @@ _REACH = {Egress.REGISTRIES: Reach.PROXY, Egress.NONE: Reach.NOTHING, Egress.OPE
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a command is started. on_refusal: see Sandboxes.enclose. on_dialer: takes what connects to the ports of
+class CommandSandbox:
+    """What a command is started in. on_refusal: see Sandboxes.enclose. on_dialer: takes what connects to the ports of
     the command, before it is started; None: nobody will use them. is_only_killed: see Sandboxes.enclose.
     """
 
@@ -63,7 +64,7 @@ class Confinement:
     """How the commands of one run are confined.
 
     network: what the run's project may reach. platform: its URL. addresses: URLs that the run's programs call, with
-    all below them: the gateway's, and the run's repository. databases: doors to the run's.
+    all below them: the gateway's, and the run's repository. databases: ports to the run's.
     """
 
     sandboxes: Sandboxes
@@ -75,8 +76,8 @@ class Confinement:
     blocked: tuple[str, ...] = ()
     on_refusal: Callable[[Refusal], None] | None = None
 
-    def for_programs(self, sandbox_limits: SandboxLimits) -> Place:
-        """The place of a program that works in the clone: with the project's network, and AiWorker's own programs."""
+    def for_programs(self, sandbox_limits: SandboxLimits) -> CommandSandbox:
+        """The sandbox of a program that works in the clone: with the project's network, and AiWorker's own programs."""
         nearby, hosts = self._platform()
         sandbox_limits = SandboxLimits(
             home=sandbox_limits.home,
@@ -91,16 +92,16 @@ class Confinement:
             blocked=self.blocked,
             bounds=self.bounds,
         )
-        return Place(self.sandboxes, sandbox_limits, self.on_refusal)
+        return CommandSandbox(self.sandboxes, sandbox_limits, self.on_refusal)
 
     @property
     def reach(self) -> Reach:
         """What programs in the clone reach."""
         return _REACH[self.network.egress]
 
-    def for_git(self, sandbox_limits: SandboxLimits) -> Place:
-        """The place of git in the clone: without a network. It is not stopped but killed."""
-        return Place(self.sandboxes, sandbox_limits, is_only_killed=True)
+    def for_git(self, sandbox_limits: SandboxLimits) -> CommandSandbox:
+        """The sandbox of git in the clone: without a network. It is not stopped but killed."""
+        return CommandSandbox(self.sandboxes, sandbox_limits, is_only_killed=True)
 
     @property
     def words(self) -> str:
@@ -110,7 +111,7 @@ class Confinement:
         return f"The run's programs are confined; {_NETWORK_WORDS[self.network.egress]}"
 
     def _platform(self) -> tuple[list[ForwardedPort], list[str]]:
-        """Doors to the platform and the forge where they are on this machine's loopback; else their hosts, for the
+        """Ports to the platform and the forge where they are on this machine's loopback; else their hosts, for the
         proxy.
         """
         paths: dict[int, tuple[str, dict[str, None]]] = {}
@@ -139,7 +140,7 @@ class Confinement:
 
 
 def _inner(port: int) -> int | None:
-    """The port inside of a door to this one; None: the same. Low ports can't be opened inside."""
+    """The port inside that leads to this one; None: the same. Low ports can't be opened inside."""
     return _LOW_PORTS_FROM + port if port < _FIRST_HIGH_PORT else None
 
 
@@ -164,14 +165,14 @@ class RefusalLog:
     def __init__(self, add_text: Callable[[str], None]) -> None:
         self._add_text = add_text
         self._lock = threading.Lock()
-        self._told: set[str] = set()
+        self._named_hosts: set[str] = set()
 
     def __call__(self, refusal: Refusal) -> None:
         with self._lock:
-            count = len(self._told)
-            if refusal.host in self._told or count > MOST_REFUSALS:
+            count = len(self._named_hosts)
+            if refusal.host in self._named_hosts or count > MOST_REFUSALS:
                 return
-            self._told.add(refusal.host)
+            self._named_hosts.add(refusal.host)
         if count == MOST_REFUSALS:
             self._add_text("Further hosts that are not reachable are not named.")
         else:

@@ -170,7 +170,7 @@ class ScriptedWork:
             head_sha=head,
             is_repeated=all(trailer in said for trailer in self._trailers),
             environ=workspace.environ,
-            place=workspace.place(),
+            command_sandbox=workspace.command_sandbox(),
             cancellation=cancellation,
             platform=self._platform,
         )

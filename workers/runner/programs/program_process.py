@@ -30,7 +30,7 @@ from workers.runner.platform_client.client import PersonMessage
 from workers.runner.processes.cancellation import Cancellation
 from workers.runner.processes.commands import BROKEN, kill_all_below
 from workers.runner.processes.processes import Line, Process, start
-from workers.runner.processes.run_confinement import Place
+from workers.runner.processes.run_confinement import CommandSandbox
 from workers.runner.programs.steering import Inbox, as_prompt
 from workers.runner.transcript.transcript import Transcript
 from workers.runner.workspace.files import write_inside
@@ -102,7 +102,7 @@ class ProgramProcess:
         *,
         name: str,
         command: Command,
-        place: Place,
+        command_sandbox: CommandSandbox,
         reader: Reader,
         workspace: Workspace,
         transcript: Transcript,
@@ -110,12 +110,12 @@ class ProgramProcess:
         tools: PlatformTools | None,
         program_timeouts: ProgramTimeouts,
         on_session: Callable[[str], None],
-        told: Sequence[PersonMessage] = (),
+        known_messages: Sequence[PersonMessage] = (),
         is_review: bool = False,
     ) -> None:
         self._name = name
         self._command = command
-        self._place = place
+        self._command_sandbox = command_sandbox
         self._reader = reader
         self._workspace = workspace
         self._transcript = transcript
@@ -123,7 +123,7 @@ class ProgramProcess:
         self._tools = tools
         self._program_timeouts = program_timeouts
         self._on_session = on_session
-        self._told = told
+        self._known_messages = known_messages
         self._is_review = is_review
         self._result = ProcessEnd(None)
         self._end: End | None = None
@@ -151,7 +151,7 @@ class ProgramProcess:
                 command.argv,
                 cwd=self._workspace.path,
                 environ=environ,
-                place=self._place,
+                command_sandbox=self._command_sandbox,
                 has_input=takes_turns or command.first_input is not None,
                 # What the reviewed commit runs must neither speak to the reviewer nor for it.
                 is_private=self._is_review,
@@ -166,7 +166,7 @@ class ProgramProcess:
             cancellation.calling(lambda: process.stop(_CANCEL_GRACE_SECONDS)),
         ):
             process.write(command.first_input or "")
-            self._inbox.tell(self._told)
+            self._inbox.tell(self._known_messages)
             if not takes_turns:
                 process.close_input()
             while not process.is_over:

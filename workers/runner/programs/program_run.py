@@ -17,7 +17,7 @@ from workers.runner.drivers.protocol import DriverOutcome, OutcomeKind
 from workers.runner.drivers.refusals import is_permanent, is_too_long
 from workers.runner.platform_client.client import PersonMessage
 from workers.runner.processes.cancellation import Cancellation
-from workers.runner.processes.run_confinement import Place
+from workers.runner.processes.run_confinement import CommandSandbox
 from workers.runner.programs.program_files import program_files
 from workers.runner.programs.program_process import PlatformTools, ProcessEnd, ProgramProcess, ProgramTimeouts
 from workers.runner.programs.steering import Steering, as_prompt
@@ -127,7 +127,7 @@ class ProgramRun:
         return ProgramProcess(
             name=self._driver.name,
             command=command,
-            place=self._place(command),
+            command_sandbox=self._command_sandbox(command),
             reader=self._driver.reader(),
             workspace=self._workspace,
             transcript=self._transcript,
@@ -135,7 +135,7 @@ class ProgramRun:
             tools=self._tools,
             program_timeouts=self._program_timeouts,
             on_session=self._began,
-            told=messages,
+            known_messages=messages,
             is_review=self._task.is_review,
         ).run(cancellation)
 
@@ -152,7 +152,7 @@ class ProgramRun:
         )
         return self._driver.command(work)
 
-    def _place(self, command: Command) -> Place:
+    def _command_sandbox(self, command: Command) -> CommandSandbox:
         """What the program sees beside the clone: itself, the words of a person's own command, and our tools."""
         tools = () if self._tools is None else self._tools.server.arguments
         needed = program_files(
@@ -160,7 +160,7 @@ class ProgramRun:
         )
         if command.hidden:
             self._workspace.leave_alone(command.hidden)
-        return self._workspace.place(readable=needed, hidden=command.hidden)
+        return self._workspace.command_sandbox(readable=needed, hidden=command.hidden)
 
     def _began(self, session: str) -> None:
         self.session.id = session

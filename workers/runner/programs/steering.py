@@ -25,7 +25,7 @@ class Inbox:
         self._lock = threading.Lock()
         self._messages: list[PersonMessage] = []
         self._on_arrival: Callable[[], None] | None = None
-        self.last_told = 0
+        self.last_delivered = 0
         """The seq of the last message that the program got; 0: none."""
 
     def put(self, messages: Sequence[PersonMessage]) -> None:
@@ -42,7 +42,7 @@ class Inbox:
 
     def tell(self, messages: Sequence[PersonMessage]) -> None:
         """The program gets these messages, which were taken before."""
-        self.last_told = max([self.last_told, *(message.seq for message in messages)])
+        self.last_delivered = max([self.last_delivered, *(message.seq for message in messages)])
 
     @contextlib.contextmanager
     def calling(self, on_arrival: Callable[[], None]) -> Iterator[None]:
@@ -87,7 +87,7 @@ class Steering:
 
     def acknowledge(self, cancellation: Cancellation) -> None:
         """Have what the program got count as delivered. Call it after `stop`. Raises Cancelled."""
-        if self.inbox.last_told > self._acknowledged:
+        if self.inbox.last_delivered > self._acknowledged:
             api = RunApi(self._url, self._run_id, self._token, cancellation)
             self._guarded(lambda: self._read(api, wait_seconds=0))
 
@@ -106,7 +106,7 @@ class Steering:
         while True:
             began = time.monotonic()
             # The platform does not hold a request for messages that it has sent already.
-            is_waiting = self._last_fetched > self.inbox.last_told
+            is_waiting = self._last_fetched > self.inbox.last_delivered
             found = self._read(api, wait_seconds=0 if is_waiting else LONG_POLL_SECONDS)
             messages = sorted((it for it in found if it.seq > self._last_fetched), key=lambda it: it.seq)
             if messages:
@@ -116,7 +116,7 @@ class Steering:
                 ending.sleep(_SHORTEST_ROUND_SECONDS)
 
     def _read(self, api: RunApi, *, wait_seconds: int) -> Sequence[PersonMessage]:
-        told = self.inbox.last_told
+        told = self.inbox.last_delivered
         found = api.read_messages(told, wait_seconds=wait_seconds)
         self._acknowledged = told
         return found

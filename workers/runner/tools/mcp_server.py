@@ -1,6 +1,6 @@
 """The platform's tools for a coding CLI: an MCP server over stdio that forwards each call to the run's Unix socket.
 
-Started by the CLI as `python -I …/mcp_shim.py [review] SOCKET`, in a folder that may hold hostile files: `-I` keeps
+Started by the CLI as `python -I …/mcp_server.py [review] SOCKET`, in a folder that may hold hostile files: `-I` keeps
 that folder and PYTHONPATH out of sys.path. It holds no secret: the runner behind the socket has the run's token. It
 imports only the standard library and the MCP SDK, because the CLI waits for it at each start.
 """

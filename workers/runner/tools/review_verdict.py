@@ -22,7 +22,7 @@ MOST_WAITING = 16
 NOTED = "Noted. End your turn now."
 NOTED_UNSEEN = "Noted. It counts once the platform sees this call in your output. End your turn now."
 TOO_MANY = "too many verdicts wait for the platform to see their calls in your output"
-_LOOK_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 """How often a waiting call is looked at: its client may have given it up."""
 
 
@@ -72,7 +72,7 @@ class Verdicts:
             self._waiting.append(verdict)
             deadline = Deadline(self._hold_seconds)
             while not (self._is_over(verdict) or deadline.is_over or is_abandoned()):
-                self._changed.wait(min(_LOOK_SECONDS, max(deadline.left_seconds, 0)))
+                self._changed.wait(min(_POLL_SECONDS, max(deadline.left_seconds, 0)))
             if verdict not in self._shown or self._is_settled:
                 return NOTED_UNSEEN
             self._waiting.remove(verdict)

@@ -1,4 +1,4 @@
-"""A run's Unix socket for the platform's tools. Its client is mcp_shim.py, which a coding CLI starts.
+"""A run's Unix socket for the platform's tools. Its client is mcp_server.py, which a coding CLI starts.
 
 One connection for each call: a JSON line `{"tool": name, "arguments": {…}}`, answered by a line `{"ok": bool, "text":
 str}`. A client that closes its connection abandons the call. The agent may write anything to the socket.

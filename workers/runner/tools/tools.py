@@ -1,4 +1,4 @@
-"""The platform's tools for the agent, as the runner answers them with the run's token. mcp_shim.py describes them.
+"""The platform's tools for the agent, as the runner answers them with the run's token. mcp_server.py describes them.
 
 A tool's failure is a text for the agent: what happened, and what to do instead.
 """

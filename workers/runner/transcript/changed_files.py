@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from workers.runner.transcript.edit_diffs import Effort, cut_diff, diff_of_texts, name_in, present_text
+from workers.runner.transcript.edit_diffs import TimeBudget, cut_diff, diff_of_texts, name_in, present_text
 
 MOST_FILES = 20
 MOST_CHARACTERS = 32 * 2**20
@@ -37,10 +37,10 @@ class ChangedFiles:
 
         Files that are too long, or no text, are left out.
         """
-        effort = Effort()
-        return cut_diff("".join(self._one(name, effort) for name in names)) or None
+        time_budget = TimeBudget()
+        return cut_diff("".join(self._one(name, time_budget) for name in names)) or None
 
-    def _one(self, name: str, effort: Effort) -> str:
+    def _one(self, name: str, time_budget: TimeBudget) -> str:
         known = self._forget(name)
         before = self._committed(name) if known is None else known
         after = present_text(self._workspace, name)
@@ -50,7 +50,7 @@ class ChangedFiles:
         self._characters += len(name) + len(after)
         while self._characters > MOST_CHARACTERS:
             self._forget(next(iter(self._seen)))
-        return diff_of_texts(name, before, after, effort)
+        return diff_of_texts(name, before, after, time_budget)
 
     def _forget(self, name: str) -> str | None:
         """Remove and return what the file held; None if that is not known."""

@@ -28,7 +28,7 @@ _LARGEST_FILE = 2**20
 _CONTEXT = 3
 
 
-class Effort:
+class TimeBudget:
     """What comparing the texts of one call may still take, in the thread that makes it."""
 
     def __init__(self) -> None:
@@ -42,8 +42,8 @@ class Effort:
 class _Matcher(difflib.SequenceMatcher[str]):
     """Finds nothing else in common once the effort is spent."""
 
-    def __init__(self, before: Sequence[str], after: Sequence[str], effort: Effort) -> None:
-        self._effort = effort
+    def __init__(self, before: Sequence[str], after: Sequence[str], time_budget: TimeBudget) -> None:
+        self._effort = time_budget
         super().__init__(None, before, after)
 
     def find_longest_match(
@@ -60,17 +60,17 @@ def diff_of(arguments: Mapping[str, object], workspace: Path) -> str | None:
     Line numbers are those of the file in the workspace, before or after the edit, where it can be read; else from 1.
     Edits beyond LONGEST_DIFF or MOST_SECONDS are left out.
     """
-    return _diff_of(arguments, workspace, Effort())
+    return _diff_of(arguments, workspace, TimeBudget())
 
 
-def _diff_of(arguments: Mapping[str, object], workspace: Path, effort: Effort) -> str | None:
+def _diff_of(arguments: Mapping[str, object], workspace: Path, time_budget: TimeBudget) -> str | None:
     path = _text(arguments, _PATHS)
     ready = _text(arguments, _READY)
     if ready is not None and "@@" in ready:
         return cut_diff(ready)
     if (changes := arguments.get("changes")) and isinstance(changes, list | tuple):
-        diffs = (_diff_of(one, workspace, effort) or "" for one in changes if isinstance(one, Mapping))
-        return cut_diff("".join(_enough(diffs, effort))) or None
+        diffs = (_diff_of(one, workspace, time_budget) or "" for one in changes if isinstance(one, Mapping))
+        return cut_diff("".join(_enough(diffs, time_budget))) or None
     if path is None:
         return None
     edits = list(_edits(arguments))
@@ -78,25 +78,25 @@ def _diff_of(arguments: Mapping[str, object], workspace: Path, effort: Effort) -
         return None
     name = name_in(path, workspace)
     present = present_text(workspace, name) or ""
-    hunks = list(_enough((_hunks(old, new, present, effort) for old, new in edits), effort))
+    hunks = list(_enough((_hunks(old, new, present, time_budget) for old, new in edits), time_budget))
     if not hunks:
         return None
     is_new = all(old == "" for old, _ in edits) and not present
     return cut_diff("".join([f"--- {'/dev/null' if is_new else 'a/' + name}\n", f"+++ b/{name}\n", *hunks]))
 
 
-def _enough(diffs: Iterator[str], effort: Effort) -> Iterator[str]:
+def _enough(diffs: Iterator[str], time_budget: TimeBudget) -> Iterator[str]:
     """Those that are not empty, until there is more than is shown or the effort is spent."""
     length = 0
     for diff in diffs:
         if diff:
             yield diff
         length += len(diff)
-        if length > LONGEST_DIFF or effort.is_spent:
+        if length > LONGEST_DIFF or time_budget.is_spent:
             return
 
 
-def diff_of_texts(name: str, before: str, after: str, effort: Effort) -> str:
+def diff_of_texts(name: str, before: str, after: str, time_budget: TimeBudget) -> str:
     """The diff of a whole file; empty if nothing differs."""
     if before == after:
         return ""
@@ -104,7 +104,7 @@ def diff_of_texts(name: str, before: str, after: str, effort: Effort) -> str:
     lines, wanted = before.splitlines(), after.splitlines()
     if max(len(lines), len(wanted)) > 10 * _MOST_LINES:
         return f"--- {old}\n+++ {new}\n"
-    hunks = "".join(f"{line}\n" for line in _unified(lines, wanted, effort))
+    hunks = "".join(f"{line}\n" for line in _unified(lines, wanted, time_budget))
     return f"--- {old}\n+++ {new}\n{hunks}" if hunks else ""
 
 
@@ -119,7 +119,7 @@ def _edits(arguments: Mapping[str, object]) -> Iterator[tuple[str, str]]:
                 yield old or "", new or ""
 
 
-def _hunks(old: str, new: str, present: str, effort: Effort) -> str:
+def _hunks(old: str, new: str, present: str, time_budget: TimeBudget) -> str:
     """The hunks between two texts, which are parts of the present file's text, before or after the edit."""
     at = next((present.find(text) for text in (old, new) if text and text in present), 0)
     first = present.count("\n", 0, at)
@@ -130,13 +130,13 @@ def _hunks(old: str, new: str, present: str, effort: Effort) -> str:
         lines += [f"-{line}" for line in before] + [f"+{line}" for line in after]
     else:
         # The lines before the text only move the numbers.
-        lines = list(_unified(before, after, effort, moved=first))
+        lines = list(_unified(before, after, time_budget, moved=first))
     return "".join(f"{line}\n" for line in lines)
 
 
-def _unified(before: Sequence[str], after: Sequence[str], effort: Effort, *, moved: int = 0) -> Iterator[str]:
+def _unified(before: Sequence[str], after: Sequence[str], time_budget: TimeBudget, *, moved: int = 0) -> Iterator[str]:
     """As difflib.unified_diff, without the names. moved: how many lines are before both texts."""
-    for group in _Matcher(before, after, effort).get_grouped_opcodes(_CONTEXT):
+    for group in _Matcher(before, after, time_budget).get_grouped_opcodes(_CONTEXT):
         (_, first, _, from_line, _), (_, _, last, _, to_line) = group[0], group[-1]
         yield f"@@ -{_span(first, last, moved)} +{_span(from_line, to_line, moved)} @@"
         for kind, i, j, k, m in group:

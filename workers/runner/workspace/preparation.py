@@ -23,7 +23,7 @@ from workers.needs.host import FAILED
 from workers.needs.host_confinement import ONLY_TEMPLATES, host_environment, host_limits, host_reach
 from workers.runner.processes.cancellation import Cancellation, Cancelled, Why
 from workers.runner.processes.commands import TimedOut, run_command
-from workers.runner.processes.run_confinement import Place
+from workers.runner.processes.run_confinement import CommandSandbox
 from workers.runner.workspace.workspace import Workspace
 from workers.sandbox.limits import Dialer, ForwardedPort
 from workers.sandbox.system_folders import CODE
@@ -38,7 +38,7 @@ _KEPT_LINES = 40
 
 @dataclass(frozen=True)
 class Prepared:
-    """environ: variables for every command of the run. doors: to its databases.
+    """environ: variables for every command of the run. forwarded_ports: to its databases.
 
     failure: what could not be prepared, with the end of the output, for the driver's prompt; None: all is ready. Always
     call `close`.
@@ -116,8 +116,9 @@ def _set_up(workspace: Workspace, needs: Needs, command: str, project_id: str, l
 
     try:
         code = run_command(
-            ["sh", "-c", command], cwd=workspace.path, environ=workspace.environ, place=workspace.place(),
-            cancellation=workspace.cancellation, on_line=on_line, timeout_seconds=SETUP_SECONDS,
+            ["sh", "-c", command], cwd=workspace.path, environ=workspace.environ,
+            command_sandbox=workspace.command_sandbox(), cancellation=workspace.cancellation,
+            on_line=on_line, timeout_seconds=SETUP_SECONDS,
         )  # fmt: skip
         how = f"exited with {code}" if code else None
     except TimedOut:
@@ -143,7 +144,10 @@ class _Host:
         self._dialer: Dialer | None = None
 
     def start(self, needs: Needs) -> tuple[Variables, tuple[ForwardedPort, ...]]:
-        """Start the databases and return their variables and doors. Raises ServicesUnavailable and Cancelled."""
+        """Start the databases and return their variables and forwarded ports.
+
+        Raises ServicesUnavailable and Cancelled.
+        """
         # Not below the run's home: what has a HOME there is ended before each commit.
         home = self._workspace.directory / "services"
         home.mkdir(mode=0o700, exist_ok=True)
@@ -191,8 +195,8 @@ class _Host:
         )  # fmt: skip
         return run_command(
             [*tied_to_parent(), *databases.command, *options], cwd=CODE, environ=host_environment(home),
-            place=Place(confinement.sandboxes, sandbox_limits, on_dialer=self._keep_dialer), cancellation=self._stop,
-            on_line=self._lines.append,
+            command_sandbox=CommandSandbox(confinement.sandboxes, sandbox_limits, on_dialer=self._keep_dialer),
+            cancellation=self._stop, on_line=self._lines.append,
         )  # fmt: skip
 
     def _keep_dialer(self, dialer: Dialer) -> None:

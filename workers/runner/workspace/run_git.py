@@ -22,7 +22,7 @@ from common.machine.git.limits import limits, met_limit, was_cut_short
 from common.values.runs.claimed_run import Clone
 from workers.runner.processes.cancellation import Cancellation
 from workers.runner.processes.commands import TimedOut, run_command
-from workers.runner.processes.run_confinement import Place
+from workers.runner.processes.run_confinement import CommandSandbox
 
 FIRST = "\0first"
 """As a word of a command: what the first of the commands wrote to standard output, which then comes last of all."""
@@ -73,19 +73,21 @@ class RunGit:
         commands: Sequence[Sequence[str]],
         cwd: Path,
         *,
-        place: Place | None,
+        command_sandbox: CommandSandbox | None,
         credential: bool = False,
         more: Mapping[str, str] | None = None,
         may_fail: bool = False,
     ) -> list[str]:
         """Run git with each of these arguments, one after the other, until one fails; returns the lines of all.
 
-        A word may be FIRST. place: what confines them; None only for repositories with our own configuration. more:
-        variables. may_fail: return [] if it exits with 1. credential: pass the run's credential, and use
+        A word may be FIRST. command_sandbox: what confines them; None only for repositories with our own configuration.
+        more: variables. may_fail: return [] if it exits with 1. credential: pass the run's credential, and use
         the network's longer timeout.
         """
         name = commands[-1][0]
-        code, lines = self._output(_argv(commands), name, cwd, place=place, credential=credential, more=more)
+        code, lines = self._output(
+            _argv(commands), name, cwd, command_sandbox=command_sandbox, credential=credential, more=more
+        )
         if code == 0:
             return lines
         if may_fail and code == 1:
@@ -97,7 +99,7 @@ class RunGit:
         questions: Sequence[Sequence[str]],
         cwd: Path,
         *,
-        place: Place | None,
+        command_sandbox: CommandSandbox | None,
         after: Sequence[Sequence[str]] = (),
         more: Mapping[str, str] | None = None,
     ) -> list[list[str]]:
@@ -109,7 +111,7 @@ class RunGit:
         mark = secrets.token_hex(8)
         ends = {f"{mark} 0", f"{mark} 1"}
         asking = _asking(after, questions, mark)
-        code, lines = self._output(asking, questions[-1][0], cwd, place=place, more=more, ends=ends)
+        code, lines = self._output(asking, questions[-1][0], cwd, command_sandbox=command_sandbox, more=more, ends=ends)
         if code != 0:
             raise self._failure("", code, lines)
         parts: list[list[str]] = [[]]
@@ -130,7 +132,7 @@ class RunGit:
         name: str,
         cwd: Path,
         *,
-        place: Place | None,
+        command_sandbox: CommandSandbox | None,
         credential: bool = False,
         more: Mapping[str, str] | None = None,
         ends: Collection[str] = (),
@@ -154,7 +156,7 @@ class RunGit:
                 argv,
                 cwd=cwd,
                 environ=environ,
-                place=place,
+                command_sandbox=command_sandbox,
                 cancellation=self.cancellation,
                 on_line=keep,
                 timeout_seconds=seconds,
@@ -190,12 +192,12 @@ class RunGit:
         """
         for seconds in _RETRY_SECONDS:
             try:
-                return self.run([arguments], cwd, place=None, credential=True)
+                return self.run([arguments], cwd, command_sandbox=None, credential=True)
             except ProviderRefused as refused:
                 if not any(word in refused.message.lower() for word in _UNKNOWN):
                     raise
             self.cancellation.sleep(seconds)
-        return self.run([arguments], cwd, place=None, credential=True)
+        return self.run([arguments], cwd, command_sandbox=None, credential=True)
 
     def require_bounded(self, repository: Path, ref: str) -> None:
         """Raise ProviderRefused (`too_large`) if the ref's commit has too many files to check out.

@@ -115,7 +115,7 @@ class Nested:
         return [f"{name}/{_PLACEHOLDER}" for name in self.taken]
 
 
-def look_for_nested(root: Path, ask: Callable[..., list[list[str]]]) -> Nested:
+def find_nested(root: Path, ask: Callable[..., list[list[str]]]) -> Nested:
     """Find the repositories in the working tree `root`. ask: runs git there, as RunGit.answers does."""
     candidates = [name for name in nested_repositories(root) if not _REFUSED_NAME.search(name)]
     if not candidates:

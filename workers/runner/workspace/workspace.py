@@ -32,12 +32,12 @@ from common.values.runs.claimed_run import Clone
 from workers.runner.processes.cancellation import Cancellation
 from workers.runner.processes.commands import kill_all_below
 from workers.runner.processes.leftovers import remove_run
-from workers.runner.processes.run_confinement import Confinement, Place
+from workers.runner.processes.run_confinement import CommandSandbox, Confinement
 from workers.runner.workspace.committed_files import committed_text
 from workers.runner.workspace.files import copy_out, large_files, unlink_git_locks
 from workers.runner.workspace.first_checkout import RULES, check_out
 from workers.runner.workspace.run_git import FIRST, RunGit, object_name, verify
-from workers.runner.workspace.staging import Nested, add_all, add_unconverted, as_they_are, left_out, look_for_nested
+from workers.runner.workspace.staging import Nested, add_all, add_unconverted, as_they_are, find_nested, left_out
 from workers.sandbox.limits import SandboxLimits
 
 UNFINISHED = "Unfinished: yes"
@@ -108,7 +108,7 @@ class Workspace:
         ceiling = {"GIT_CEILING_DIRECTORIES": str(self.directory)}
         return base_environment(self.home) | IDENTITY | ceiling | dict(self.variables)
 
-    def place(self, *, readable: Sequence[Path] = (), hidden: Sequence[str] = ()) -> Place:
+    def command_sandbox(self, *, readable: Sequence[Path] = (), hidden: Sequence[str] = ()) -> CommandSandbox:
         """Where a driver's commands are started. readable: what they need of this machine. hidden: paths of the working
         tree that they must not see.
         """
@@ -141,12 +141,12 @@ class Workspace:
         clone = ["clone", "--quiet", "--no-checkout", "--no-hardlinks", "--template=", "--branch", branch, "--"]
         at = ["-C", str(self.path)]
         commands = [[*clone, str(self._mirror), str(self.path)], [*at, "read-tree", "HEAD"], [*at, *RULES]]
-        has_rules = bool(self._git.run(commands, self.directory, place=None))
+        has_rules = bool(self._git.run(commands, self.directory, command_sandbox=None))
         self._ours(["update-ref", _CHECKPOINT, f"refs/heads/{branch}"])
         check_out(
             self.path, [branch] if self.remote.commit is None else ["--detach", self.remote.commit],
-            has_rules=has_rules, git=lambda *words: self._git.run(words, self.path, place=None), confined=self._here,
-            sleep=self.cancellation.sleep,
+            has_rules=has_rules, git=lambda *words: self._git.run(words, self.path, command_sandbox=None),
+            confined=self._here, sleep=self.cancellation.sleep,
         )  # fmt: skip
 
     def head(self) -> str:
@@ -267,7 +267,9 @@ class Workspace:
         may_fail: bool = False,
     ) -> list[str]:
         """Run git in the clone, confined. See RunGit.run. writable: what it needs beside the clone."""
-        return self._git.run(commands, self.path, place=self._place_of_git(writable), more=more, may_fail=may_fail)
+        return self._git.run(
+            commands, self.path, command_sandbox=self._git_sandbox(writable), more=more, may_fail=may_fail
+        )
 
     def _answers(
         self,
@@ -277,14 +279,16 @@ class Workspace:
         more: Mapping[str, str] | None = None,
     ) -> list[list[str]]:
         """Run git in the clone, confined. See RunGit.answers."""
-        return self._git.answers(questions, self.path, place=self._place_of_git(writable), after=after, more=more)
+        return self._git.answers(
+            questions, self.path, command_sandbox=self._git_sandbox(writable), after=after, more=more
+        )
 
-    def _place_of_git(self, writable: Sequence[Path]) -> Place:
+    def _git_sandbox(self, writable: Sequence[Path]) -> CommandSandbox:
         return self.confinement.for_git(SandboxLimits(home=self.home, writable=(self.path, *writable)))
 
     def _ours(self, arguments: Sequence[str], *, may_fail: bool = False) -> list[str]:
         """Run git in origin.git, which no confined command has seen."""
-        return self._git.run([arguments], self._mirror, place=None, may_fail=may_fail)
+        return self._git.run([arguments], self._mirror, command_sandbox=None, may_fail=may_fail)
 
     def _fetch(self) -> None:
         fetch = ["fetch", "--quiet", "--no-tags", "--prune", "--no-recurse-submodules", "--", self.remote.url]
@@ -356,7 +360,7 @@ class Workspace:
             # Its time must stay: files that changed within the same moment are found by it.
             copy_out(self.path, ".git/index", index, most_bytes=_LARGEST_INDEX_BYTES)
             large = [] if largest_file_bytes is None else large_files(self.path, largest_file_bytes)
-            nested = look_for_nested(self.path, self._answers) if with_files else Nested()
+            nested = find_nested(self.path, self._answers) if with_files else Nested()
 
             def add(raw: Mapping[str, str]) -> list[list[str]]:
                 files = add_all(folder / "paths", [*large, *nested.finished, *raw])

@@ -47,7 +47,7 @@ async def serve_connections(
             continue
         connection.setblocking(False)
         task = tasks.create_task(_serve(connection, serve))
-        task.add_done_callback(functools.partial(_let_go, connection, room))
+        task.add_done_callback(functools.partial(_release, connection, room))
 
 
 async def readable(descriptor: int) -> None:
@@ -79,6 +79,6 @@ async def _serve(connection: socket.socket, serve: Callable[[Streams], Awaitable
         logger.exception("a connection of a sandbox ended by a bug")
 
 
-def _let_go(connection: socket.socket, room: asyncio.Semaphore, _task: asyncio.Task[None]) -> None:
+def _release(connection: socket.socket, room: asyncio.Semaphore, _task: asyncio.Task[None]) -> None:
     connection.close()
     room.release()

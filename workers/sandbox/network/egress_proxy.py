@@ -38,9 +38,9 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class ProxiedPort:
-    """A door, for programs that ask the proxy for it: some take no notice of NO_PROXY.
+    """A forwarded port, for programs that ask the proxy for it: some take no notice of NO_PROXY.
 
-    paths: see Door. connect: to what is behind it. serve: a connection to the door.
+    paths: see ForwardedPort. connect: to what is behind it. serve: a connection to it.
     """
 
     paths: tuple[str, ...]
@@ -51,13 +51,13 @@ class ProxiedPort:
 class Proxy:
     """The proxy of one sandbox. on_refusal: called with host, port and reason, once for each host.
 
-    ways: the sandbox's doors, by host and port. Set before the first connection.
+    proxied_ports: the sandbox's forwarded ports, by host and port. Set before the first connection.
     """
 
     def __init__(
         self, allowed: list[Rule], on_refusal: Callable[[str, int, str], None], lookups: ThreadPoolExecutor
     ) -> None:
-        self.ways: Mapping[tuple[str, int], ProxiedPort] = {}
+        self.proxied_ports: Mapping[tuple[str, int], ProxiedPort] = {}
         self._allowed = allowed
         self._on_refusal = on_refusal
         self._lookups = lookups
@@ -93,7 +93,7 @@ class Proxy:
         if place is None or place[1] is None:
             raise BadMessage("its target is not host:port")
         host, port = place[0], place[1]
-        if way := self.ways.get((host, port)):
+        if way := self.proxied_ports.get((host, port)):
             writer.write(_ESTABLISHED)
             await way.serve(client)
             return
@@ -126,7 +126,7 @@ class Proxy:
             request.first, (*(one for one in request.fields if one[0] != "host"), ("host", url.netloc.encode()))
         )
         try:
-            if way := self.ways.get((host, port)):
+            if way := self.proxied_ports.get((host, port)):
                 return await path_filter.pass_on(client, plain, origin_form, way.paths, way.connect)
             return await exchange(client, plain, target, lambda: self._connect(host, port, "http"), *more)
         except OSError as error:

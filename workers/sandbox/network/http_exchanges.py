@@ -1,4 +1,7 @@
-"""Passes one HTTP request on and its answer back, both as streams: what the doors and the proxy have in common."""
+"""Passes one HTTP request on and its answer back, both as streams.
+
+What forwarded ports and the proxy have in common.
+"""
 
 from __future__ import annotations
 

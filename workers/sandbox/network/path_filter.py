@@ -1,4 +1,4 @@
-"""A door that passes on only HTTP requests to some paths, such as the model gateway's but not the API's."""
+"""A forwarded port that passes on only HTTP requests to some paths, such as the model gateway's but not the API's."""
 
 from __future__ import annotations
 

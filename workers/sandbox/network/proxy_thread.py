@@ -1,4 +1,4 @@
-"""The thread that serves the doors and proxies of all sandboxes of this process.
+"""The thread that serves the forwarded ports and proxies of all sandboxes of this process.
 
 It accepts on listening sockets that lie in the networks of the sandboxes; what it connects to lies in this machine's.
 """
@@ -49,11 +49,11 @@ _CREDENTIALS = struct.Struct("3i")
 class GuardedSandbox:
     """What the proxy thread does for one sandbox.
 
-    control: the socket to its first program. doors, proxy: in the order of the listening sockets, the proxy's last.
-    outbound: makes its network; called in a thread with the number of a
+    control: the socket to its first program. forwarded_ports, proxy: in the order of the listening sockets, the proxy's
+    last. outbound: makes its network; called in a thread with the number of a
     process inside. Afterwards made_outbound is to be closed. lifeline: how /proc names the socket
-    that it holds. waits: whether it has a first program, which waits for its doors. failure: why it was not let go.
-    is_over: set at the end.
+    that it holds. waits: whether it has a first program, which waits for its forwarded ports. failure: why it was not
+    let go. is_over: set at the end.
     """
 
     control: socket.socket
@@ -92,8 +92,8 @@ class ProxyThread:
         return self._lookups
 
     def guard(self, guarded: GuardedSandbox) -> Future[None]:
-        """Open the sandbox's doors and let its command start. The result is there when the sandbox is left alone:
-        after `cancel`, or if its doors could not be opened.
+        """Open the sandbox's ports and let its command start. The result is there when the sandbox is left alone:
+        after `cancel`, or if its ports could not be opened.
         """
         guarding = self._run(_guard(guarded))
         guarding.add_done_callback(_log_bug)
@@ -134,7 +134,7 @@ async def _guard(guarded: GuardedSandbox) -> None:
             tasks.create_task(_end(guarded))
             try:
                 async with asyncio.timeout(HANDSHAKE_SECONDS):
-                    listeners = await _let_go(guarded) if guarded.waits else []
+                    listeners = await _release(guarded) if guarded.waits else []
             except (OSError, ValueError) as error:
                 guarded.failure = "it gave no sign" if isinstance(error, TimeoutError) else str(error)
                 logger.warning("a sandbox could not be opened", extra={"error": guarded.failure})
@@ -155,7 +155,7 @@ async def _guard(guarded: GuardedSandbox) -> None:
         guarded.is_over.set()
 
 
-async def _let_go(guarded: GuardedSandbox) -> list[socket.socket]:
+async def _release(guarded: GuardedSandbox) -> list[socket.socket]:
     """Take the listening sockets, make the network, and tell the first program to go on. Raises OSError."""
     loop = asyncio.get_running_loop()
     guarded.control.setblocking(False)
@@ -233,20 +233,20 @@ def _as_sockets(numbers: Sequence[int]) -> list[socket.socket]:
 
 
 def _services(guarded: GuardedSandbox, dialling: ThreadPoolExecutor) -> list[Callable[[Streams], Awaitable[None]]]:
-    ways = [_way(forwarded_port, dialling) for forwarded_port in guarded.forwarded_ports]
-    services = [way.serve for way in ways]
+    proxied_ports = [_proxied_port(forwarded_port, dialling) for forwarded_port in guarded.forwarded_ports]
+    services = [way.serve for way in proxied_ports]
     if guarded.proxy is not None:
         proxy = guarded.proxy()
-        proxy.ways = {
+        proxy.proxied_ports = {
             (name, forwarded_port.inner_port or forwarded_port.port): way
-            for forwarded_port, way in zip(guarded.forwarded_ports, ways, strict=True)
+            for forwarded_port, way in zip(guarded.forwarded_ports, proxied_ports, strict=True)
             for name in (forwarded_port.host, "localhost", "127.0.0.1")
         }
         services.append(proxy.serve)
     return services
 
 
-def _way(forwarded_port: ForwardedPort, dialling: ThreadPoolExecutor) -> ProxiedPort:
+def _proxied_port(forwarded_port: ForwardedPort, dialling: ThreadPoolExecutor) -> ProxiedPort:
     async def connect() -> Streams:
         if forwarded_port.through is not None:
             return await connect_through(forwarded_port.through, forwarded_port.port, dialling)

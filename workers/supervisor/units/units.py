@@ -95,7 +95,7 @@ class Unit:
 
     @property
     def has_met_memory_bound(self) -> bool:
-        """Whether the kernel, or the sandbox, killed it for the bound of its walls. Ask before `stop`."""
+        """Whether the kernel, or the sandbox, killed it for the bound of its sandbox. Ask before `stop`."""
         return self._enclosed is not None and self._enclosed.broken_bound == "memory"
 
     @property
@@ -176,7 +176,8 @@ class Processes:
     ) -> Unit:
         """Start a command in its own session, with its output sent to the sink. Raises OSError if that fails.
 
-        walls, on_refusal, needs_dial: see `Sandboxes.enclose`. walls None: a program of AiWorker; it is not confined.
+        sandbox_limits, on_refusal, needs_dial: see `Sandboxes.enclose`. sandbox_limits None: a program of AiWorker; it
+        is not confined.
         """
         mark = f"{self._epoch}-{secrets.token_hex(8)}"
         environ = {**env, MARK_VARIABLE: mark}

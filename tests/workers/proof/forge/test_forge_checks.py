@@ -155,7 +155,7 @@ def test_a_push_after_the_approval_voids_it(platform: Platform) -> None:
     tree = platform.clone(platform.get(Project, project.id))
     tree.commit({"index.html": "<h1>sneaked in</h1>\n"}, on=task.branch_name, start=f"origin/{task.branch_name}")
     tree.push(task.branch_name)
-    platform.look_at_repository(project)
+    platform.poll_repository(project)
     voided = platform.get(Task, task.id)
     assert (voided.state, voided.approved_sha, voided.round) == ("in_progress", None, 2)
 

@@ -11,13 +11,13 @@ import uuid
 import pytest
 
 from tests.made_secrets import LETTERS, aws_key_id, github_token, password, private_key, random_text
-from workers.proof.scans.secret_texts import RANDOM_VALUE, Found, find_secrets
+from workers.proof.scans.secret_texts import RANDOM_VALUE, FoundSecret, find_secrets
 
 DIGEST = random_text("0123456789abcdef", 64)
 LONG = random_text(LETTERS + "+/", 400)
 
 
-def found_in(text: str, path: str = "src/app.py") -> list[Found]:
+def found_in(text: str, path: str = "src/app.py") -> list[FoundSecret]:
     lines = text.split("\n")
     return list(find_secrets(path, lines, [True] * len(lines)))
 

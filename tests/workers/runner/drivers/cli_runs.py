@@ -32,7 +32,7 @@ from workers.runner.drivers.program import (
     ToolServer,
     Work,
 )
-from workers.runner.processes.run_confinement import Confinement, Place
+from workers.runner.processes.run_confinement import CommandSandbox, Confinement
 from workers.runner.programs.program_files import program_files
 from workers.sandbox.limits import SandboxLimits
 
@@ -176,7 +176,7 @@ def run_program(
     return ran
 
 
-def _place(work: Work, command: Command) -> Place:
+def _place(work: Work, command: Command) -> CommandSandbox:
     """Where the runner would start it."""
     addresses = tuple(work.models.addresses.values()) if work.models else ()
     tools = work.tools.arguments if work.tools else ()

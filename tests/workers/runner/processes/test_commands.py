@@ -19,7 +19,7 @@ def run(command: str, cwd: Path, *, timeout_seconds: float | None = None) -> tup
     lines: list[str] = []
     code = run_command(
         ["/bin/sh", "-c", command], cwd=cwd, environ={"PATH": os.environ["PATH"], "HOME": str(cwd)},
-        place=None,        cancellation=Cancellation(), on_line=lines.append, timeout_seconds=timeout_seconds,
+        command_sandbox=None,        cancellation=Cancellation(), on_line=lines.append, timeout_seconds=timeout_seconds,
     )  # fmt: skip
     return code, lines
 
@@ -38,7 +38,7 @@ def test_nothing_is_started_after_cancelling_and_the_first_reason_stays(tmp_path
     cancellation.cancel(Why.CANCELLED, "Later")
     with pytest.raises(Cancelled, match="Too long"):
         run_command(
-            ["/bin/sh", "-c", f"touch {tmp_path}/ran"], cwd=tmp_path, environ={}, place=None,
+            ["/bin/sh", "-c", f"touch {tmp_path}/ran"], cwd=tmp_path, environ={}, command_sandbox=None,
             cancellation=cancellation, on_line=lambda line: None,
         )  # fmt: skip
     assert not (tmp_path / "ran").exists()
@@ -63,7 +63,7 @@ def test_a_session_comes_back_as_it_was_packed(tmp_path: Path) -> None:
 
 
 def test_a_session_replaces_what_the_setup_left_and_follows_no_link(tmp_path: Path) -> None:
-    """Opening a pipe for writing would wait for ever, and the runner writes without walls."""
+    """Opening a pipe for writing would wait for ever, and the runner is not confined."""
     source, target, outside = tmp_path / "source", tmp_path / "target", tmp_path / "outside"
     for folder in (source / "deep", target / "deep", outside):
         folder.mkdir(parents=True)

@@ -17,7 +17,7 @@ from workers.runner.processes.processes import KEPT_ERROR_BYTES, Line, Process, 
 
 def begin(command: str, cwd: Path, **more: bool) -> Process:
     environ = {"PATH": os.environ["PATH"], "HOME": str(cwd)}
-    return start(["/bin/sh", "-c", command], cwd=cwd, environ=environ, place=None, **more)
+    return start(["/bin/sh", "-c", command], cwd=cwd, environ=environ, command_sandbox=None, **more)
 
 
 def read_all(process: Process) -> list[Line]:
@@ -82,5 +82,5 @@ def test_its_end_is_noticed_though_others_hold_its_output(tmp_path: Path) -> Non
 
 def test_its_environment_is_what_was_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET", "s3cret")
-    with start(["env"], cwd=tmp_path, environ={"A": "b"}, place=None) as process:
+    with start(["env"], cwd=tmp_path, environ={"A": "b"}, command_sandbox=None) as process:
         assert [line.text for line in process.read(LONG_WAIT_SECONDS)] == ["A=b"]

@@ -36,18 +36,20 @@ def workspace(tmp_path: Path) -> Iterator[Workspace]:
 
 def a_workspace(directory: Path) -> Workspace:
     made = Workspace(directory, Clone("", "", ""), Cancellation(), Confinement(sandboxes(directory)))
-    for place in (made.path, made.home, made.scratch):
-        place.mkdir(parents=True)
+    for folder in (made.path, made.home, made.scratch):
+        folder.mkdir(parents=True)
     return made
 
 
 def run(command: str, workspace: Workspace, prepared: Prepared, **more: str) -> tuple[int, list[str]]:
     """The exit code and output of a command as a driver starts it in a prepared clone."""
-    place = replace(workspace, confinement=replace(workspace.confinement, databases=prepared.forwarded_ports)).place()
+    command_sandbox = replace(
+        workspace, confinement=replace(workspace.confinement, databases=prepared.forwarded_ports)
+    ).command_sandbox()
     lines: list[str] = []
     code = run_command(
         ["sh", "-c", command], cwd=workspace.path, environ={**workspace.environ, **prepared.environ, **more},
-        place=place, cancellation=workspace.cancellation, on_line=lines.append, timeout_seconds=60,
+        command_sandbox=command_sandbox, cancellation=workspace.cancellation, on_line=lines.append, timeout_seconds=60,
     )  # fmt: skip
     return code, lines
 
@@ -83,7 +85,7 @@ def test_a_driver_finds_databases_and_what_the_setup_made(workspace: Workspace) 
 @pytest.mark.slow
 def test_databases_are_no_way_out_of_the_sandbox(confining: SandboxFinding, workspace: Workspace) -> None:
     needs_installed(*ServiceKind)
-    # Where an open network would be this machine's own, there are no walls around it.
+    # Where an open network would be this machine's own, it is not confined.
     network = Network(Egress.OPEN if confining.has_outbound else Egress.REGISTRIES)
     workspace = replace(workspace, confinement=replace(workspace.confinement, network=network))
     canary = Path(tempfile.mkstemp(prefix="aiworker-canary-")[1])

@@ -196,8 +196,8 @@ def test_the_credential_is_in_no_file_no_argument_and_no_commands_environment(
     assert "push" in (tmp_path / "argv").read_text()
     lines: list[str] = []
     run_command(
-        ["env"], cwd=workspace.path, environ=workspace.environ, place=workspace.place(), cancellation=Cancellation(),
-        on_line=lines.append,
+        ["env"], cwd=workspace.path, environ=workspace.environ, command_sandbox=workspace.command_sandbox(),
+        cancellation=Cancellation(), on_line=lines.append,
     )  # fmt: skip
     assert not any("GIT_CONFIG" in line or "AIWORKER" in line for line in lines)
     encoded = base64.b64encode(f"run:{PASSWORD}".encode()).decode()

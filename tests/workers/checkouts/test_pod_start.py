@@ -57,6 +57,12 @@ def test_a_procfile_says_what_to_run(repository: Repository, workspace: Path) ->
     assert (workspace / "run").read_text() == "echo from the Procfile\n"
 
 
+def test_a_website_is_served_by_the_platforms_own_server(repository: Repository, workspace: Path) -> None:
+    assert launch(repository, repository.commit(index__html="<h1>hi</h1>"), workspace).returncode == 0
+    assert str(workspace / "static.py") in (workspace / "run").read_text()
+    assert (workspace / "static.py").read_bytes() == (ROOT / "workers" / "static_server.py").read_bytes()
+
+
 def test_nothing_to_run_has_a_code_of_its_own(repository: Repository, workspace: Path) -> None:
     done = launch(repository, repository.commit(README="hello"), workspace)
 
