@@ -23,7 +23,7 @@ from web.api.receipts import receipts
 from web.api.releases import release_views
 from web.api.reviews import reviews
 from web.api.run_claims import run_claims
-from web.api.run_talk import run_talk
+from web.api.run_inputs import run_inputs
 from web.api.run_tools import run_tools
 from web.api.runner import runner
 from web.api.runs import runs
@@ -44,5 +44,5 @@ ALL += [runner, agents, task_groups, release_views, deployments]
 ALL += [projects, samples, tasks, runs, webhooks]
 ALL += [model_providers, spend, caps, webhook]
 ALL += [run_tools, proposals, inbox, board]
-ALL += [steering, attachments, run_claims, run_talk, reviews]
+ALL += [steering, attachments, run_claims, run_inputs, reviews]
 ALL += [forge_repositories, proofs, project_tests, receipts, preview_pictures]

@@ -105,14 +105,17 @@ def _parts(chosen: Settings, *, has_key: bool) -> Iterator[Finding]:
         yield from run_within(READING_SECONDS if part == "advisories" else PART_SECONDS, part, look)
 
 
-def run_within(seconds: float, part: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
-    """The findings of `look` within the time limit. If it hangs, a last finding says so and its thread is abandoned."""
+def run_within(seconds: float, part: str, examine_part: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+    """The findings of `examine_part` within the time limit.
+
+    If it hangs, a last finding says so and its thread is abandoned.
+    """
     found: queue.SimpleQueue[Finding | None] = queue.SimpleQueue()
 
     def run() -> None:
         is_whole = False
         try:
-            for finding in look():
+            for finding in examine_part():
                 found.put(finding)
             is_whole = True
         finally:

@@ -41,8 +41,8 @@ and to begin another one."""
 
 
 class ProviderAttempts:
-    """The providers that one call is sent to, one after the other. model: as the request names it. room: for copies of
-    its body.
+    """The providers that one call is sent to, one after the other. model: as the request names it. body_memory: for
+    copies of its body.
     """
 
     def __init__(self, access: ModelAccess, given: Request, model: str, body_memory: BodyMemory) -> None:

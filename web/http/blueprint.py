@@ -16,9 +16,9 @@
     @tasks.post("/tasks")
     @allow(Role.MEMBER)
     @body(CreateTaskSchema)                              # a schema that makes a value: the view gets it as `body`
-    @reply(one("task", TaskSchema), 201)                 # {"task": {…}}, read from what the view returns
+    @reply(single("task", TaskSchema), 201)              # {"task": {…}}, read from what the view returns
     def create_task(body: NewTask) -> object:
-        return services.create_task(body, by=who())
+        return services.create_task(body, by=current_caller())
 
     class ListTasksSchema(PagingSchema):                 # limit, offset, cursor become `page`
         state = Choice(TaskState, load_default=None)
@@ -26,19 +26,19 @@
     @tasks.get("/tasks")
     @allow(Role.VIEWER)
     @query(ListTasksSchema)                              # any other schema: its fields are the view's parameters
-    @reply(many("tasks", TaskSchema))                    # read from a Page
+    @reply(page_of("tasks", TaskSchema))                    # read from a Page
     def list_tasks(page: PageQuery, state: str | None) -> object:
-        return services.list_tasks(page, state=state, by=who())
+        return services.list_tasks(page, state=state, by=current_caller())
 
     @tasks.post("/tasks/<id:task_id>/approve")           # also <agent_id:…>, <question_id:…>; malformed: 404
     @allow(Role.MAINTAINER)
-    @reply(one("task", TaskSchema))
+    @reply(single("task", TaskSchema))
     def approve_task(task_id: str) -> object: ...
 
 A field that was not sent and has no load_default is not passed, so a PATCH gets only what was sent. A view returns what
 the schema of its @reply reads, an object or a dict; `(value, status)` for another status; Verbatim (in replies.py) for
 content that is stored as it is sent. `@reply(None, 204)` replies without a body. A view without `@body` accepts no body
-but `{}`; `@raw_body(most_bytes)` passes it as bytes. `@first(look)` reads from a provider before the view runs.
+but `{}`; `@raw_body(most_bytes)` passes it as bytes. `@read_before(read)` reads from a provider before the view runs.
 Idempotency-Key (web/http/idempotency.py) works on every POST unless the view is marked `@never_replayed`. With a key,
 a person's view runs in one transaction, so it may do nothing but call services; if it does more, it is marked
 `@stored_afterwards`. Errors are raised (common.errors), never returned. Fields are in web/http/fields.py; in queries
@@ -131,10 +131,10 @@ class QuestionIdConverter(BaseConverter):
 CONVERTERS = {"id": IdConverter, "agent_id": AgentIdConverter, "question_id": QuestionIdConverter}
 
 
-def read_before(look: Callable[..., object]) -> Callable[[View], View]:
-    """Call `look` before the view, which gets its result as `seen`.
+def read_before(read: Callable[..., object]) -> Callable[[View], View]:
+    """Call `read` before the view, which gets its result as `seen`.
 
-    look is called with the path's parameters, after the caller was admitted and before any transaction is open, that
+    read is called with the path's parameters, after the caller was admitted and before any transaction is open, that
     of an Idempotency-Key included; not if the answer to that key is stored. An error that it raises is the reply.
     """
 
@@ -143,7 +143,7 @@ def read_before(look: Callable[..., object]) -> Callable[[View], View]:
         def pass_on(*args: object, **kwargs: object) -> object:
             return view(*args, seen=g.seen, **kwargs)
 
-        return _marked(pass_on, view, look=look)
+        return _marked(pass_on, view, read_before=read)
 
     return decorate
 

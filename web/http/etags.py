@@ -56,17 +56,17 @@ def _size(key: _Key, content: bytes) -> int:
 _versioned_replies = _VersionedReplies()
 
 
-def with_content_etag(content: bytes, look: Callable[[], object], seen: object) -> Response:
+def with_content_etag(content: bytes, read_state: Callable[[], object], state: object) -> Response:
     """The content with an ETag that is made from it: a client that has it already gets a 304 without a body.
 
-    For replies that depend on more than one version tells of, such as the time that a run has taken until now. look,
-    seen: as of `is_repeatable`; seen is None if the reply depends on more than `look` returns.
+    For replies that depend on more than one version tells of, such as the time that a run has taken until now.
+    read_state, state: as of `is_repeatable`; state is None if the reply depends on more than `read_state` returns.
     """
     content = _exact(content)
     tag = tag_of(content)
     reply = not_modified(tag) or Response(content, headers={"ETag": f'W/"{tag}"'}, content_type="application/json")
-    if seen is not None:
-        is_repeatable(reply.data, look, seen)
+    if state is not None:
+        is_repeatable(reply.data, read_state, state)
     return reply
 
 

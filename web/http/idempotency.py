@@ -21,15 +21,18 @@ from web.http.blueprint import body_bytes
 
 
 def answer(view: object, act: Callable[[], Response]) -> Response:
-    """Act, or return the stored reply to the same Idempotency-Key, byte for byte. `@first` reads before acting."""
-    look: Callable[..., object] | None = getattr(view, "look", None)
+    """Act, or return the stored reply to the same Idempotency-Key, byte for byte.
+
+    `@read_before` reads before acting.
+    """
+    read_before: Callable[..., object] | None = getattr(view, "read_before", None)
     asked = _keyed(view)
     is_afterwards = asked is not None and (asked.caller is None or getattr(view, "is_stored_afterwards", False))
     # What was answered needs no more reading: the provider may be away, or show another state by now.
-    if asked is not None and (is_afterwards or look is not None) and (stored := find_answer(asked)) is not None:
+    if asked is not None and (is_afterwards or read_before is not None) and (stored := find_answer(asked)) is not None:
         return _reply(stored)
-    if look is not None:
-        g.seen = look(**(request.view_args or {}))
+    if read_before is not None:
+        g.seen = read_before(**(request.view_args or {}))
     if asked is None:
         return act()
     return _act_and_keep(asked, act) if is_afterwards else _reply(once(asked, act, _rendered))

@@ -42,8 +42,8 @@ _Key = tuple[str | None, ...]
 
 @dataclass(frozen=True)
 class _Repeatable:
-    look: Callable[[], object]
-    seen: object
+    read_state: Callable[[], object]
+    state: object
     content: bytes
 
 
@@ -58,13 +58,13 @@ class _CachedReply:
     count: Callable[[float], None]
 
 
-def is_repeatable(content: bytes, look: Callable[[], object], seen: object) -> None:
-    """Say that the reply to the current request has this content and depends on what `look` returns alone.
+def is_repeatable(content: bytes, read_state: Callable[[], object], state: object) -> None:
+    """Say that the reply to the current request has this content and depends on what `read_state` returns alone.
 
-    look: is called again, outside of any request; admits the caller again, too, or raises a CallerError. seen: what it
-    returned before the reply was made, or something that is equal to it.
+    read_state: is called again, outside of any request; admits the caller again, too, or raises a CallerError. state:
+    what it returned before the reply was made, or something that is equal to it.
     """
-    request.environ[_REPEATABLE] = _Repeatable(look, seen, content)
+    request.environ[_REPEATABLE] = _Repeatable(read_state, state, content)
 
 
 def raise_failed(environ: WSGIEnvironment) -> None:
@@ -93,7 +93,7 @@ class ReplyCache:
         began = time.perf_counter()
         try:
             with wait_budget.at_most(wait_budget.API_SECONDS):
-                is_same = kept.of.look() == kept.of.seen
+                is_same = kept.of.read_state() == kept.of.state
         except Busy as busy:
             environ[_FAILED] = busy
             return None
@@ -116,7 +116,7 @@ class ReplyCache:
             return
         key = _key(environ)
         own = [(name, value) for name, value in headers if name.lower() != _REQUEST_ID]
-        size = _OWN_BYTES + _bytes_of((*key, repeatable.content, repeatable.seen))
+        size = _OWN_BYTES + _bytes_of((*key, repeatable.content, repeatable.state))
         count = self._counts.counter_of("GET", route(request), int(status[:3]))
         self._drop(key)
         self._kept[key] = _CachedReply(repeatable, status, own, size, count)

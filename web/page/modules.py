@@ -34,7 +34,7 @@ class UnsupportedModule(ValueError):
 
 @dataclass(frozen=True)
 class Module:
-    """name: its path below the folder of static files. needs and later: names of modules."""
+    """name: its path below the folder of static files. dynamic_imports: names of modules."""
 
     name: str
     text: str

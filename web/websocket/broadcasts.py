@@ -1,4 +1,4 @@
-"""One turn of the hub: everything that it has read of the stream at once, written to every socket at once."""
+"""What the hub has read of the stream at once, written to every socket at once."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _AT_ONCE = 200
 class Broadcast:
     """Frames for groups of sockets. `end` writes each socket's in the order in which they were added.
 
-    What costs work for every socket happens once a turn, not once an event: the frames that a socket gets are joined,
-    once for all sockets that get the same ones, and written with one system call.
+    What costs work for every socket happens once a broadcast, not once an event: the frames that a socket gets are
+    joined, once for all sockets that get the same ones, and written with one system call.
     """
 
     def __init__(self) -> None:
@@ -37,7 +37,7 @@ class Broadcast:
         self.add(connection, lambda: (connection,), frame)
 
     def end(self) -> None:
-        """Write everything as far as the kernel accepts it. The turn is empty then."""
+        """Write everything as far as the kernel accepts it. The broadcast is empty then."""
         runs, done = self._runs(), 0
         self._frames, self._groups, self._numbers = [], [], {}
         for data, count, connections in runs:

@@ -1,4 +1,4 @@
-"""Who may hear what: the sessions of open sockets, and the repeated checks that they still have access.
+"""Who may receive which events: the sessions of open sockets, and the repeated checks that they still have access.
 
 Every token is checked at least every CHECK_SECONDS, and at once when the stream reports a change of its user. The
 sockets of an invalid token are closed with 4401; subscriptions to a project that the user may no longer see are ended.

@@ -76,7 +76,7 @@ class Subscriber:
 class Topic:
     """A feed with subscribers. seq: the last event given to its live subscriptions.
 
-    in_step: the sockets that have all events up to seq. apart: the others: replayed now, or already past seq.
+    in_step: the sockets that have all events up to seq. out_of_step: the others: replayed now, or already past seq.
     """
 
     def __init__(self, seq: int) -> None:

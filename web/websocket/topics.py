@@ -4,7 +4,8 @@ A topic stores the last seq that its live subscriptions got. A subscription that
 caught up with its topic, and then becomes live. Both happen under one lock, so no event is lost in between. If rows
 have been purged, the subscriber is told to read the current state (`resync`).
 
-A turn is written under the same lock: what the stream brings and what the database brings never overtake each other.
+A broadcast is written under the same lock: what the stream brings and what the database brings never overtake each
+other.
 """
 
 from __future__ import annotations
@@ -86,7 +87,7 @@ class Topics:
         """Add the topic for the feed's first subscription. Busy if the database is unavailable."""
         if not self._all_followers:
             return self._topics.setdefault(feed_id, Topic(head))
-        # The feed is newer than the subscriptions to all feeds. They get what has not been heard of it yet.
+        # The feed is newer than the subscriptions to all feeds. They get what has not been delivered of it yet.
         topic, broadcast = self._new_topic(feed_id), Broadcast()
         try:
             self._catch_up(topic, feed_id, head, broadcast)
@@ -245,7 +246,7 @@ class Topics:
         return is_whole
 
     def _end(self, broadcast: Broadcast, feed_ids: Iterable[str]) -> None:
-        """Write the turn. Subscriptions that have reached their topic are in step only then: the turn's groups must not
+        """Write the broadcast. Subscriptions that have reached their topic are in step only then: its groups must not
         change before it ends."""
         broadcast.end()
         for feed_id in feed_ids:

@@ -66,7 +66,7 @@ _COUNTERS = (
 class Limit:
     """A refusal. reason: what the provider said. until: aware UTC; None: it does not say.
 
-    is_for_payment: it ends when somebody pays, and not by itself. is_lasting: it is no limit, but as good as one: the
+    is_for_payment: it ends when somebody pays, and not by itself. is_permanent: it is no limit, but as good as one: the
     provider takes no calls until somebody sets it right. said_at: aware UTC, when the answer was there.
     """
 

@@ -17,7 +17,7 @@ from marshmallow import Schema as AnySchema
 
 from web.http.description.document import Document
 from web.http.fields import Schema
-from web.http.sparse import SparseSchema
+from web.http.sparse_schema import SparseSchema
 
 WRITTEN = Path(__file__).parents[2] / "api" / "fields.toml"
 EVERYWHERE = "everywhere"
