@@ -16,13 +16,13 @@ from tests.deep_folders import DEPTH, deep_folders
 
 
 @pytest.mark.parametrize(
-    ("reserve", "state", "has_room"),
+    ("reserve", "state", "has_disk_space"),
     [(0, DiskState.OK, True), (2**60, DiskState.LOW, False)],
 )
-def test_what_must_stay_free_decides(tmp_path: Path, reserve: int, state: DiskState, has_room: bool) -> None:
+def test_what_must_stay_free_decides(tmp_path: Path, reserve: int, state: DiskState, has_disk_space: bool) -> None:
     found = disk.measure_disk(tmp_path / "not" / "there", reserve)
 
-    assert (found.where, found.state, found.has_room) == (tmp_path, state, has_room)
+    assert (found.where, found.state, found.has_disk_space) == (tmp_path, state, has_disk_space)
 
 
 def test_a_file_with_several_names_counts_once(tmp_path: Path) -> None:
