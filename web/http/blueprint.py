@@ -26,7 +26,7 @@
     @tasks.get("/tasks")
     @allow(Role.VIEWER)
     @query(ListTasksSchema)                              # any other schema: its fields are the view's parameters
-    @reply(page_of("tasks", TaskSchema))                    # read from a Page
+    @reply(page_of("tasks", TaskSchema))                 # read from a Page
     def list_tasks(page: PageQuery, state: str | None) -> object:
         return services.list_tasks(page, state=state, by=current_caller())
 
