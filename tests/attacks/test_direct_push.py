@@ -23,8 +23,8 @@ from tests import builders
 from tests.e2e.instance import wait_until
 from tests.long_waits import LONG_WAIT_SECONDS
 from tests.providers.git_work_tree import WorkTree, git
-from tests.web.git.test_smart_http import Shop, served_app
 from tests.web.factories import a_live_run, a_project, a_task, set_state
+from tests.web.git.test_smart_http import Shop, served_app
 from tests.web.world import get, run_jobs
 
 
