@@ -26,7 +26,12 @@ def words_of_checks() -> set[str]:
     found |= {"conflict", "dependency", "flaky", "quarantined", "removed", "takes_back", "tests_failed"}
     for path in [*ROOT.glob("workers/**/*.py"), *ROOT.glob("common/services/**/*.py")]:
         for call in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(call, ast.Call) and ast.unparse(call.func) in {"CheckResult", "_failed", "_passed", "Words"}:
+            if isinstance(call, ast.Call) and ast.unparse(call.func) in {
+                "CheckResult",
+                "_failed",
+                "_passed",
+                "CheckTexts",
+            }:
                 given = [*call.args, *(one.value for one in call.keywords)]
                 texts = [one.value for one in given if isinstance(one, ast.Constant) and isinstance(one.value, str)]
                 found |= {text for text in texts if re.fullmatch(r"[a-z]+(_[a-z]+)+", text)}

@@ -10,7 +10,7 @@ from common.providers.runtime import runtime
 from common.services.project_settings.project_resources import location_of
 from tests.workers.jobs.test_which_tests_ran import PYTEST, checks_of
 from tests.workers.platform import Platform
-from tests.workers.proof.test_untested_lines import said
+from tests.workers.proof.test_untested_lines import outcome_of
 
 PAGE = "def title():\n    return 'Shop'\n"
 MORE = PAGE + "\n\ndef tax(rate):\n    if rate:\n        return rate / 2\n    return 0\n"
@@ -38,7 +38,7 @@ def test_a_new_project_sees_the_lines_without_doing_anything(platform: Platform)
     project = platform.project(FILES, test_command=PYTEST, coverage="run")
     task = platform.ready(project, "Tax", WORK)
 
-    assert said(measured(platform, task)) == (
+    assert outcome_of(measured(platform, task)) == (
         "passed", "lines_untested", "No test touches 1 of the 7 added lines that can run: page.py:8-8.",
         "page.py:8-8", {"added": 7, "uncovered": 1},
     )  # fmt: skip
