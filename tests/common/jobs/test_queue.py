@@ -134,6 +134,16 @@ def test_a_job_that_another_worker_has_claimed_is_not_written(on_database: str) 
     assert (job.progress_message, job.error, job.fence) == ("new", "new", 2)
 
 
+def test_a_job_that_was_enqueued_again_since_its_claim_is_not_parked(on_database: str) -> None:
+    lease = _claim(_enqueue())
+    assert _enqueue() == lease.job_id
+
+    _do(VERBS["park"][2], lease)
+
+    job = _job(lease.job_id)
+    assert (job.state, job.attempts) == (JobState.QUEUED, 0)
+
+
 @pytest.mark.parametrize("with_next", [False, True], ids=["at once", "with the next statement"])
 def test_a_live_job_that_is_enqueued_again_runs_once_more(on_database: str, with_next: bool) -> None:
     @transactional

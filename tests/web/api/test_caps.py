@@ -14,7 +14,7 @@ from sqlalchemy import update
 from common.jobs.catalogue import SCHEDULE_TASKS
 from common.models import Agent, Project, Run, Task
 from common.models.spend import SpendCounter
-from common.services.caps.caps import reached_cap
+from common.services.caps.caps import minutes_left, reached_cap
 from common.services.spend.model_calls import MadeCall, record_calls
 from common.transaction import Transaction, snapshot, transactional
 from common.values.names import new_id
@@ -289,3 +289,10 @@ def test_a_machine_that_was_off_uses_up_no_minutes(world: World) -> None:
     assert {key: round(value) for key, value in counted.items() if key[1]} == {
         ("task", True): 600, ("project", True): 600, ("platform", True): 600,
     }  # fmt: skip
+
+
+def test_a_run_has_the_time_that_the_tightest_cap_leaves(plain_world: World) -> None:
+    project = plain_world.project(caps={"total": {"minutes": 60}})
+    task_id = plain_world.task(project, caps={"minutes": 20}).id
+    with snapshot() as read:
+        assert minutes_left(read, read.get(Task, task_id), read.get(Project, project.id)) == 20

@@ -225,6 +225,16 @@ def test_an_enrolment_token_ends_with_its_makers_authority(
     assert not lets_in(app, made["token"])
 
 
+def test_an_expired_token_is_refused(app: Flask, admin: FlaskClient) -> None:
+    made = make(admin)
+    client = builders.client_with(app, made["token"])
+    assert client.get("/api/auth/me").status_code == 200
+
+    rows.put(ApiToken, made["id"], expires_at=datetime.now(UTC) - timedelta(seconds=1))
+
+    assert client.get("/api/auth/me").status_code == 401
+
+
 def test_tokens_that_expired_long_ago_are_deleted_and_others_stay(app: Flask, admin: FlaskClient) -> None:
     ages = {"present": -1, "just expired": 1, "long expired": tokens.KEPT_DAYS + 1}
     kept = {name: (make(admin, name)["id"], enrol(admin)["id"]) for name in ages}
