@@ -47,7 +47,7 @@ FEW = {
 """Tables that do not grow with the work that is done, and why. Every other table grows."""
 
 KNOWN: dict[str, str] = {
-    "common/jobs/queue.py:ring_due": "sorts the jobs that are due",
+    "common/jobs/queue.py:wake_workers_for_due_jobs": "sorts the jobs that are due",
     "common/services/activity/metrics.py:_count": "metrics count all tasks and groups by state, in an index alone",
     "common/services/spend/today.py:spent_today": "sorts the sums of the calls of one day",
     "common/services/spend/totals.py:read_spend": "sorts the sums of the calls of the days that are asked for",

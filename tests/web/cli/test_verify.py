@@ -182,12 +182,14 @@ def test_nothing_of_the_platform_is_loaded(line: ProductionLine, machine_of: Mac
     loaded = set(ended.stdout.splitlines()[-1].split())
     assert loaded & HEAVY == set()
     assert {name for name in loaded if name.startswith("common.")} <= {
-        "common.secrets.envelopes",
         "common.errors",
         "common.machine",
         "common.machine.imports_without_gc",
-        "common.values.names",
+        "common.secrets",
+        "common.secrets.envelopes",
         "common.secrets.statement_types",
+        "common.values",
+        "common.values.names",
     }
     assert list((machine.folder / "home").iterdir()) == []
 
